@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static char log_name[64];
+
+void
+log_set_name(const char *name)
+{
+    (void)snprintf(log_name, sizeof log_name, "%s", name);
+}
+
+static void
+log_line(const char *level, const char *fmt, va_list ap)
+{
+    char line[2048];
+    int n, m;
+
+    n = snprintf(line, sizeof line - 1, "baton: %s%s%s", log_name,
+                 log_name[0] != '\0' ? ": " : "", level);
+    m = vsnprintf(line + n, sizeof line - 1 - (size_t)n, fmt, ap);
+    if (m < 0) {
+        return;
+    }
+    n += m;
+    if ((size_t)n > sizeof line - 2) {
+        n = (int)sizeof line - 2;
+    }
+    line[n++] = '\n';
+    if (write(STDERR_FILENO, line, (size_t)n) < 0) {
+        return; /* nobody to tell */
+    }
+}
+
+void
+log_info(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_line("", fmt, ap);
+    va_end(ap);
+}
+
+void
+log_warn(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_line("warning: ", fmt, ap);
+    va_end(ap);
+}
+
+void
+log_error(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_line("error: ", fmt, ap);
+    va_end(ap);
+}

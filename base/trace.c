@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "trace.h"
+
+#include "clock.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool trace_on;
+
+void
+trace_init(void)
+{
+    const char *v = getenv("BATON_TRACE"); /* before threads start */
+
+    trace_on = v != NULL && strcmp(v, "1") == 0;
+}
+
+void
+trace_write(const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    int n, m;
+
+    n = snprintf(line, sizeof line, "trace: t_us=%" PRIu64 " ",
+                 clock_now_ns() / NS_PER_US);
+    va_start(ap, fmt);
+    m = vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
+    va_end(ap);
+    if (m < 0) {
+        return;
+    }
+    n += m;
+    if ((size_t)n > sizeof line - 2) {
+        n = (int)sizeof line - 2;
+    }
+    line[n++] = '\n';
+    if (write(STDERR_FILENO, line, (size_t)n) < 0) {
+        return; /* nobody to tell */
+    }
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* config.h - what a service is told by options, plugin parameters and its file.
+ *
+ * The three say the same things in the same words: --disk name=D,device=/x on the
+ * command line, disk=name=D,device=/x to the plugin, and in the file (libconfig)
+ *   name = "a"; listen = [ "unix:/run/baton/a.nbd" ]; control = "unix:/run/baton/a.ctl";
+ *   state-dir = "/var/lib/baton/a";
+ *   disks = ( { name = "D"; device = "/x"; vm = "web"; layers = [ "limit:iops=500" ]; } );
+ * Every mistake is one sentence with its place ("a.conf:7: disk D: cache=fast: ...
+ * allowed: none, writeback, writethrough") and -EINVAL. Not thread-safe.
+ */
+#ifndef BATON_CONFIG_H
+#define BATON_CONFIG_H
+
+#include "err.h"
+#include "port_file.h"
+#include "record.h"
+#include "stack.h"
+#include "uri.h"
+
+#define CONFIG_MAX_LISTEN 8
+#define CONFIG_MAX_DISKS 4096
+
+/* Keys of a disk: name, device (an absolute path, or an NBD URI nbd://, nbd+unix://,
+ * nbd+vsock://), vm, role=owner|standby, readonly=on|off, cache=none|writeback|
+ * writethrough, uuid, description, on-hold=wait | fail-after=DURATION (30s, 500ms),
+ * connections=N (1..16, of an nbd device and of the channel), layer=NAME[:k=v]... (may
+ * repeat, lowest first). A comma in a value is written ",,". */
+struct disk_config {
+    char name[NAME_MAX_LEN + 1];
+    char vm[NAME_MAX_LEN + 1]; /* "" when none */
+    char uuid[37];             /* "" when not given */
+    char *device;
+    char *description; /* NULL when none */
+    bool is_nbd;       /* device is an NBD URI */
+    bool readonly;
+    enum role role; /* ROLE_OWNER or ROLE_STANDBY; only for a disk without a record */
+    enum file_cache cache;
+    unsigned connections;
+    uint64_t fail_after_ns; /* CLOCK_NEVER: wait for ever */
+    struct stack_spec layers;
+};
+
+struct service_config {
+    char name[NAME_MAX_LEN + 1];
+    unsigned nr_listen;
+    struct uri listen[CONFIG_MAX_LISTEN];
+    unsigned nr_announce; /* how peers reach the listeners, where that differs */
+    struct uri announce[CONFIG_MAX_LISTEN];
+    bool has_control;
+    struct uri control;
+    char *state_dir;
+    unsigned nr_disks;
+    struct disk_config *disks;
+};
+
+void config_init(struct service_config *c);
+void config_done(struct service_config *c);
+
+/* One setting: key is name, listen, announce, control, state-dir, disk or config (a
+ * file to read). where names the place in errors ("--disk", "parameter disk").
+ * -EINVAL with a sentence; c is unchanged by a setting that is refused. */
+int config_set(struct service_config *c, const char *key, const char *value,
+               const char *where, struct err *e);
+
+/* All there, no two disks of one name, of one device, or of one uuid? Fills what may be
+ * left out. Devices are not opened. */
+int config_complete(struct service_config *c, struct err *e);
+
+/* "30s", "500ms", "50us", "2m", "0"; 0 or -EINVAL and a sentence. */
+int config_parse_duration(const char *s, struct err *e, uint64_t *ret_ns);
+
+#endif

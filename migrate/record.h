@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* record.h - a service's durable statements of its role for each disk.
+ *
+ * State directory (mode 0700, locked by one service at a time):
+ *   service              {"id": UUID, "incarnation": N}
+ *   disk/<name>.json     one record
+ *   group.json           records of several disks that were committed at once and have
+ *                        not been spread to disk/ yet; it wins over them
+ * Every file is JSON {"baton": 1, "sha256": HEX, "body": {...}} (sha256 of the compact,
+ * key-sorted body), written to a temporary file, fsynced, renamed, and the folder
+ * fsynced. A file that is torn, foreign, or of a later version is refused with a
+ * sentence, never guessed at.
+ */
+#ifndef BATON_RECORD_H
+#define BATON_RECORD_H
+
+#include "err.h"
+#include "port.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NAME_MAX_LEN 63    /* disk, VM and service names: [A-Za-z0-9][A-Za-z0-9._-]{0,62} */
+#define RECORD_MAX_URIS 8
+#define RECORD_URI_LEN 512
+#define GROUP_MAX_DISKS 64
+
+enum role { ROLE_OWNER, ROLE_STANDBY, ROLE_GIVEN, ROLE_PARKED };
+#define ROLE_NR 4
+const char *role_name(enum role r);
+int role_parse(const char *s, enum role *ret_role); /* 0 or -EINVAL */
+
+/* Is s a valid disk, VM or service name? */
+bool name_is_valid(const char *s);
+
+struct record {
+    char name[NAME_MAX_LEN + 1];
+    char uuid[37];  /* lower case; "" for a standby that has not learned it */
+    char vm[NAME_MAX_LEN + 1]; /* "" when none */
+    enum role role;
+    uint64_t epoch; /* of the ownership this speaks of; 0 for a standby that knows none */
+    struct port_info info; /* what the disk's clients were promised; size 0 if unknown */
+    /* given: to whom. owner: from whom it came ("" when it was made here). */
+    char peer_name[NAME_MAX_LEN + 1];
+    char peer_control[RECORD_URI_LEN];
+    unsigned nr_channels; /* given: where the owner's channel listens */
+    char channels[RECORD_MAX_URIS][RECORD_URI_LEN];
+};
+
+struct record_dir;
+
+/* Create path if needed (parents must exist), lock it, finish what a crash interrupted
+ * (temporary files are removed, group.json is spread). -EBUSY: another service has it.
+ * -EBADMSG: a file is damaged. Each open increments the incarnation durably. */
+int record_dir_open(const char *path, struct err *e, struct record_dir **ret_dir);
+void record_dir_close(struct record_dir *d); /* NULL is accepted */
+
+const char *record_dir_service_id(const struct record_dir *d); /* UUID, for ever */
+uint64_t record_dir_incarnation(const struct record_dir *d);   /* of this open, >= 1 */
+
+/* 0, -ENOENT (no record), -EBADMSG and a sentence with the file's name. */
+int record_load(struct record_dir *d, const char *name, struct err *e,
+                struct record *ret_record);
+
+/* Make all nr records (1..GROUP_MAX_DISKS) durable, all or none, and return. The first
+ * durable rename is the commit point; on an error before it nothing changed. -EIO with
+ * *ret_is_committed true: renamed, but the folder's fsync failed, so a power cut may
+ * take it back; the caller goes on as committed and says so. Thread-safe, serialised. */
+int record_commit(struct record_dir *d, const struct record *records, unsigned nr,
+                  struct err *e, bool *ret_is_committed);
+
+/* Spread what a group commit left in group.json. May be called at leisure; the next
+ * commit does it too. */
+int record_settle(struct record_dir *d, struct err *e);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* rpc.h - JSON-RPC 2.0 over a stream socket, one object a line, bounded size.
+ *
+ * A server runs one thread per connection (at most RPC_MAX_CONNECTIONS; one more is
+ * told so and closed) and answers the requests of a connection in order. A handler may
+ * take long and send notifications meanwhile. Anything that is not a well-formed
+ * request gets a JSON-RPC error (-32700 parse, -32600 invalid request, -32601 unknown
+ * method, -32602 bad parameters); after a line that is too long the connection is
+ * closed, since its end is unknown. Other connections never notice.
+ */
+#ifndef BATON_RPC_H
+#define BATON_RPC_H
+
+#include "err.h"
+#include "uri.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#define RPC_MAX_REQUEST (256U * 1024) /* bytes of one request line, newline included */
+#define RPC_MAX_REPLY (16U * 1024 * 1024)
+#define RPC_MAX_DEPTH 32 /* nesting of a request */
+#define RPC_MAX_CONNECTIONS 256
+
+/* Codes of application errors are exit statuses of the command line. */
+#define RPC_REFUSED 1   /* nothing changed */
+#define RPC_COMMITTED 3 /* committed but not finished; the services go on */
+
+struct rpc_call; /* one request being handled; lent to the handler for its duration */
+
+/* Returns 0 and a new reference in *ret_result (NULL means null), or a negative errno
+ * with the sentence in e: the error reply has code RPC_REFUSED (RPC_COMMITTED for
+ * -EINPROGRESS, -32602 for -EBADMSG), that sentence, and data {"errno": "EBUSY"}.
+ * params is borrowed, always an object. Runs on the connection's thread. */
+typedef int (*rpc_handler)(void *ctx, struct rpc_call *call, json_t *params,
+                           struct err *e, json_t **ret_result);
+
+struct rpc_method {
+    const char *name; /* NULL ends a table */
+    rpc_handler handler;
+};
+
+/* Send a notification to the caller; steals params. Errors are swallowed: a caller
+ * that is gone stops nothing. */
+void rpc_notify(struct rpc_call *call, const char *method, json_t *params);
+
+/* Has the caller closed its end? */
+bool rpc_is_gone(const struct rpc_call *call);
+
+struct rpc_server;
+
+/* Serve on listen_fd (owned on success) with a table that outlives the server. */
+int rpc_server_new(int listen_fd, const struct rpc_method *methods, void *ctx,
+                   struct err *e, struct rpc_server **ret_server);
+/* Stop accepting, shut the connections down, wait for handlers. NULL is accepted. */
+void rpc_server_free(struct rpc_server *s);
+
+struct rpc_client; /* one thread at a time */
+
+int rpc_client_open(const struct uri *u, uint64_t deadline_ns, struct err *e,
+                    struct rpc_client **ret_client);
+void rpc_client_close(struct rpc_client *c); /* NULL is accepted */
+
+typedef void (*rpc_on_notify)(void *opaque, const char *method, json_t *params);
+
+/* Call and wait for the result; steals params (NULL: {}). Notifications that arrive
+ * meanwhile go to on_notify (may be NULL). 0 and a new reference in *ret_result.
+ * -ETIMEDOUT: no answer by deadline_ns; the client is unusable afterwards (close it).
+ * -ECONNRESET: the connection broke before the answer; -EPROTO: not JSON-RPC.
+ * Error reply: the errno in its data (-EREMOTEIO if it has none), e has its message,
+ * *ret_code (may be NULL) its code; otherwise *ret_code is 0. */
+int rpc_call(struct rpc_client *c, const char *method, json_t *params,
+             rpc_on_notify on_notify, void *opaque, uint64_t deadline_ns, struct err *e,
+             int *ret_code, json_t **ret_result);
+
+/* The socket, so that a waiting thread can shutdown(2) it from elsewhere. */
+int rpc_client_fd(const struct rpc_client *c);
+
+#endif

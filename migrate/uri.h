@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* uri.h - where a service listens and where control sockets are: parse, listen,
+ * connect. Thread-safe; nothing is shared. */
+#ifndef BATON_URI_H
+#define BATON_URI_H
+
+#include "err.h"
+
+#include <stdint.h>
+
+enum uri_kind {
+    URI_UNIX,  /* unix:PATH, PATH absolute, at most 107 bytes (sockaddr_un) */
+    URI_TCP,   /* tcp:HOST:PORT, tcp:[V6]:PORT; loopback only without TLS */
+    URI_VSOCK, /* listen: vsock:PORT; connect: vsock:CID:PORT */
+    URI_SSH,   /* ssh://[user@]host/PATH: runs "baton proxy PATH" there; control only */
+};
+
+#define URI_ANY_CID UINT32_MAX
+
+struct uri {
+    enum uri_kind kind;
+    char text[512]; /* as given */
+    char host[256]; /* tcp, ssh (with user@) */
+    char path[256]; /* unix, ssh */
+    uint32_t cid;   /* vsock; URI_ANY_CID when listening */
+    uint32_t port;  /* tcp, vsock */
+};
+
+/* What a URI may be used for. */
+enum uri_use { URI_FOR_LISTEN, URI_FOR_CONTROL_LISTEN, URI_FOR_CONTROL, URI_FOR_CHANNEL };
+
+/* 0, or -EINVAL and a sentence that names s and the forms that are allowed for `use`:
+ * listen: unix, tcp (loopback addresses only), vsock:PORT; control listen: unix only;
+ * control: unix, ssh, vsock:CID:PORT (tcp is refused: it needs TLS);
+ * channel: unix, tcp (loopback), vsock:CID:PORT. */
+int uri_parse(const char *s, enum uri_use use, struct err *e, struct uri *ret_uri);
+
+/* A listening socket, close-on-exec. A stale unix socket (nobody answers) is removed
+ * first; a live one is -EADDRINUSE. mode is the unix socket's file mode (e.g. 0600),
+ * in force from its first moment. e names the URI and the reason. */
+int uri_listen(const struct uri *u, unsigned mode, struct err *e, int *ret_fd);
+
+/* A connected stream socket, close-on-exec. ssh: a socketpair to a child "ssh" whose
+ * pid is written to *ret_pid (0 otherwise); the caller reaps it after closing the fd.
+ * -ETIMEDOUT at deadline_ns. */
+int uri_connect(const struct uri *u, uint64_t deadline_ns, struct err *e, int *ret_fd,
+                int *ret_pid);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The checked wrappers. What comes from outside is refused by port_check(), once, at
+ * the entry; port_submit() only asserts it. What a port cannot do natively is made up
+ * for here, so that no implementation and no layer has to. */
+#include "port.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+
+#define ZERO_CHUNK 65536U
+
+static const char zeroes[ZERO_CHUNK] __attribute__((aligned(4096)));
+
+const char *
+req_op_name(enum req_op op)
+{
+    static const char *const names[REQ_NR_OPS] = {"read", "write", "flush",  "trim",
+                                                  "zero", "cache", "extents"};
+
+    assert((unsigned)op < REQ_NR_OPS);
+    return names[op];
+}
+
+static bool
+changes(const struct req *rq)
+{
+    return rq->op == REQ_WRITE || rq->op == REQ_TRIM || rq->op == REQ_ZERO;
+}
+
+bool
+req_conflicts(const struct req *a, const struct req *b)
+{
+    return (changes(a) || changes(b)) && a->off < b->off + b->len &&
+           b->off < a->off + a->len;
+}
+
+static uint32_t
+allowed_flags(enum req_op op)
+{
+    switch (op) {
+    case REQ_READ:
+        return REQ_F_UNCACHED;
+    case REQ_WRITE:
+    case REQ_TRIM:
+        return REQ_F_FUA;
+    case REQ_ZERO:
+        return REQ_F_FUA | REQ_F_MAY_TRIM | REQ_F_FAST;
+    case REQ_EXTENTS:
+        return REQ_F_ONE;
+    case REQ_FLUSH:
+    case REQ_CACHE:
+        return 0;
+    }
+    return 0;
+}
+
+static int
+check_range(const struct port_info *info, const struct req *rq)
+{
+    if (rq->off > info->size || rq->len > info->size - rq->off) {
+        return rq->op == REQ_WRITE || rq->op == REQ_ZERO ? -ENOSPC : -EINVAL;
+    }
+    if (rq->len == 0 || ((rq->off | rq->len) & (info->min_block - 1)) != 0) {
+        return -EINVAL;
+    }
+    if ((rq->op == REQ_READ || rq->op == REQ_WRITE) && rq->len > info->max_block) {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int
+port_check(const struct port_info *info, const struct req *rq)
+{
+    if ((unsigned)rq->op >= REQ_NR_OPS || (rq->flags & ~allowed_flags(rq->op)) != 0) {
+        return -EINVAL;
+    }
+    if (changes(rq) && (info->caps & PORT_CAN_WRITE) == 0) {
+        return -EPERM;
+    }
+    if (rq->op == REQ_FLUSH) {
+        return rq->off == 0 && rq->len == 0 ? 0 : -EINVAL;
+    }
+    return check_range(info, rq);
+}
+
+static int
+submit_native(struct port *p, const struct req *rq)
+{
+    int rc = p->ops->submit(p, rq);
+
+    assert(rc <= 0 && rc > -4096);
+    return rc;
+}
+
+static int
+flush_after(struct port *p, const struct req *rq)
+{
+    const struct req flush = {.op = REQ_FLUSH, .origin = rq->origin};
+    struct req plain = *rq;
+    int rc;
+
+    plain.flags &= ~REQ_F_FUA;
+    rc = port_submit(p, &plain);
+    return rc < 0 ? rc : port_submit(p, &flush);
+}
+
+static int
+zero_by_writing(struct port *p, const struct req *rq)
+{
+    struct req part = {.op = REQ_WRITE,
+                       .flags = rq->flags & REQ_F_FUA,
+                       .off = rq->off,
+                       .origin = rq->origin};
+    uint64_t end = rq->off + rq->len;
+    int rc;
+
+    if ((rq->flags & REQ_F_FAST) != 0) {
+        return -ENOTSUP;
+    }
+    while (part.off < end) {
+        part.len = end - part.off < ZERO_CHUNK ? (uint32_t)(end - part.off) : ZERO_CHUNK;
+        part.buf = (void *)(uintptr_t)zeroes; /* a write does not modify its buffer */
+        rc = port_submit(p, &part);
+        if (rc < 0) {
+            return rc;
+        }
+        part.off += part.len;
+    }
+    return 0;
+}
+
+int
+port_submit(struct port *p, const struct req *rq)
+{
+    uint32_t caps = p->info.caps;
+
+    assert(port_check(&p->info, rq) == 0);
+    if ((rq->flags & REQ_F_FUA) != 0 && (caps & PORT_CAN_FUA) == 0) {
+        return flush_after(p, rq);
+    }
+    switch (rq->op) {
+    case REQ_READ:
+    case REQ_WRITE:
+        break;
+    case REQ_FLUSH:
+        if ((caps & PORT_CAN_FLUSH) == 0) {
+            return 0;
+        }
+        break;
+    case REQ_TRIM:
+        if ((caps & PORT_CAN_TRIM) == 0) {
+            return 0;
+        }
+        break;
+    case REQ_ZERO:
+        if ((caps & PORT_CAN_ZERO) == 0 ||
+            ((rq->flags & REQ_F_FAST) != 0 && (caps & PORT_CAN_FAST_ZERO) == 0)) {
+            return zero_by_writing(p, rq);
+        }
+        break;
+    case REQ_CACHE:
+        if ((caps & PORT_CAN_CACHE) == 0) {
+            return 0;
+        }
+        break;
+    case REQ_EXTENTS:
+        if ((caps & PORT_CAN_EXTENTS) == 0) {
+            return rq->extents->add(rq->extents, rq->off, rq->len, 0);
+        }
+        break;
+    }
+    return submit_native(p, rq);
+}
+
+int
+port_own(struct port *p, struct err *e)
+{
+    int rc = p->ops->own != NULL ? p->ops->own(p, e) : 0;
+
+    assert(rc <= 0 && rc > -4096);
+    return rc;
+}
+
+void
+port_disown(struct port *p)
+{
+    if (p->ops->disown != NULL) {
+        p->ops->disown(p);
+    }
+}
+
+int
+port_identify(struct port *p, char *id, int id_size)
+{
+    int n = 0;
+
+    assert(id_size > 0);
+    id[0] = '\0';
+    if (p->ops->identify != NULL) {
+        n = p->ops->identify(p, id, id_size);
+        assert(n >= 0 && n < id_size);
+    }
+    return n;
+}
+
+void
+port_close(struct port *p)
+{
+    if (p != NULL) {
+        p->ops->close(p);
+    }
+}
+
+int
+port_info_can_replace(const struct port_info *had, const struct port_info *next,
+                      struct err *e)
+{
+    if (next->size != had->size) {
+        return err_set(e, -EINVAL, "the size is %llu bytes, not %llu",
+                       (unsigned long long)next->size, (unsigned long long)had->size);
+    }
+    if (next->min_block > had->min_block) {
+        return err_set(e, -EINVAL, "the smallest request is %u bytes, not %u",
+                       next->min_block, had->min_block);
+    }
+    if (next->max_block < had->max_block) {
+        return err_set(e, -EINVAL, "the largest request is %u bytes, not %u",
+                       next->max_block, had->max_block);
+    }
+    if ((had->caps & PORT_CAN_WRITE) != 0 && (next->caps & PORT_CAN_WRITE) == 0) {
+        return err_set(e, -EINVAL, "it is read-only, and the disk is not");
+    }
+    if ((had->caps & PORT_CAN_FLUSH) != 0 && (next->caps & PORT_CAN_FLUSH) == 0) {
+        return err_set(e, -EINVAL, "it cannot flush, and the disk can");
+    }
+    if ((had->caps & PORT_CAN_MULTI_CONN) != 0 &&
+        (next->caps & PORT_CAN_MULTI_CONN) == 0) {
+        return err_set(e, -EINVAL, "it is not safe for several connections at once, "
+                                   "and the disk is");
+    }
+    return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* port_channel.h - port B: carries requests over NBD connections ("lanes") to the
+ * service that owns the device, and survives the loss of them.
+ *
+ * Every request that was submitted and not yet answered is in the channel's table of
+ * unacknowledged requests. When any lane breaks, or the owner answers NBD_ESHUTDOWN
+ * ("not performed, I am not the owner any more"), all lanes are dropped, a newer
+ * session is connected (first try at once, then 10 ms, doubling to 1 s), and every
+ * unacknowledged request is sent again. The owner fences older sessions of the same
+ * client before it serves a newer one (migrate/session.h), so a delayed request of the
+ * old lanes cannot land later. submit() therefore blocks for as long as there is no
+ * owner; it ends with the owner's answer or, after port_channel_recall(), -ESTALE.
+ *
+ * There is no thread: the threads that wait for an answer drive the sockets in turn.
+ */
+#ifndef BATON_PORT_CHANNEL_H
+#define BATON_PORT_CHANNEL_H
+
+#include "port.h"
+
+#include <stdatomic.h>
+
+#define CHANNEL_NAME_PREFIX "baton-channel;"
+#define CHANNEL_NAME_MAX 512
+#define CHANNEL_MAX_URIS 8
+
+/* The export name that a channel asks for:
+ * baton-channel;uuid=U;epoch=N;client=C;session=S with N, S decimal, C [A-Za-z0-9._-]{1,63} */
+struct channel_name {
+    char uuid[37];
+    uint64_t epoch;
+    char client[64];
+    uint64_t session;
+};
+
+/* 0, or -EINVAL for anything but the exact form above. */
+int channel_name_parse(const char *s, struct channel_name *ret_name);
+/* Returns the length; buf has CHANNEL_NAME_MAX bytes. */
+int channel_name_format(const struct channel_name *n, char *buf);
+
+struct port_channel_opts {
+    const char *uris[CHANNEL_MAX_URIS]; /* owner's listeners "unix:PATH", "tcp:HOST:PORT",
+                                         * "vsock:CID:PORT", tried in order; copied */
+    unsigned nr_uris;
+    unsigned lanes;                /* connections, 1..16 */
+    const char *uuid;              /* copied */
+    uint64_t epoch;                /* of the owner this channel goes to */
+    const char *client;            /* copied */
+    _Atomic uint64_t *session;     /* next session number, shared by all channels of the
+                                    * process, outlives the port; fetch-and-add, relaxed:
+                                    * only uniqueness and growth per channel count */
+    struct port_info info;         /* what the disk promises to its clients; the owner
+                                    * must be able to replace it (port_info_can_replace) */
+};
+
+/* Make the port; connects nothing. -ENOMEM only. */
+int port_channel_new(const struct port_channel_opts *opts, struct port **ret_port);
+
+/* Have the lanes connected, now, by deadline_ns. 0; -ETIMEDOUT; -EINVAL when the
+ * owner's export cannot replace opts.info; other -errno of the last try. On failure
+ * the port is as before and can be tried again. p was made by port_channel_new(). */
+int port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e);
+
+/* Final: drop the lanes; every unacknowledged and every later request returns -ESTALE.
+ * To be called only when the owner has durably given the device away, so that what it
+ * had not answered it will not perform either. Does not block for long. */
+void port_channel_recall(struct port *p);
+
+struct port_channel_status {
+    bool is_connected;
+    unsigned unacknowledged;
+    uint64_t reconnects; /* sessions after the first */
+};
+void port_channel_status(struct port *p, struct port_channel_status *ret_status);
+
+#endif
