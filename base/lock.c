@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lock.h"
 
-#include "clock.h"
-
 #include <errno.h>
 #include <time.h>
+
+#include "clock.h"
 
 /* A failing pthread call on a private, initialised object is our own bug: assert. */
 

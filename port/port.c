@@ -120,7 +120,8 @@ zero_by_writing(struct port *p, const struct req *rq)
         return -ENOTSUP;
     }
     while (part.off < end) {
-        part.len = end - part.off < ZERO_CHUNK ? (uint32_t)(end - part.off) : ZERO_CHUNK;
+        part.len =
+            end - part.off < ZERO_CHUNK ? (uint32_t)(end - part.off) : ZERO_CHUNK;
         part.buf = (void *)(uintptr_t)zeroes; /* a write does not modify its buffer */
         rc = port_submit(p, &part);
         if (rc < 0) {
@@ -237,8 +238,9 @@ port_info_can_replace(const struct port_info *had, const struct port_info *next,
     }
     if ((had->caps & PORT_CAN_MULTI_CONN) != 0 &&
         (next->caps & PORT_CAN_MULTI_CONN) == 0) {
-        return err_set(e, -EINVAL, "it is not safe for several connections at once, "
-                                   "and the disk is");
+        return err_set(e, -EINVAL,
+                       "it is not safe for several connections at once, "
+                       "and the disk is");
     }
     return 0;
 }

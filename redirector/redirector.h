@@ -61,8 +61,9 @@ struct port *redir_port(struct redir *r);
  * any other state. Does not wait. */
 int redir_hold(struct redir *r);
 
-/* Wait until the active port has nothing in flight: HOLDING -> QUIESCED. -ETIMEDOUT: the
- * state stays HOLDING. -ECANCELED: redir_cancel_drain() was called. -EBUSY: not HOLDING. */
+/* Wait until the active port has nothing in flight: HOLDING -> QUIESCED. -ETIMEDOUT:
+ * the state stays HOLDING. -ECANCELED: redir_cancel_drain() was called. -EBUSY: not
+ * HOLDING. */
 int redir_drain(struct redir *r, uint64_t deadline_ns);
 
 /* Make a drain that waits, or the next one, return -ECANCELED. */
@@ -77,7 +78,8 @@ int redir_swap(struct redir *r, struct port *next, enum redir_side side, struct 
 
 /* Open the gate: queued requests go to the active port, overlapping ones in arrival
  * order; new ones follow. HOLDING or QUIESCED -> REPLAYING -> OPEN by itself when what
- * was held has ended. -EBUSY in another state, -ENODEV without a port. Does not wait. */
+ * was held has ended. -EBUSY in another state, -ENODEV without a port. Does not wait.
+ */
 int redir_release(struct redir *r);
 
 /* Wait until OPEN. 0 or -ETIMEDOUT. */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ledger.h"
+
+struct ledger_stripe *
+ledger_stripe(struct ledger *l)
+{
+    static _Atomic unsigned next; /* relaxed: any spread will do */
+    static _Thread_local unsigned mine;
+
+    if (mine == 0) {
+        mine = 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) %
+                       LEDGER_STRIPES;
+    }
+    return &l->stripes[mine - 1];
+}
+
+struct redir_ledger
+ledger_sum(struct ledger *l)
+{
+    struct redir_ledger sum = {0};
+
+    for (unsigned i = 0; i < LEDGER_STRIPES; i++) {
+        struct ledger_stripe *s = &l->stripes[i];
+
+        sum.local += atomic_load(&s->ended[LEDGER_LOCAL]);
+        sum.remote += atomic_load(&s->ended[LEDGER_REMOTE]);
+        sum.failed += atomic_load(&s->ended[LEDGER_FAILED]);
+        sum.bounced += atomic_load(&s->ended[LEDGER_BOUNCED]);
+        sum.accepted += atomic_load(&s->accepted);
+    }
+    sum.pending = sum.accepted - sum.local - sum.remote - sum.failed - sum.bounced;
+    return sum;
+}
+
+uint64_t
+ledger_unfinished(struct ledger *l)
+{
+    uint64_t unfinished = 0;
+
+    for (unsigned i = 0; i < LEDGER_STRIPES; i++) {
+        struct ledger_stripe *s = &l->stripes[i];
+
+        unfinished += atomic_load(&s->accepted);
+        for (unsigned o = 0; o < LEDGER_NR_OUTCOMES; o++) {
+            unfinished -= atomic_load(&s->ended[o]);
+        }
+    }
+    return unfinished;
+}

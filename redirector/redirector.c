@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Idea: the gate is one word that everybody reads and hardly anybody writes. A request
+ * counts itself (ledger stripe), then looks at the gate. Closing the gate and then
+ * summing the counters, all seq_cst, therefore sees every request that passed it: what
+ * was accepted and has neither ended nor is waiting in the queue is at the port.
+ *
+ *   request:  accepted++            drainer:  gate = closed
+ *             gate open?  -> port             sum == waiting?  -> drained
+ *             ended++                         else wait for `changed`
+ *             gate closed? -> wake drainer
+ *
+ * Either the drainer's sum sees ended++, or the request sees the closed gate and wakes
+ * the drainer: no wake-up is lost, and no polling is needed.
+ *
+ * A port that is recalled gives requests back with -ESTALE. They were accepted before
+ * anything that is queued and go to the head of the queue. That happens only while the
+ * gate is closed.
+ */
+#include "redirector.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "redir_state.h"
+
+static struct redir *
+of(struct port *p)
+{
+    return (struct redir *)p; /* port is the first member */
+}
+
+static enum ledger_outcome
+outcome(const struct redir *r, int rc)
+{
+    if (rc == -ESTALE) {
+        return LEDGER_BOUNCED;
+    }
+    if (rc < 0) {
+        return LEDGER_FAILED;
+    }
+    return r->side == REDIR_LOCAL ? LEDGER_LOCAL : LEDGER_REMOTE;
+}
+
+/* Perform rq at the active port. A channel request is never sent on by port B (the
+ * owner moved while it was on its way in): its client sends it to the new owner. */
+static int
+perform(struct redir *r, const struct req *rq)
+{
+    if (r->side == REDIR_REMOTE && rq->origin != NULL) {
+        return -ESTALE;
+    }
+    return port_submit(r->active, rq);
+}
+
+/* Wait until e may go, was bounced (-ESTALE), or fail-after has passed (-EIO). */
+static int
+wait_turn(struct redir *r, struct held *e) LK_REQUIRES(r->lock)
+{
+    struct redir_locked *l = redir_locked(r);
+    uint64_t deadline_ns = CLOCK_NEVER, held_ns;
+
+    if (r->fail_after_ns != CLOCK_NEVER) {
+        deadline_ns = e->since_ns + r->fail_after_ns;
+    }
+    while (e->state == HELD_WAITING) {
+        if (cv_wait_until(&e->woken, &r->lock, deadline_ns) == -ETIMEDOUT &&
+            e->state == HELD_WAITING) {
+            return -EIO;
+        }
+    }
+    held_ns = clock_now_ns() - e->since_ns;
+    if (held_ns > l->max_held_ns) {
+        l->max_held_ns = held_ns;
+    }
+    if (e->state == HELD_BOUNCED) {
+        return -ESTALE;
+    }
+    l->replayed++;
+    return 0;
+}
+
+/* e is in the queue: see it through. Called and left with the lock held. */
+static int
+see_through(struct redir *r, struct ledger_stripe *s, struct held *e)
+    LK_REQUIRES(r->lock)
+{
+    struct redir_locked *l = redir_locked(r);
+    int rc;
+
+    for (;;) {
+        rc = wait_turn(r, e);
+        if (rc < 0) {
+            break;
+        }
+        lk_release(&r->lock);
+        rc = perform(r, e->rq);
+        lk_acquire(&r->lock);
+        if (rc != -ESTALE || e->rq->origin != NULL) {
+            break;
+        }
+        assert(l->state !=
+               REDIR_OPEN); /* only a port behind a closed gate is recalled */
+        hold_queue_return(&l->queue, e);
+        cv_broadcast(&r->changed);
+        if (l->state == REDIR_REPLAYING) {
+            hold_queue_dispatch(&l->queue);
+        }
+    }
+    ledger_end(s, outcome(r, rc));
+    hold_queue_remove(&l->queue, e, l->state == REDIR_REPLAYING);
+    redir_open_if_replayed(r);
+    cv_broadcast(&r->changed);
+    return rc;
+}
+
+static int
+submit_recalled(struct redir *r, struct ledger_stripe *s, const struct req *rq)
+{
+    struct held e = {.rq = rq, .since_ns = clock_now_ns()};
+    int rc;
+
+    cv_init(&e.woken);
+    lk_acquire(&r->lock);
+    assert(redir_locked(r)->state != REDIR_OPEN);
+    hold_queue_prepend(&redir_locked(r)->queue, &e);
+    redir_locked(r)->held++;
+    cv_broadcast(&r->changed);
+    if (redir_locked(r)->state == REDIR_REPLAYING) {
+        hold_queue_dispatch(&redir_locked(r)->queue);
+    }
+    rc = see_through(r, s, &e);
+    lk_release(&r->lock);
+    cv_done(&e.woken);
+    return rc;
+}
+
+/* rq passed the gate: perform it. */
+static int
+submit_open(struct redir *r, struct ledger_stripe *s, const struct req *rq)
+{
+    int rc = perform(r, rq);
+
+    if (rc == -ESTALE && rq->origin == NULL) {
+        return submit_recalled(r, s, rq);
+    }
+    ledger_end(s, outcome(r, rc));
+    if (!atomic_load(&r->is_gate_open)) {
+        LK_GUARD(&r->lock);
+        cv_broadcast(&r->changed);
+    }
+    return rc;
+}
+
+/* rq found the gate closed: queue it, unless that has changed meanwhile, or what was
+ * held is being replayed and does not concern it. */
+static int
+submit_closed(struct redir *r, struct ledger_stripe *s, const struct req *rq)
+{
+    struct held e = {.rq = rq, .since_ns = clock_now_ns()};
+    struct redir_locked *l;
+    int rc;
+
+    cv_init(&e.woken);
+    lk_acquire(&r->lock);
+    l = redir_locked(r);
+    e.is_late = l->state == REDIR_REPLAYING;
+    if (l->state == REDIR_OPEN || (e.is_late && !hold_queue_blocks(&l->queue, rq))) {
+        lk_release(&r->lock);
+        cv_done(&e.woken);
+        return submit_open(r, s, rq);
+    }
+    hold_queue_append(&l->queue, &e);
+    l->held++;
+    cv_broadcast(&r->changed); /* it counts as waiting now: a drain may be complete */
+    rc = see_through(r, s, &e);
+    lk_release(&r->lock);
+    cv_done(&e.woken);
+    return rc;
+}
+
+static int
+redir_submit(struct port *p, const struct req *rq)
+{
+    struct redir *r = of(p);
+    struct ledger_stripe *s = ledger_stripe(&r->ledger);
+
+    ledger_accept(s);
+    if (__builtin_expect(atomic_load(&r->is_gate_open), 1)) {
+        return submit_open(r, s, rq);
+    }
+    return submit_closed(r, s, rq);
+}
+
+static int
+redir_identify(struct port *p, char *id, int id_size)
+{
+    struct port *active = redir_active(of(p));
+
+    id[0] = '\0';
+    return active != NULL ? port_identify(active, id, id_size) : 0;
+}
+
+static void
+redir_port_close(struct port *p)
+{
+    (void)p; /* the redirector outlives the stacks above it; see redir_free() */
+}
+
+static const struct port_ops redir_ops = {
+    .name = "redirector",
+    .submit = redir_submit,
+    .identify = redir_identify,
+    .close = redir_port_close,
+};
+
+int
+redir_new(const char *id, const struct port_info *info, uint64_t fail_after_ns,
+          struct redir **ret_r)
+{
+    struct redir *r = aligned_alloc(_Alignof(struct redir), sizeof *r);
+
+    if (r == NULL) {
+        return -ENOMEM;
+    }
+    *r = (struct redir){
+        .port = {.ops = &redir_ops, .info = *info},
+        .side = REDIR_LOCAL,
+        .fail_after_ns = fail_after_ns,
+        .locked_ = {.state = REDIR_QUIESCED},
+    };
+    (void)snprintf(r->id, sizeof r->id, "%s", id); /* only a name in traces */
+    hold_queue_init(&r->locked_.queue);
+    lk_init(&r->lock);
+    cv_init(&r->changed);
+    *ret_r = r;
+    return 0;
+}
+
+struct port *
+redir_port(struct redir *r)
+{
+    return &r->port;
+}
+
+void
+redir_free(struct redir *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    assert(ledger_unfinished(&r->ledger) == 0);
+    port_close(r->active);
+    cv_done(&r->changed);
+    lk_done(&r->lock);
+    free(r);
+}
