@@ -3,11 +3,11 @@
  *
  * The three say the same things in the same words: --disk name=D,device=/x on the
  * command line, disk=name=D,device=/x to the plugin, and in the file (libconfig)
- *   name = "a"; listen = [ "unix:/run/baton/a.nbd" ]; control = "unix:/run/baton/a.ctl";
- *   state-dir = "/var/lib/baton/a";
- *   disks = ( { name = "D"; device = "/x"; vm = "web"; layers = [ "limit:iops=500" ]; } );
- * Every mistake is one sentence with its place ("a.conf:7: disk D: cache=fast: ...
- * allowed: none, writeback, writethrough") and -EINVAL. Not thread-safe.
+ *   name = "a"; listen = [ "unix:/run/baton/a.nbd" ]; control =
+ * "unix:/run/baton/a.ctl"; state-dir = "/var/lib/baton/a"; disks = ( { name = "D";
+ * device = "/x"; vm = "web"; layers = [ "limit:iops=500" ]; } ); Every mistake is one
+ * sentence with its place ("a.conf:7: disk D: cache=fast: ... allowed: none, writeback,
+ * writethrough") and -EINVAL. Not thread-safe.
  */
 #ifndef BATON_CONFIG_H
 #define BATON_CONFIG_H

@@ -14,13 +14,14 @@
 #ifndef BATON_RECORD_H
 #define BATON_RECORD_H
 
-#include "err.h"
-#include "port.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NAME_MAX_LEN 63    /* disk, VM and service names: [A-Za-z0-9][A-Za-z0-9._-]{0,62} */
+#include "err.h"
+#include "port.h"
+
+#define NAME_MAX_LEN                                                                   \
+    63 /* disk, VM and service names: [A-Za-z0-9][A-Za-z0-9._-]{0,62} */
 #define RECORD_MAX_URIS 8
 #define RECORD_URI_LEN 512
 #define GROUP_MAX_DISKS 64
@@ -35,11 +36,13 @@ bool name_is_valid(const char *s);
 
 struct record {
     char name[NAME_MAX_LEN + 1];
-    char uuid[37];  /* lower case; "" for a standby that has not learned it */
+    char uuid[37]; /* lower case; "" for a standby that has not learned it */
     char vm[NAME_MAX_LEN + 1]; /* "" when none */
     enum role role;
-    uint64_t epoch; /* of the ownership this speaks of; 0 for a standby that knows none */
-    struct port_info info; /* what the disk's clients were promised; size 0 if unknown */
+    uint64_t
+        epoch; /* of the ownership this speaks of; 0 for a standby that knows none */
+    struct port_info
+        info; /* what the disk's clients were promised; size 0 if unknown */
     /* given: to whom. owner: from whom it came ("" when it was made here). */
     char peer_name[NAME_MAX_LEN + 1];
     char peer_control[RECORD_URI_LEN];
@@ -65,7 +68,8 @@ int record_load(struct record_dir *d, const char *name, struct err *e,
 /* Make all nr records (1..GROUP_MAX_DISKS) durable, all or none, and return. The first
  * durable rename is the commit point; on an error before it nothing changed. -EIO with
  * *ret_is_committed true: renamed, but the folder's fsync failed, so a power cut may
- * take it back; the caller goes on as committed and says so. Thread-safe, serialised. */
+ * take it back; the caller goes on as committed and says so. Thread-safe, serialised.
+ */
 int record_commit(struct record_dir *d, const struct record *records, unsigned nr,
                   struct err *e, bool *ret_is_committed);
 

@@ -11,13 +11,16 @@
 #ifndef BATON_RPC_H
 #define BATON_RPC_H
 
+#include <stdbool.h>
+
+#include <jansson.h>
+
 #include "err.h"
 #include "uri.h"
 
-#include <jansson.h>
-#include <stdbool.h>
-
-#define RPC_MAX_REQUEST (256U * 1024) /* bytes of one request line, newline included */
+#define RPC_MAX_REQUEST                                                                \
+    (256U * 1024) /* bytes of one request line, newline included                       \
+                   */
 #define RPC_MAX_REPLY (16U * 1024 * 1024)
 #define RPC_MAX_DEPTH 32 /* nesting of a request */
 #define RPC_MAX_CONNECTIONS 256

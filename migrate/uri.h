@@ -4,9 +4,9 @@
 #ifndef BATON_URI_H
 #define BATON_URI_H
 
-#include "err.h"
-
 #include <stdint.h>
+
+#include "err.h"
 
 enum uri_kind {
     URI_UNIX,  /* unix:PATH, PATH absolute, at most 107 bytes (sockaddr_un) */
@@ -27,7 +27,12 @@ struct uri {
 };
 
 /* What a URI may be used for. */
-enum uri_use { URI_FOR_LISTEN, URI_FOR_CONTROL_LISTEN, URI_FOR_CONTROL, URI_FOR_CHANNEL };
+enum uri_use {
+    URI_FOR_LISTEN,
+    URI_FOR_CONTROL_LISTEN,
+    URI_FOR_CONTROL,
+    URI_FOR_CHANNEL
+};
 
 /* 0, or -EINVAL and a sentence that names s and the forms that are allowed for `use`:
  * listen: unix, tcp (loopback addresses only), vsock:PORT; control listen: unix only;

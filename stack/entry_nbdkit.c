@@ -1,1 +1,434 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The nbdkit plugin: hands parameters to the configuration, requests to the service,
+ * and errors back. No logic.
+ *
+ * SIGTERM and SIGINT are ours: nbdkit would answer pending requests with errors, which
+ * a VM sees as a failed disk. Instead the service stops in order and the process ends
+ * with the connections open, so that they break and their clients reconnect. */
+#define NBDKIT_API_VERSION 2
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <nbdkit-plugin.h>
+#include <systemd/sd-daemon.h>
+
+#include "clock.h"
+#include "config.h"
+#include "log.h"
+#include "port.h"
+#include "service.h"
+#include "trace.h"
+
+#define STOP_TIMEOUT_NS (10 * NS_PER_S)
+
+static struct service_config config;
+static struct service *service;
+static int control_fd = -1;
+static int stop_pipe[2] = {-1, -1}; /* written by the signal handler */
+
+static void
+baton_load(void)
+{
+    trace_init();
+    config_init(&config);
+}
+
+static void
+baton_unload(void)
+{
+    config_done(&config);
+}
+
+static int
+baton_config(const char *key, const char *value)
+{
+    struct err e = {0};
+
+    if (strcmp(key, "control-fd") == 0) {
+        return nbdkit_parse_int(key, value, &control_fd);
+    }
+    if (config_set(&config, key, value, "parameter", &e) < 0) {
+        nbdkit_error("%s", e.msg);
+        return -1;
+    }
+    return 0;
+}
+
+static int
+baton_config_complete(void)
+{
+    struct err e = {0};
+
+    if (config_complete(&config, &e) < 0) {
+        nbdkit_error("%s", e.msg);
+        return -1;
+    }
+    log_set_name(config.name);
+    return 0;
+}
+
+static void
+on_signal(int sig)
+{
+    int saved = errno;
+
+    (void)sig;
+    if (write(stop_pipe[1], "", 1) < 0) {
+        _exit(EXIT_FAILURE); /* the pipe is ours and empty: cannot be */
+    }
+    errno = saved;
+}
+
+static void *
+stop_thread(void *arg)
+{
+    char c;
+
+    while (read(stop_pipe[0], &c, 1) < 0 && errno == EINTR) {
+    }
+    log_info("stopping: no request is answered with an error, connections just end");
+    (void)sd_notify(0, "STOPPING=1");
+    service_stop(service, clock_deadline_ns(STOP_TIMEOUT_NS));
+    _exit(EXIT_SUCCESS);
+    return arg;
+}
+
+static int
+take_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    pthread_t thread;
+
+    if (pipe2(stop_pipe, O_CLOEXEC) < 0 ||
+        pthread_create(&thread, NULL, stop_thread, NULL) != 0) {
+        nbdkit_error("cannot make the thread that stops the service: %m");
+        return -1;
+    }
+    (void)pthread_detach(thread);
+    if (sigaction(SIGTERM, &sa, NULL) < 0 || sigaction(SIGINT, &sa, NULL) < 0) {
+        nbdkit_error("sigaction: %m");
+        return -1;
+    }
+    return 0;
+}
+
+static int
+baton_after_fork(void)
+{
+    struct err e = {0};
+    int fd = control_fd;
+
+    if (fd < 0 && config.has_control &&
+        uri_listen(&config.control, 0600, &e, &fd) < 0) {
+        nbdkit_error("%s", e.msg);
+        return -1;
+    }
+    if (service_new(&config, fd, &e, &service) < 0) {
+        nbdkit_error("%s", e.msg);
+        return -1;
+    }
+    if (take_signals() < 0) {
+        return -1;
+    }
+    log_info("ready");
+    (void)sd_notify(0, "READY=1"); /* does nothing unless NOTIFY_SOCKET is set */
+    return 0;
+}
+
+static int
+baton_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
+{
+    (void)readonly;
+    (void)is_tls;
+    for (unsigned i = 0; i < config.nr_disks; i++) {
+        if (nbdkit_add_export(exports, config.disks[i].name,
+                              config.disks[i].description) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static const char *
+baton_default_export(int readonly, int is_tls)
+{
+    (void)readonly;
+    (void)is_tls;
+    return config.nr_disks == 1 ? config.disks[0].name : "";
+}
+
+static void *
+baton_open(int readonly)
+{
+    struct err e = {0};
+    struct client *c;
+
+    (void)readonly; /* nbdkit itself refuses writes of a read-only server */
+    if (client_open(service, nbdkit_export_name(), &e, &c) < 0) {
+        nbdkit_error("%s", e.msg);
+        return NULL;
+    }
+    return c;
+}
+
+static void
+baton_close(void *handle)
+{
+    client_close(handle);
+}
+
+static const char *
+baton_export_description(void *handle)
+{
+    return client_description(handle);
+}
+
+static int64_t
+baton_get_size(void *handle)
+{
+    return (int64_t)client_info(handle)->size;
+}
+
+static int
+baton_block_size(void *handle, uint32_t *minimum, uint32_t *preferred,
+                 uint32_t *maximum)
+{
+    const struct port_info *info = client_info(handle);
+
+    *minimum = info->min_block;
+    *preferred = info->pref_block;
+    *maximum = info->max_block;
+    return 0;
+}
+
+static int
+has(void *handle, uint32_t cap)
+{
+    return (client_info(handle)->caps & cap) != 0;
+}
+
+static int
+baton_can_write(void *handle)
+{
+    return has(handle, PORT_CAN_WRITE);
+}
+
+static int
+baton_can_flush(void *handle)
+{
+    return has(handle, PORT_CAN_FLUSH);
+}
+
+static int
+baton_can_fua(void *handle)
+{
+    if (has(handle, PORT_CAN_FUA)) {
+        return NBDKIT_FUA_NATIVE;
+    }
+    return has(handle, PORT_CAN_FLUSH) ? NBDKIT_FUA_EMULATE : NBDKIT_FUA_NONE;
+}
+
+static int
+baton_can_trim(void *handle)
+{
+    return has(handle, PORT_CAN_TRIM);
+}
+
+static int
+baton_can_zero(void *handle)
+{
+    return has(handle, PORT_CAN_ZERO) ? NBDKIT_ZERO_NATIVE : NBDKIT_ZERO_EMULATE;
+}
+
+static int
+baton_can_fast_zero(void *handle)
+{
+    return has(handle, PORT_CAN_FAST_ZERO);
+}
+
+static int
+baton_can_extents(void *handle)
+{
+    return has(handle, PORT_CAN_EXTENTS);
+}
+
+static int
+baton_can_cache(void *handle)
+{
+    return has(handle, PORT_CAN_CACHE) ? NBDKIT_CACHE_NATIVE : NBDKIT_CACHE_NONE;
+}
+
+static int
+baton_can_multi_conn(void *handle)
+{
+    return has(handle, PORT_CAN_MULTI_CONN);
+}
+
+static int
+baton_is_rotational(void *handle)
+{
+    return has(handle, PORT_ROTATIONAL);
+}
+
+/* The one conversion of errors to nbdkit. -ESTALE means "not performed, ask the owner":
+ * NBD_ESHUTDOWN, which only a channel gets to see. */
+static int
+perform(void *handle, const struct req *rq)
+{
+    int rc = port_check(client_info(handle), rq);
+
+    if (rc == 0) {
+        rc = client_submit(handle, rq);
+    }
+    if (rc < 0) {
+        nbdkit_set_error(rc == -ESTALE ? ESHUTDOWN : -rc);
+        return -1;
+    }
+    return 0;
+}
+
+static uint32_t
+req_flags(uint32_t nbdkit_flags)
+{
+    uint32_t flags = 0;
+
+    flags |= (nbdkit_flags & NBDKIT_FLAG_FUA) != 0 ? REQ_F_FUA : 0;
+    flags |= (nbdkit_flags & NBDKIT_FLAG_MAY_TRIM) != 0 ? REQ_F_MAY_TRIM : 0;
+    flags |= (nbdkit_flags & NBDKIT_FLAG_FAST_ZERO) != 0 ? REQ_F_FAST : 0;
+    flags |= (nbdkit_flags & NBDKIT_FLAG_REQ_ONE) != 0 ? REQ_F_ONE : 0;
+    return flags;
+}
+
+static int
+baton_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    (void)flags;
+    return perform(
+        handle, &(struct req){.op = REQ_READ, .len = count, .off = offset, .buf = buf});
+}
+
+static int
+baton_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
+             uint32_t flags)
+{
+    return perform(handle, &(struct req){.op = REQ_WRITE,
+                                         .flags = req_flags(flags),
+                                         .len = count,
+                                         .off = offset,
+                                         .buf = (void *)(uintptr_t)buf});
+}
+
+static int
+baton_flush(void *handle, uint32_t flags)
+{
+    (void)flags;
+    return perform(handle, &(struct req){.op = REQ_FLUSH});
+}
+
+static int
+baton_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    return perform(handle, &(struct req){.op = REQ_TRIM,
+                                         .flags = req_flags(flags),
+                                         .len = count,
+                                         .off = offset});
+}
+
+static int
+baton_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    return perform(handle, &(struct req){.op = REQ_ZERO,
+                                         .flags = req_flags(flags),
+                                         .len = count,
+                                         .off = offset});
+}
+
+static int
+baton_cache(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    (void)flags;
+    return perform(handle, &(struct req){.op = REQ_CACHE, .len = count, .off = offset});
+}
+
+struct nbdkit_sink {
+    struct extent_sink sink; /* first */
+    struct nbdkit_extents *extents;
+};
+
+static int
+add_extent(struct extent_sink *s, uint64_t off, uint64_t len, uint32_t type)
+{
+    uint32_t t = 0;
+
+    t |= (type & EXTENT_HOLE) != 0 ? NBDKIT_EXTENT_HOLE : 0;
+    t |= (type & EXTENT_ZERO) != 0 ? NBDKIT_EXTENT_ZERO : 0;
+    if (nbdkit_add_extent(((struct nbdkit_sink *)s)->extents, off, len, t) < 0) {
+        return errno > 0 ? -errno : -EIO;
+    }
+    return 0;
+}
+
+static int
+baton_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+              struct nbdkit_extents *extents)
+{
+    struct nbdkit_sink s = {.sink.add = add_extent, .extents = extents};
+
+    return perform(handle, &(struct req){.op = REQ_EXTENTS,
+                                         .flags = req_flags(flags),
+                                         .len = count,
+                                         .off = offset,
+                                         .extents = &s.sink});
+}
+
+static struct nbdkit_plugin plugin = {
+    .name = "baton",
+    .longname = "Baton: hands a running disk to another owner",
+    .version = BATON_VERSION,
+    .load = baton_load,
+    .unload = baton_unload,
+    .config = baton_config,
+    .config_complete = baton_config_complete,
+    .config_help = "name=NAME        (required) name of this service\n"
+                   "state-dir=DIR    where it keeps its records\n"
+                   "listen=URI       where it is reached (several)\n"
+                   "announce=URI     the same, as other services reach it (several)\n"
+                   "control=URI      its control socket, unix:PATH\n"
+                   "control-fd=N     the same, listening already\n"
+                   "config=FILE      read these from a file\n"
+                   "disk=name=NAME,device=PATH-OR-NBD-URI[,...]  a disk (several)",
+    .after_fork = baton_after_fork,
+    .list_exports = baton_list_exports,
+    .default_export = baton_default_export,
+    .open = baton_open,
+    .close = baton_close,
+    .export_description = baton_export_description,
+    .get_size = baton_get_size,
+    .block_size = baton_block_size,
+    .can_write = baton_can_write,
+    .can_flush = baton_can_flush,
+    .can_fua = baton_can_fua,
+    .can_trim = baton_can_trim,
+    .can_zero = baton_can_zero,
+    .can_fast_zero = baton_can_fast_zero,
+    .can_extents = baton_can_extents,
+    .can_cache = baton_can_cache,
+    .can_multi_conn = baton_can_multi_conn,
+    .is_rotational = baton_is_rotational,
+    .pread = baton_pread,
+    .pwrite = baton_pwrite,
+    .flush = baton_flush,
+    .trim = baton_trim,
+    .zero = baton_zero,
+    .cache = baton_cache,
+    .extents = baton_extents,
+    .errno_is_preserved = 1,
+};
+
+NBDKIT_REGISTER_PLUGIN(plugin)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "disk.h"
+#include "port_channel.h"
+#include "service.h"
+
+/* A newer session waits this long for what an older one had begun. */
+#define FENCE_TIMEOUT_NS (30 * NS_PER_S)
+
+struct client {
+    struct disk *disk;
+    struct port *top;        /* a VM's: the top of the stack; NULL for a channel */
+    struct session *session; /* a channel's */
+};
+
+static int
+need_stack(struct disk *d, struct redir *r, struct err *e)
+{
+    LK_GUARD(&d->build_lock);
+
+    if (d->stack != NULL) {
+        return 0;
+    }
+    return stack_open(&d->cfg->layers, redir_port(r), e, &d->stack);
+}
+
+static int
+open_vm(struct client *c, struct err *e)
+{
+    struct disk *d = c->disk;
+    struct redir *r = disk_redir(d);
+    int rc;
+
+    if (r == NULL || disk_record(d).role == ROLE_STANDBY) {
+        return err_set(e, -EAGAIN,
+                       "disk %s is on standby here: it has no owner that this service "
+                       "knows of",
+                       d->cfg->name);
+    }
+    rc = need_stack(d, r, e);
+    if (rc < 0) {
+        return err_prefix(e, rc, "disk %s", d->cfg->name);
+    }
+    c->top = stack_top(d->stack);
+    return 0;
+}
+
+static int
+open_channel(struct service *s, struct client *c, const char *export_name,
+             struct err *e)
+{
+    struct channel_name n;
+
+    if (channel_name_parse(export_name, &n) < 0) {
+        return err_set(e, -EINVAL, "malformed channel name");
+    }
+    c->disk = service_find_uuid(s, n.uuid);
+    if (c->disk == NULL || disk_redir(c->disk) == NULL) {
+        return err_set(e, -ENOENT, "no disk with uuid %s is served here", n.uuid);
+    }
+    return session_open(c->disk->sessions, n.client, n.session, n.epoch,
+                        clock_deadline_ns(FENCE_TIMEOUT_NS), e, &c->session);
+}
+
+int
+client_open(struct service *s, const char *export_name, struct err *e,
+            struct client **ret_client)
+{
+    struct client *c = calloc(1, sizeof *c);
+    int rc;
+
+    if (c == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    if (strncmp(export_name, CHANNEL_NAME_PREFIX, strlen(CHANNEL_NAME_PREFIX)) == 0) {
+        rc = open_channel(s, c, export_name, e);
+    } else if (export_name[0] == '\0' && s->nr_disks == 1) {
+        c->disk = &s->disks[0];
+        rc = open_vm(c, e);
+    } else if (!name_is_valid(export_name)) {
+        rc = err_set(e, -EINVAL, "%s",
+                     export_name[0] == '\0' ? "there are several disks: name one"
+                                            : "malformed disk name");
+    } else {
+        c->disk = service_find_disk(s, export_name);
+        rc = c->disk != NULL
+                 ? open_vm(c, e)
+                 : err_set(e, -ENOENT, "there is no disk %s here", export_name);
+    }
+    if (rc < 0) {
+        free(c);
+        return rc;
+    }
+    *ret_client = c;
+    return 0;
+}
+
+void
+client_close(struct client *c)
+{
+    if (c->session != NULL) {
+        session_close(c->session);
+    }
+    free(c);
+}
+
+const struct port_info *
+client_info(const struct client *c)
+{
+    return c->top != NULL ? &c->top->info : &redir_port(c->disk->redir)->info;
+}
+
+const char *
+client_description(const struct client *c)
+{
+    return c->disk->cfg->description;
+}
+
+bool
+client_is_readonly(const struct client *c)
+{
+    return (client_info(c)->caps & PORT_CAN_WRITE) == 0;
+}
+
+int
+client_submit(struct client *c, const struct req *rq)
+{
+    return c->top != NULL ? port_submit(c->top, rq) : session_submit(c->session, rq);
+}

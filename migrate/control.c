@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "handoff.h"
+#include "peer.h"
+#include "record.h"
+#include "status.h"
+
+#define DEFAULT_DEADLINE_MS 5000
+#define MAX_DEADLINE_MS (3600 * 1000)
+
+/* Refuse members that the method does not know: a misspelt one must not be ignored. */
+static int
+check_members(json_t *params, const char *const *allowed, struct err *e)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(params, key, value)
+    {
+        const char *const *a = allowed;
+
+        while (*a != NULL && strcmp(*a, key) != 0) {
+            a++;
+        }
+        if (*a == NULL) {
+            return err_set(e, -EBADMSG, "unknown parameter \"%.64s\"", key);
+        }
+    }
+    return 0;
+}
+
+static int
+get_target(json_t *params, struct err *e, const char **ret_target)
+{
+    const char *t = json_string_value(json_object_get(params, "target"));
+
+    if (t == NULL || !name_is_valid(strncmp(t, "vm:", 3) == 0 ? t + 3 : t)) {
+        return err_set(e, -EBADMSG,
+                       "parameter \"target\": a disk's name or vm:NAME "
+                       "expected");
+    }
+    *ret_target = t;
+    return 0;
+}
+
+/* An optional integer of 0..max. */
+static int
+get_number(json_t *params, const char *key, json_int_t max, json_int_t *ret_n,
+           struct err *e)
+{
+    json_t *j = json_object_get(params, key);
+
+    if (j == NULL) {
+        return 0;
+    }
+    if (!json_is_integer(j) || json_integer_value(j) < 0 ||
+        json_integer_value(j) > max) {
+        return err_set(e, -EBADMSG,
+                       "parameter \"%s\": a number from 0 to %lld expected", key,
+                       (long long)max);
+    }
+    *ret_n = json_integer_value(j);
+    return 0;
+}
+
+static int
+control_status(void *service, struct rpc_call *call, json_t *params, struct err *e,
+               json_t **ret_result)
+{
+    static const char *const allowed[] = {"disk", NULL};
+    json_t *disk = json_object_get(params, "disk");
+    int rc = check_members(params, allowed, e);
+
+    (void)call;
+    if (rc < 0) {
+        return rc;
+    }
+    if (disk != NULL && !json_is_string(disk)) {
+        return err_set(e, -EBADMSG, "parameter \"disk\": a disk's name expected");
+    }
+    return status_report(service, json_string_value(disk), e, ret_result);
+}
+
+static void
+send_progress(void *call, enum handoff_phase phase, const char *detail,
+              uint64_t elapsed_us)
+{
+    rpc_notify(call, "progress",
+               json_pack("{s:s,s:s,s:I}", "phase", handoff_phase_name(phase), "detail",
+                         detail, "elapsed_us", (json_int_t)elapsed_us));
+}
+
+static int
+run(void *service, struct rpc_call *call, json_t *params, const char *to, struct err *e,
+    json_t **ret_result)
+{
+    json_int_t deadline_ms = DEFAULT_DEADLINE_MS, budget_us = -1;
+    struct handoff_request rq = {.to = to};
+    int rc = get_target(params, e, &rq.target);
+
+    if (rc == 0) {
+        rc = get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
+    }
+    if (rc == 0) {
+        rc = get_number(params, "budget_us", INT64_MAX / 1000, &budget_us, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rq.deadline_ns = (uint64_t)deadline_ms * NS_PER_MS;
+    rq.budget_ns = budget_us < 0 ? CLOCK_NEVER : (uint64_t)budget_us * NS_PER_US;
+    return handoff_run(service, &rq, send_progress, call, e, ret_result);
+}
+
+static int
+control_handoff(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                json_t **ret_result)
+{
+    static const char *const allowed[] = {"target", "to", "deadline_ms", "budget_us",
+                                          NULL};
+    const char *to = json_string_value(json_object_get(params, "to"));
+    int rc = check_members(params, allowed, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (to == NULL) {
+        return err_set(e, -EBADMSG, "parameter \"to\": a control URI expected");
+    }
+    return run(service, call, params, to, e, ret_result);
+}
+
+static int
+control_park(void *service, struct rpc_call *call, json_t *params, struct err *e,
+             json_t **ret_result)
+{
+    static const char *const allowed[] = {"target", "deadline_ms", NULL};
+    int rc = check_members(params, allowed, e);
+
+    return rc < 0 ? rc : run(service, call, params, NULL, e, ret_result);
+}
+
+static int
+target_only(json_t *params, struct err *e, const char **ret_target)
+{
+    static const char *const allowed[] = {"target", NULL};
+    int rc = check_members(params, allowed, e);
+
+    return rc < 0 ? rc : get_target(params, e, ret_target);
+}
+
+static int
+control_unpark(void *service, struct rpc_call *call, json_t *params, struct err *e,
+               json_t **ret_result)
+{
+    const char *target;
+    int rc = target_only(params, e, &target);
+
+    (void)call;
+    return rc < 0 ? rc : handoff_unpark(service, target, e, ret_result);
+}
+
+static int
+control_abort(void *service, struct rpc_call *call, json_t *params, struct err *e,
+              json_t **ret_result)
+{
+    const char *target;
+    int rc = target_only(params, e, &target);
+
+    (void)call;
+    *ret_result = NULL;
+    return rc < 0 ? rc : handoff_abort(service, target, e);
+}
+
+const struct rpc_method control_methods[] = {
+    {"status", control_status},     {"handoff", control_handoff},
+    {"park", control_park},         {"unpark", control_unpark},
+    {"abort", control_abort},       {"ping", peer_ping},
+    {"peer.prepare", peer_prepare}, {"peer.assign", peer_assign},
+    {"peer.cancel", peer_cancel},   {NULL, NULL},
+};

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "disk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <uuid/uuid.h>
+
+#include "clock.h"
+#include "port_channel.h"
+#include "port_file.h"
+#include "port_nbd.h"
+#include "service.h"
+
+int
+disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
+{
+    memset(d, 0, sizeof *d);
+    d->service = s;
+    d->cfg = cfg;
+    flusher_init(&d->flusher);
+    lk_init(&d->build_lock);
+    lk_init(&d->lock);
+    return 0;
+}
+
+void
+disk_done(struct disk *d)
+{
+    flusher_done(&d->flusher);
+    stack_close(d->stack);
+    session_table_free(d->sessions);
+    redir_free(disk_redir(d));
+    port_close(d->locked_.incoming.port);
+    lk_done(&d->lock);
+    lk_done(&d->build_lock);
+}
+
+struct record
+disk_record(struct disk *d)
+{
+    LK_GUARD(&d->lock);
+
+    return disk_locked(d)->rec;
+}
+
+int
+disk_claim(struct disk *d, const char *what, struct err *e)
+{
+    LK_GUARD(&d->lock);
+
+    if (disk_locked(d)->claimed_for != NULL) {
+        return err_set(e, -EBUSY, "%s is busy: %s is going on", d->cfg->name,
+                       disk_locked(d)->claimed_for);
+    }
+    disk_locked(d)->claimed_for = what;
+    return 0;
+}
+
+void
+disk_unclaim(struct disk *d)
+{
+    LK_GUARD(&d->lock);
+
+    disk_locked(d)->claimed_for = NULL;
+}
+
+int
+disk_open_device(struct disk *d, struct err *e, struct port **ret_port)
+{
+    const struct disk_config *c = d->cfg;
+    int rc;
+
+    if (c->is_nbd) {
+        rc = port_nbd_open(c->device, c->readonly, c->connections, e, ret_port);
+    } else {
+        const struct port_file_opts opts = {.cache = c->cache, .readonly = c->readonly};
+
+        rc = port_file_open(c->device, &opts, e, ret_port);
+    }
+    return rc < 0 ? err_prefix(e, rc, "disk %s", c->name) : 0;
+}
+
+int
+disk_need_redir(struct disk *d, const struct port_info *info, struct err *e)
+{
+    struct redir *r = disk_redir(d);
+    int rc;
+
+    if (r != NULL) {
+        return 0;
+    }
+    rc = redir_new(d->cfg->name, info, d->cfg->fail_after_ns, &r);
+    if (rc == 0) {
+        rc = session_table_new(d->cfg->name, r, &d->sessions);
+        if (rc < 0) {
+            redir_free(r);
+        }
+    }
+    if (rc < 0) {
+        return err_set(e, rc, "disk %s: out of memory", d->cfg->name);
+    }
+    atomic_store_explicit(&d->redir, r, memory_order_release);
+    return 0;
+}
+
+struct record
+disk_next_record(struct disk *d, enum role role, uint64_t epoch)
+{
+    struct record rec = disk_record(d);
+
+    (void)snprintf(rec.name, sizeof rec.name, "%s", d->cfg->name);
+    (void)snprintf(rec.vm, sizeof rec.vm, "%s", d->cfg->vm);
+    rec.role = role;
+    rec.epoch = epoch;
+    return rec;
+}
+
+void
+disk_set_record(struct disk *d, const struct record *rec)
+{
+    LK_GUARD(&d->lock);
+
+    disk_locked(d)->rec = *rec;
+}
+
+int
+disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
+                 struct port **ret_port)
+{
+    struct port_channel_opts opts = {
+        .nr_uris = rec->nr_channels,
+        .lanes = d->cfg->connections,
+        .uuid = rec->uuid,
+        .epoch = rec->epoch,
+        .client = record_dir_service_id(d->service->records),
+        .session = &d->service->next_session,
+        .info = redir_port(d->redir)->info,
+    };
+
+    for (unsigned i = 0; i < rec->nr_channels && i < CHANNEL_MAX_URIS; i++) {
+        opts.uris[i] = rec->channels[i];
+    }
+    if (port_channel_new(&opts, ret_port) < 0) {
+        return err_set(e, -ENOMEM, "disk %s: no memory for a channel", d->cfg->name);
+    }
+    return 0;
+}
+
+/* Take port B, if there is one, out of the way: requests that it has not got an answer
+ * for come back to the queue. The owner has given the device away, so it will not
+ * perform them any more. */
+static void
+recall_channel(struct disk *d)
+{
+    struct redir_status st;
+    int rc;
+
+    redir_status(d->redir, &st);
+    if (st.state == REDIR_OPEN || st.state == REDIR_REPLAYING) {
+        rc = redir_hold(d->redir);
+        assert(rc == 0); /* we have the claim, so nobody else moves the state but
+                          * REPLAYING -> OPEN, and hold takes both */
+    }
+    if (st.state != REDIR_QUIESCED) {
+        port_channel_recall(redir_active(d->redir));
+        rc = redir_drain(d->redir, CLOCK_NEVER); /* a recalled port answers at once */
+        assert(rc == 0);
+    }
+}
+
+static void
+swap_in(struct disk *d, struct port *next, enum redir_side side)
+{
+    struct port *old = NULL;
+    int rc = redir_swap(d->redir, next, side, NULL, &old);
+
+    assert(rc == 0); /* can_replace was asked in PREPARE, and we are quiesced */
+    port_close(old);
+}
+
+static void
+release(struct disk *d)
+{
+    int rc = redir_release(d->redir);
+
+    assert(rc == 0);
+}
+
+void
+disk_eject(struct disk *d)
+{
+    session_table_close(d->sessions);
+    swap_in(d, NULL, REDIR_LOCAL);
+}
+
+void
+disk_assign(struct disk *d, struct port *port, uint64_t owned_since)
+{
+    struct record rec = disk_record(d);
+
+    recall_channel(d);
+    swap_in(d, port, REDIR_LOCAL);
+    lk_acquire(&d->lock);
+    disk_locked(d)->owned_since = owned_since;
+    lk_release(&d->lock);
+    session_table_open(d->sessions, owned_since, rec.epoch);
+    release(d);
+}
+
+void
+disk_follow(struct disk *d, struct port *channel)
+{
+    swap_in(d, channel, REDIR_REMOTE);
+    release(d);
+}
+
+/* A disk without a record: it becomes what its configuration says. */
+static int
+first_record(struct disk *d, struct err *e)
+{
+    struct record rec = disk_next_record(d, d->cfg->role, 0);
+    struct port *port = NULL;
+    bool is_committed;
+    int rc;
+
+    (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", d->cfg->uuid);
+    if (rec.role == ROLE_OWNER) {
+        rc = disk_open_device(d, e, &port);
+        if (rc < 0) {
+            return rc;
+        }
+        rec.info = port->info;
+        port_close(port);
+        rec.epoch = 1;
+        if (rec.uuid[0] == '\0') {
+            uuid_t u;
+
+            uuid_generate(u);
+            uuid_unparse_lower(u, rec.uuid);
+        }
+    }
+    rc = record_commit(d->service->records, &rec, 1, e, &is_committed);
+    if (rc == 0) {
+        disk_set_record(d, &rec);
+    }
+    return rc;
+}
+
+static int
+start_owner(struct disk *d, const struct record *rec, struct err *e)
+{
+    struct port *port;
+    int rc = disk_open_device(d, e, &port);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = port_info_can_replace(&rec->info, &port->info, e);
+    if (rc < 0) {
+        (void)err_prefix(e, rc, "disk %s: the device is not what it was", d->cfg->name);
+        goto fail;
+    }
+    rc = disk_need_redir(d, &rec->info, e);
+    if (rc < 0) {
+        goto fail;
+    }
+    rc = port_own(port, e);
+    if (rc < 0) {
+        (void)err_prefix(e, rc, "disk %s", d->cfg->name);
+        goto fail;
+    }
+    disk_assign(d, port, rec->epoch);
+    return 0;
+fail:
+    port_close(port);
+    return rc;
+}
+
+static int
+start_given(struct disk *d, const struct record *rec, struct err *e)
+{
+    struct port *channel;
+    int rc = disk_need_redir(d, &rec->info, e);
+
+    if (rc == 0) {
+        rc = disk_new_channel(d, rec, e, &channel);
+    }
+    if (rc == 0) {
+        disk_follow(d, channel);
+    }
+    return rc;
+}
+
+int
+disk_start(struct disk *d, struct err *e)
+{
+    struct record rec;
+    int rc = record_load(d->service->records, d->cfg->name, e, &rec);
+
+    if (rc == -ENOENT) {
+        rc = first_record(d, e);
+        rec = disk_record(d);
+    } else if (rc == 0) {
+        disk_set_record(d, &rec);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (d->cfg->uuid[0] != '\0' && rec.uuid[0] != '\0' &&
+        strcmp(d->cfg->uuid, rec.uuid) != 0) {
+        return err_set(e, -EINVAL, "disk %s: the record says uuid %s, not %s",
+                       d->cfg->name, rec.uuid, d->cfg->uuid);
+    }
+    switch (rec.role) {
+    case ROLE_OWNER:
+        return start_owner(d, &rec, e);
+    case ROLE_GIVEN:
+        return start_given(d, &rec, e);
+    case ROLE_PARKED:
+        return disk_need_redir(d, &rec.info, e);
+    case ROLE_STANDBY:
+        return 0;
+    }
+    return 0;
+}
+
+void
+disk_stop(struct disk *d, uint64_t deadline_ns)
+{
+    const struct req flush = {.op = REQ_FLUSH};
+    struct redir *r = disk_redir(d);
+    struct port *old;
+
+    if (r == NULL || redir_hold(r) < 0 || disk_record(d).role != ROLE_OWNER) {
+        return; /* nothing of ours is in the device */
+    }
+    if (redir_drain(r, deadline_ns) < 0) {
+        return; /* the kernel lets the lock go when the process ends */
+    }
+    (void)port_submit(redir_active(r), &flush); /* unflushed writes were not promised */
+    if (redir_swap(r, NULL, REDIR_LOCAL, NULL, &old) == 0) {
+        port_close(old);
+    }
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* disk.h - private to migrate/: one disk of a service, what it owns of it, and the
+ * steps that change that. Each step is small, undoable before its commit, and leaves
+ * the disk in one of the roles.
+ *
+ * Whoever changes a disk's ownership claims it first (disk_claim); the claim is not a
+ * lock: nobody waits for it, a second one is refused. Only the claimant calls the
+ * steps. `lock` guards what status and clients read meanwhile.
+ */
+#ifndef BATON_DISK_H
+#define BATON_DISK_H
+
+#include <stdatomic.h>
+
+#include "config.h"
+#include "flusher.h"
+#include "lock.h"
+#include "record.h"
+#include "redirector.h"
+#include "session.h"
+#include "stack.h"
+
+struct service;
+
+/* What PREPARE made ready on the next owner: opened, not owned. */
+struct incoming {
+    struct port *port; /* NULL: nothing is prepared */
+    uint64_t epoch;
+    char uuid[37];
+    char from_name[NAME_MAX_LEN + 1];
+    char from_control[RECORD_URI_LEN];
+};
+
+struct disk {
+    struct service *service;
+    const struct disk_config *cfg;
+
+    /* Made once, when the disk's info is first known, and then there for good. Read
+     * with acquire, published with release. */
+    _Atomic(struct redir *) redir;
+    struct session_table *sessions; /* with redir */
+
+    struct flusher flusher;
+
+    struct lk build_lock; /* one thread builds the stack; held over its first reads */
+    struct stack *stack;  /* under build_lock until built, then constant */
+
+    struct lk lock; /* leaf: guards what follows; nothing is called with it held */
+    struct disk_locked {
+        const char *claimed_for; /* NULL or what is going on, for messages; static */
+        struct record rec;
+        struct incoming incoming;
+        uint64_t owned_since; /* first epoch of this uninterrupted ownership */
+    } locked_;
+};
+
+static inline struct disk_locked *disk_locked(struct disk *d) LK_REQUIRES(d->lock);
+static inline struct disk_locked *
+disk_locked(struct disk *d)
+{
+    return &d->locked_;
+}
+
+/* NULL until the disk's info is known. */
+static inline struct redir *
+disk_redir(struct disk *d)
+{
+    return atomic_load_explicit(&d->redir, memory_order_acquire);
+}
+
+int disk_init(struct disk *d, struct service *s, const struct disk_config *cfg);
+void disk_done(struct disk *d);
+
+/* A copy of the record, for anybody. */
+struct record disk_record(struct disk *d);
+
+/* -EBUSY and a sentence when somebody else has the claim. what: static storage. */
+int disk_claim(struct disk *d, const char *what, struct err *e);
+void disk_unclaim(struct disk *d);
+
+/* At start: do what the record says. owner: open the device, take its lock, serve; a
+ * disk without a record becomes what its configuration says. given: be a client of the
+ * new owner. parked, standby: nothing. */
+int disk_start(struct disk *d, struct err *e);
+
+/* Open the configured device without owning it. */
+int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);
+
+/* Make the redirector if there is none yet. */
+int disk_need_redir(struct disk *d, const struct port_info *info, struct err *e);
+
+/* The record that a step would commit: a copy with another role, epoch, peer. */
+struct record disk_next_record(struct disk *d, enum role role, uint64_t epoch);
+
+/* After rec was committed, make it the disk's. */
+void disk_set_record(struct disk *d, const struct record *rec);
+
+/* The device changes hands here, durably: take port A out and close it (the lock goes).
+ * The redirector is QUIESCED and stays so. Channel clients are sent away. */
+void disk_eject(struct disk *d);
+
+/* Put port (owned on success, the lock is taken) in as port A and open the gate. What
+ * was port B is recalled and closed. The record says owner already. Cannot fail: all
+ * that can was done before. */
+void disk_assign(struct disk *d, struct port *port, uint64_t owned_since);
+
+/* Put the channel in as port B and open the gate: requests follow the new owner. */
+void disk_follow(struct disk *d, struct port *channel);
+
+/* A channel to whom rec was given; connects nothing. -ENOMEM. */
+int disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
+                     struct port **ret_port);
+
+/* Stop serving for good, in order: hold, drain until deadline_ns, flush, let the lock
+ * go. Requests that are held stay so: whoever ends the process drops the connections,
+ * and their clients send them again. */
+void disk_stop(struct disk *d, uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who may begin a handoff, attach to it, abort it, and what they are told. */
+#include "handoff.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "handoff_job.h"
+
+#define COMMITTED_PATIENCE_NS (10 * NS_PER_S) /* then a caller gets -EINPROGRESS */
+
+int
+handoff_table_new(struct handoff_table **ret_t)
+{
+    struct handoff_table *t = calloc(1, sizeof *t);
+
+    if (t == NULL) {
+        return -ENOMEM;
+    }
+    lk_init(&t->lock);
+    LIST_INIT(&t->jobs);
+    *ret_t = t;
+    return 0;
+}
+
+static int
+find_disks(struct service *s, const char *target, struct handoff *h, struct err *e)
+{
+    const bool is_vm = strncmp(target, "vm:", 3) == 0;
+
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        struct disk *d = &s->disks[i];
+
+        if (strcmp(is_vm ? d->cfg->vm : d->cfg->name, is_vm ? target + 3 : target) !=
+            0) {
+            continue;
+        }
+        if (h->nr == GROUP_MAX_DISKS) {
+            return err_set(e, -E2BIG, "%s has more than %d disks", target,
+                           GROUP_MAX_DISKS);
+        }
+        h->disks[h->nr++] = d;
+    }
+    if (h->nr == 0) {
+        return err_set(e, -ENOENT,
+                       is_vm ? "%s serves no disk of %s" : "%s has no disk %s",
+                       s->cfg->name, target);
+    }
+    return 0;
+}
+
+static int
+refuse_unless_owner(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct record rec = disk_record(h->disks[i]);
+
+        if (rec.role == ROLE_GIVEN) {
+            return err_set(e, -EPERM,
+                           "%s is not owned by %s: it was given to %s at epoch %" PRIu64
+                           "; ask %s",
+                           rec.name, h->service->cfg->name, rec.peer_name, rec.epoch,
+                           rec.peer_control);
+        }
+        if (rec.role != ROLE_OWNER) {
+            return err_set(e, -EPERM, "%s is not owned by %s: it is %s here",
+                           h->disks[i]->cfg->name, h->service->cfg->name,
+                           rec.role == ROLE_PARKED ? "parked" : "on standby");
+        }
+    }
+    return 0;
+}
+
+static int
+claim_all(struct handoff *h, struct err *e)
+{
+    int rc = 0;
+    unsigned i;
+
+    for (i = 0; i < h->nr && rc == 0; i++) {
+        rc =
+            disk_claim(h->disks[i], h->to_text[0] != '\0' ? "a handoff" : "parking", e);
+    }
+    while (rc < 0 && --i > 0) {
+        disk_unclaim(h->disks[i - 1]);
+    }
+    return rc;
+}
+
+static int
+job_start(struct handoff *h, struct err *e)
+{
+    pthread_t thread;
+    int rc;
+
+    h->locked_.refs = 2; /* the table's and the thread's */
+    h->started_ns = clock_now_ns();
+    h->locked_.phase_began_ns = h->started_ns;
+    LIST_INSERT_HEAD(&h->service->handoffs->jobs, h, link);
+    rc = pthread_create(&thread, NULL, job_run, h);
+    if (rc != 0) {
+        LIST_REMOVE(h, link);
+        return err_set(e, -rc, "no thread for the handoff");
+    }
+    (void)pthread_detach(thread);
+    return 0;
+}
+
+static struct handoff *
+job_alloc(struct service *s, const struct handoff_request *rq)
+{
+    struct handoff *h = calloc(1, sizeof *h);
+
+    if (h != NULL) {
+        h->service = s;
+        (void)snprintf(h->target, sizeof h->target, "%s", rq->target);
+        (void)snprintf(h->to_text, sizeof h->to_text, "%s", rq->to ? rq->to : "");
+        h->deadline_len_ns = rq->deadline_ns;
+        h->deadline_ns = CLOCK_NEVER; /* counts from HOLD on */
+        h->budget_ns = rq->budget_ns;
+        lk_init(&h->lock);
+        cv_init(&h->changed);
+    }
+    return h;
+}
+
+static void
+job_free(struct handoff *h)
+{
+    cv_done(&h->changed);
+    lk_done(&h->lock);
+    free(h);
+}
+
+/* A new job for rq; the table's lock is held. */
+static int
+begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
+             struct handoff **ret_h)
+{
+    struct handoff *h = job_alloc(s, rq);
+    int rc;
+
+    if (h == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    rc = rq->to != NULL ? uri_parse(rq->to, URI_FOR_CONTROL, e, &h->to) : 0;
+    if (rc == 0) {
+        rc = find_disks(s, rq->target, h, e);
+    }
+    if (rc == 0) {
+        rc = claim_all(h, e);
+    }
+    if (rc == 0) {
+        rc = refuse_unless_owner(h, e);
+        if (rc == 0) {
+            rc = job_start(h, e);
+        }
+        for (unsigned i = 0; i < h->nr && rc < 0; i++) {
+            disk_unclaim(h->disks[i]);
+        }
+    }
+    if (rc < 0) {
+        job_free(h);
+        return rc;
+    }
+    *ret_h = h;
+    return 0;
+}
+
+static void
+ref(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    job_locked(h)->refs++;
+}
+
+static struct handoff *
+find_job_locked(struct handoff_table *t, const char *target)
+{
+    struct handoff *h;
+
+    LIST_FOREACH(h, &t->jobs, link)
+    {
+        if (strcmp(h->target, target) == 0) {
+            return h;
+        }
+    }
+    return NULL;
+}
+
+/* Attach to the same handoff, or begin it. The caller has a reference then. */
+static int
+attach_or_begin(struct service *s, const struct handoff_request *rq, struct err *e,
+                struct handoff **ret_h)
+{
+    struct handoff_table *t = s->handoffs;
+    const char *to = rq->to != NULL ? rq->to : "";
+    struct handoff *h;
+    int rc;
+    LK_GUARD(&t->lock);
+
+    h = find_job_locked(t, rq->target);
+    if (h != NULL && strcmp(h->to_text, to) != 0) {
+        return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target,
+                       h->to_text[0] != '\0' ? h->to_text : "nobody (it is parked)");
+    }
+    if (h == NULL) {
+        rc = begin_locked(s, rq, e, &h);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    ref(h);
+    *ret_h = h;
+    return 0;
+}
+
+/* Wait for news or the end; what is new goes to the caller, outside the lock. */
+static int
+wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
+             struct err *e, json_t **ret_report)
+{
+    uint64_t seen = 0, patience_ns;
+    struct handoff_locked now;
+
+    for (;;) {
+        lk_acquire(&h->lock);
+        for (;;) {
+            now = *job_locked(h);
+            patience_ns = now.committed_ns != 0
+                              ? now.committed_ns + COMMITTED_PATIENCE_NS
+                              : CLOCK_NEVER;
+            if (now.is_finished || now.news != seen ||
+                cv_wait_until(&h->changed, &h->lock, patience_ns) == -ETIMEDOUT) {
+                break;
+            }
+        }
+        lk_release(&h->lock);
+        if (now.is_finished) {
+            *e = now.err;
+            *ret_report = json_incref(now.report);
+            return now.rc;
+        }
+        if (clock_now_ns() >= patience_ns) {
+            return err_set(e, -EINPROGRESS,
+                           "%s is committed to %s but not finished: %s; the services "
+                           "go on, see baton status",
+                           h->target, h->to_text, now.detail);
+        }
+        seen = now.news;
+        if (on_progress != NULL) {
+            on_progress(opaque, now.phase, now.detail,
+                        (clock_now_ns() - h->started_ns) / NS_PER_US);
+        }
+    }
+}
+
+int
+handoff_run(struct service *s, const struct handoff_request *rq,
+            handoff_on_progress on_progress, void *opaque, struct err *e,
+            json_t **ret_report)
+{
+    struct handoff *h;
+    int rc = attach_or_begin(s, rq, e, &h);
+
+    if (rc == 0) {
+        rc = wait_for_job(h, on_progress, opaque, e, ret_report);
+        job_unref(h);
+    }
+    return rc;
+}
+
+int
+handoff_abort(struct service *s, const char *target, struct err *e)
+{
+    struct handoff *h;
+    LK_GUARD(&s->handoffs->lock);
+
+    h = find_job_locked(s->handoffs, target);
+    if (h == NULL) {
+        return err_set(e, -ENOENT, "no handoff of %s is going on", target);
+    }
+    lk_acquire(&h->lock);
+    if (job_locked(h)->committed_ns != 0) {
+        lk_release(&h->lock);
+        return err_set(e, -EALREADY, "the handoff of %s is committed already", target);
+    }
+    job_locked(h)->is_abort_wanted = true;
+    cv_broadcast(&h->changed);
+    lk_release(&h->lock);
+    for (unsigned i = 0; i < h->nr; i++) {
+        redir_cancel_drain(h->disks[i]->redir);
+    }
+    return 0;
+}
+
+const char *
+handoff_phase_of(struct service *s, const char *disk_name)
+{
+    struct handoff *h;
+    LK_GUARD(&s->handoffs->lock);
+
+    LIST_FOREACH(h, &s->handoffs->jobs, link)
+    {
+        for (unsigned i = 0; i < h->nr; i++) {
+            if (strcmp(h->disks[i]->cfg->name, disk_name) == 0) {
+                enum handoff_phase p;
+
+                lk_acquire(&h->lock);
+                p = job_locked(h)->phase;
+                lk_release(&h->lock);
+                return handoff_phase_name(p);
+            }
+        }
+    }
+    return NULL;
+}
+
+static int
+resume_one(struct service *s, struct disk *d, const struct record *rec, struct err *e)
+{
+    const struct handoff_request rq = {
+        .target = d->cfg->name, .to = rec->peer_control, .budget_ns = CLOCK_NEVER};
+    struct handoff *h = job_alloc(s, &rq);
+    int rc;
+
+    if (h == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    h->is_resumed = true;
+    h->disks[h->nr++] = d;
+    h->next[0] = *rec;
+    h->locked_.committed_ns = clock_now_ns();
+    rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);
+    if (rc == 0) {
+        rc = disk_claim(d, "a handoff that was interrupted", e);
+    }
+    if (rc == 0) {
+        LK_GUARD(&s->handoffs->lock);
+
+        rc = job_start(h, e);
+    }
+    if (rc < 0) {
+        job_free(h);
+    }
+    return rc;
+}
+
+int
+handoff_resume(struct service *s, struct err *e)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < s->nr_disks && rc == 0; i++) {
+        struct record rec = disk_record(&s->disks[i]);
+
+        if (rec.role == ROLE_GIVEN) {
+            rc = resume_one(s, &s->disks[i], &rec, e);
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* handoff.h - handoffs that this service drives, because it owns the disks. A handoff
+ * runs on a thread of its own: whoever asked for it may go away, and whoever asks for
+ * the same again attaches to it. */
+#ifndef BATON_HANDOFF_H
+#define BATON_HANDOFF_H
+
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "err.h"
+#include "service.h"
+
+enum handoff_phase {
+    HANDOFF_PREPARE,
+    HANDOFF_HOLD,
+    HANDOFF_DRAIN,
+    HANDOFF_FLUSH,
+    HANDOFF_EJECT,
+    HANDOFF_ASSIGN, /* from here on it is committed */
+    HANDOFF_REPLAY,
+    HANDOFF_DONE,
+    HANDOFF_ABORTED,    /* before the commit: everything is as it was */
+    HANDOFF_TAKEN_BACK, /* the other side refused: we own the disks again */
+};
+#define HANDOFF_NR_PHASES 10
+const char *handoff_phase_name(enum handoff_phase p);
+
+struct handoff_table;
+int handoff_table_new(struct handoff_table **ret_t);
+
+struct handoff_request {
+    const char *target;   /* a disk's name or "vm:VM" */
+    const char *to;       /* control URI of the next owner; NULL: park */
+    uint64_t deadline_ns; /* length of HOLD..FLUSH */
+    uint64_t budget_ns;   /* refuse when the predicted stall is longer; CLOCK_NEVER */
+};
+
+/* What a waiting caller is told; runs on its thread. elapsed since PREPARE began. */
+typedef void (*handoff_on_progress)(void *opaque, enum handoff_phase phase,
+                                    const char *detail, uint64_t elapsed_us);
+
+/* Begin, or attach to the same one that is running, and wait until it ends.
+ * 0 and the report. -EBUSY: another handoff of one of the disks is running; -ENOENT: no
+ * such disk; -EPERM: not the owner; -EINPROGRESS: committed, but the next owner does
+ * not answer: the service goes on; other: refused or aborted, nothing changed. */
+int handoff_run(struct service *s, const struct handoff_request *rq,
+                handoff_on_progress on_progress, void *opaque, struct err *e,
+                json_t **ret_report);
+
+/* Abort the running handoff of target. -ENOENT: none; -EALREADY: it is committed. */
+int handoff_abort(struct service *s, const char *target, struct err *e);
+
+/* After a restart: tell the owner of every disk that was given away that it is. */
+int handoff_resume(struct service *s, struct err *e);
+
+/* Own the disks of target that are parked here again. */
+int handoff_unpark(struct service *s, const char *target, struct err *e,
+                   json_t **ret_report);
+
+/* What is running for a disk: "drain", or NULL. Static storage. */
+const char *handoff_phase_of(struct service *s, const char *disk_name);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* handoff_job.h - private to handoff*.c: one running handoff.
+ *
+ * The job's thread is the only one that calls the steps and touches the fields above
+ * the lock. A step returns 0, or a negative errno and a sentence; the thread decides
+ * what follows (handoff.c). What holds after a step failed:
+ *   prepare   nothing has happened; the next owner was told to forget it
+ *   hold      )
+ *   drain     ) the gates are opened again to port A; nothing else happened
+ *   flush     )
+ *   eject     ) the record was not written: the same
+ *   assign    refused: taken back at epoch N+2; no answer: goes on asking
+ *   replay    cannot fail; may last as long as the next owner is away
+ */
+#ifndef BATON_HANDOFF_JOB_H
+#define BATON_HANDOFF_JOB_H
+
+#include <sys/queue.h>
+
+#include "disk.h"
+#include "handoff.h"
+#include "identity.h"
+#include "lock.h"
+#include "rpc.h"
+#include "uri.h"
+
+struct handoff {
+    struct service *service;
+    char target[NAME_MAX_LEN + 8];
+    char to_text[RECORD_URI_LEN]; /* "" to park */
+    struct uri to;
+    uint64_t deadline_len_ns, budget_ns;
+    unsigned nr;
+    struct disk *disks[GROUP_MAX_DISKS];
+
+    struct rpc_client *peer;
+    struct record next[GROUP_MAX_DISKS]; /* what eject commits */
+    struct port *channels[GROUP_MAX_DISKS];
+    struct redir_ledger ledger_before[GROUP_MAX_DISKS];
+    uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns;
+    uint64_t predicted_ns;
+    uint64_t phase_ns[HANDOFF_NR_PHASES];
+    bool is_resumed; /* begun at ASSIGN after a restart */
+
+    struct lk lock;    /* leaf */
+    struct cv changed; /* anything below changed */
+    struct handoff_locked {
+        enum handoff_phase phase;
+        uint64_t phase_began_ns;
+        uint64_t news; /* counts changes of phase and detail */
+        char detail[256];
+        bool is_abort_wanted;
+        bool is_finished;
+        uint64_t committed_ns; /* 0: not yet */
+        int rc;
+        struct err err;
+        json_t *report;
+        unsigned refs; /* the table, the thread, and every waiting caller */
+    } locked_;
+    LIST_ENTRY(handoff) link;
+};
+
+static inline struct handoff_locked *job_locked(struct handoff *h) LK_REQUIRES(h->lock);
+static inline struct handoff_locked *
+job_locked(struct handoff *h)
+{
+    return &h->locked_;
+}
+
+struct handoff_table {
+    struct lk
+        lock; /* taken before a job's lock; also makes "look, then begin" one step */
+    LIST_HEAD(, handoff) jobs;
+};
+
+/* The thread of a job. It holds a reference, and so does the table. */
+void *job_run(void *job);
+void job_unref(struct handoff *h);
+
+/* The only writer of the phase. */
+void job_set_phase(struct handoff *h, enum handoff_phase next);
+void job_detail(struct handoff *h, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* -ECANCELED with a sentence when somebody wants an abort, -ETIMEDOUT when the deadline
+ * of HOLD..FLUSH has passed, else 0. */
+int job_check(struct handoff *h, struct err *e);
+
+/* The steps, in order. */
+int job_prepare(struct handoff *h, struct err *e);
+int job_hold(struct handoff *h, struct err *e);
+int job_drain(struct handoff *h, struct err *e);
+int job_flush(struct handoff *h, struct err *e);
+int job_eject(struct handoff *h, struct err *e);
+/* 0; -EREMOTEIO: refused, e has the reason. Goes on until one of them. */
+int job_assign(struct handoff *h, struct err *e);
+void job_replay(struct handoff *h);
+
+/* Undo hold..flush: open the gates to port A, tell the next owner to forget it. */
+void job_roll_back(struct handoff *h);
+/* The next owner refused: own the disks again, at epoch N+2. Goes on until done. */
+void job_take_back(struct handoff *h);
+
+/* One RPC to the next owner, connecting first if need be; connects anew once when the
+ * connection turns out to be dead. As rpc_call(). */
+int job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
+             struct err *e, int *ret_code, json_t **ret_result);
+
+/* [{name, uuid, epoch}] of what is handed. */
+json_t *job_disk_list(const struct handoff *h);
+
+json_t *job_report(struct handoff *h, const char *outcome);
+
+#endif

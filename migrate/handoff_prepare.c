@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* PREPARE: everything that is slow or can be refused, while I/O flows. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "handoff_job.h"
+#include "port_channel.h"
+
+#define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
+#define PREPARE_TIMEOUT_NS (30 * NS_PER_S)
+
+int
+job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
+         struct err *e, int *ret_code, json_t **ret_result)
+{
+    int rc = -ECONNRESET;
+
+    if (h->peer != NULL) {
+        rc = rpc_call(h->peer, method, json_incref(params), NULL, NULL,
+                      clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
+        if (*ret_code == 0 &&
+            rc < 0) { /* no answer: the connection is of no more use */
+            rpc_client_close(h->peer);
+            h->peer = NULL;
+        }
+    }
+    if (h->peer == NULL && rc == -ECONNRESET) {
+        rc =
+            rpc_client_open(&h->to, clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &h->peer);
+        if (rc == 0) {
+            rc = rpc_call(h->peer, method, json_incref(params), NULL, NULL,
+                          clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
+        }
+    }
+    json_decref(params);
+    return rc;
+}
+
+json_t *
+job_disk_list(const struct handoff *h)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        (void)json_array_append_new(
+            list, json_pack("{s:s,s:s,s:I}", "name", h->next[i].name, "uuid",
+                            h->next[i].uuid, "epoch", (json_int_t)h->next[i].epoch));
+    }
+    return list;
+}
+
+/* Begin to write back now, so that FLUSH is short, and see how long a flush takes when
+ * there is little to do. */
+static int
+flush_early(struct handoff *h, uint64_t *ret_ns, struct err *e)
+{
+    uint64_t deadline_ns = clock_deadline_ns(PREPARE_TIMEOUT_NS);
+
+    *ret_ns = 0;
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+
+        for (unsigned round = 0; round < 2; round++) {
+            uint64_t began_ns = clock_now_ns(), took_ns;
+            int rc = flusher_start(&d->flusher, redir_active(d->redir), deadline_ns);
+
+            if (rc == 0) {
+                rc = flusher_wait(&d->flusher, deadline_ns);
+            }
+            if (rc < 0) {
+                return err_set(e, rc, "%s: the device does not flush: %s", d->cfg->name,
+                               err_text(NULL, rc));
+            }
+            took_ns = clock_now_ns() - began_ns;
+            if (round == 1 && took_ns > *ret_ns) {
+                *ret_ns = took_ns; /* disks flush in parallel: the slowest counts */
+            }
+        }
+    }
+    return 0;
+}
+
+static json_t *
+prepare_params(struct handoff *h, const struct identity *ids)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        (void)json_array_append_new(
+            list,
+            json_pack("{s:s,s:s,s:I,s:s,s:o}", "name", h->next[i].name, "uuid",
+                      h->next[i].uuid, "epoch", (json_int_t)h->next[i].epoch, "vm",
+                      h->next[i].vm, "info", port_info_to_json(&ids[i].info)));
+    }
+    return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
+                     h->service->cfg->has_control ? h->service->cfg->control.text : "",
+                     "disks", list);
+}
+
+/* Take from the answer who the next owner is and where its channels listen. */
+static int
+learn_peer(struct handoff *h, json_t *answer, struct err *e)
+{
+    const char *name, *uri;
+    json_t *channels, *disks;
+    size_t i, n;
+
+    if (json_unpack(answer, "{s:s,s:o,s:o}", "service", &name, "channels", &channels,
+                    "disks", &disks) != 0 ||
+        !name_is_valid(name) || json_array_size(disks) != h->nr) {
+        return err_set(e, -EPROTO, "%s gives a malformed answer", h->to.text);
+    }
+    n = json_array_size(channels);
+    if (n == 0) {
+        return err_set(e, -EINVAL, "%s has no listener that we could reach", name);
+    }
+    for (unsigned d = 0; d < h->nr; d++) {
+        struct record *rec = &h->next[d];
+
+        (void)snprintf(rec->peer_name, sizeof rec->peer_name, "%s", name);
+        (void)snprintf(rec->peer_control, sizeof rec->peer_control, "%s", h->to.text);
+        rec->nr_channels = 0;
+        for (i = 0; i < n && rec->nr_channels < RECORD_MAX_URIS; i++) {
+            uri = json_string_value(json_array_get(channels, i));
+            if (uri != NULL && strlen(uri) < RECORD_URI_LEN) {
+                (void)snprintf(rec->channels[rec->nr_channels++], RECORD_URI_LEN, "%s",
+                               uri);
+            }
+        }
+    }
+    return 0;
+}
+
+static int
+compare_devices(struct handoff *h, const struct identity *before, json_t *answer,
+                struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+        struct identity theirs, after;
+        int rc = identity_from_json(json_array_get(json_object_get(answer, "disks"), i),
+                                    e, &theirs);
+
+        if (rc == 0) {
+            rc = identity_take(redir_active(d->redir), e, &after);
+        }
+        if (rc == 0) {
+            rc = identity_compare(&before[i], &after, &theirs, e);
+        }
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
+                              h->next[i].peer_name);
+        }
+    }
+    return 0;
+}
+
+static int
+connect_channels(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = disk_new_channel(h->disks[i], &h->next[i], e, &h->channels[i]);
+
+        if (rc == 0) {
+            rc = port_channel_connect(h->channels[i],
+                                      clock_deadline_ns(CONNECT_TIMEOUT_NS), e);
+        }
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: channel to %s", h->disks[i]->cfg->name,
+                              h->next[i].peer_name);
+        }
+    }
+    return 0;
+}
+
+/* The stall is a flush with little to write, a round trip, and two records (ours and
+ * theirs, which take as long as the disk below the state directory). */
+static int
+predict(struct handoff *h, uint64_t flush_ns, struct err *e)
+{
+    uint64_t began_ns = clock_now_ns(), round_trip_ns;
+    json_t *result = NULL;
+    int code = 0;
+    int rc = job_call(h, "ping", json_object(), CONNECT_TIMEOUT_NS, e, &code, &result);
+
+    json_decref(result);
+    if (rc < 0) {
+        return rc;
+    }
+    round_trip_ns = clock_now_ns() - began_ns;
+    h->predicted_ns = flush_ns + round_trip_ns + 2 * NS_PER_MS / 2;
+    if (h->predicted_ns > h->budget_ns) {
+        return err_set(e, -ETIME,
+                       "the predicted stall is %" PRIu64 " us, the budget %" PRIu64
+                       " us",
+                       h->predicted_ns / NS_PER_US, h->budget_ns / NS_PER_US);
+    }
+    return 0;
+}
+
+int
+job_prepare(struct handoff *h, struct err *e)
+{
+    struct identity before[GROUP_MAX_DISKS];
+    uint64_t flush_ns = 0;
+    json_t *answer = NULL;
+    int rc, code = 0;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+
+        rc = redir_wait_open(d->redir, clock_deadline_ns(CONNECT_TIMEOUT_NS));
+        if (rc < 0) {
+            return err_set(e, -EBUSY, "%s: an earlier replay is going on",
+                           d->cfg->name);
+        }
+        h->next[i] =
+            disk_next_record(d, h->to_text[0] != '\0' ? ROLE_GIVEN : ROLE_PARKED,
+                             disk_record(d).epoch + 1);
+    }
+    rc = flush_early(h, &flush_ns, e);
+    if (rc < 0 || h->to_text[0] == '\0') {
+        return rc;
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        rc = identity_take(redir_active(h->disks[i]->redir), e, &before[i]);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
+        }
+    }
+    rc = job_call(h, "peer.prepare", prepare_params(h, before), PREPARE_TIMEOUT_NS, e,
+                  &code, &answer);
+    if (rc == 0) {
+        rc = learn_peer(h, answer, e);
+    }
+    if (rc == 0) {
+        rc = compare_devices(h, before, answer, e);
+    }
+    json_decref(answer);
+    if (rc == 0) {
+        rc = connect_channels(h, e);
+    }
+    return rc < 0 ? rc : predict(h, flush_ns, e);
+}

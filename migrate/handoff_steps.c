@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* HOLD to REPLAY, and the two ways back. */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "handoff_job.h"
+#include "log.h"
+#include "port_channel.h"
+
+#define LOOK_AGAIN_NS (200 * NS_PER_MS) /* while a drain or flush is slow */
+#define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
+#define REPLAY_REPORT_NS (5 * NS_PER_S)
+#define RETRY_MAX_NS NS_PER_S
+
+static uint64_t
+earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+int
+job_hold(struct handoff *h, struct err *e)
+{
+    h->held_at_ns = clock_now_ns();
+    h->deadline_ns = clock_deadline_ns(h->deadline_len_ns);
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = redir_hold(h->disks[i]->redir);
+
+        if (rc < 0) {
+            return err_set(e, rc, "%s cannot be held now", h->disks[i]->cfg->name);
+        }
+    }
+    return job_check(h, e);
+}
+
+static int
+drain_one(struct handoff *h, struct disk *d, struct err *e)
+{
+    struct redir_status st;
+
+    for (;;) {
+        int rc = redir_drain(d->redir,
+                             earlier(h->deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+
+        if (rc != -ETIMEDOUT) {
+            return rc == 0 ? 0
+                           : err_set(e, rc, "%s: drain: %s", d->cfg->name,
+                                     err_text(NULL, rc));
+        }
+        redir_status(d->redir, &st);
+        job_detail(h, "%s: %" PRIu64 " requests have not ended at %s", d->cfg->name,
+                   st.in_flight, d->cfg->device);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: %" PRIu64 " requests have not ended at %s",
+                              d->cfg->name, st.in_flight, d->cfg->device);
+        }
+    }
+}
+
+int
+job_drain(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = drain_one(h, h->disks[i], e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return job_check(h, e);
+}
+
+static int
+await_flush(struct handoff *h, struct disk *d, struct err *e)
+{
+    for (;;) {
+        int rc = flusher_wait(
+            &d->flusher, earlier(h->deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+
+        if (rc == 0) {
+            return 0;
+        }
+        if (rc != -ETIMEDOUT) {
+            return err_set(e, rc, "%s: flush of %s: %s", d->cfg->name, d->cfg->device,
+                           err_text(NULL, rc));
+        }
+        job_detail(h, "%s: %s has not flushed", d->cfg->name, d->cfg->device);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: %s has not flushed", d->cfg->name,
+                              d->cfg->device);
+        }
+    }
+}
+
+int
+job_flush(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+        int rc = flusher_start(&d->flusher, redir_active(d->redir), h->deadline_ns);
+
+        if (rc < 0) {
+            return err_set(e, rc, "%s: an earlier flush of %s has not ended",
+                           d->cfg->name, d->cfg->device);
+        }
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = await_flush(h, h->disks[i], e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return job_check(h, e);
+}
+
+int
+job_eject(struct handoff *h, struct err *e)
+{
+    bool is_committed = false;
+    int rc;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        rc = redir_check_ledger(h->disks[i]->redir, e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    rc = record_commit(h->service->records, h->next, h->nr, e, &is_committed);
+    if (rc < 0 && !is_committed) {
+        return err_prefix(e, rc, "writing the record");
+    }
+    if (rc < 0) {
+        log_warn("%s: the record is written but not known to be durable: %s", h->target,
+                 err_text(e, rc));
+    }
+    lk_acquire(&h->lock);
+    job_locked(h)->committed_ns = clock_now_ns();
+    lk_release(&h->lock);
+    for (unsigned i = 0; i < h->nr; i++) {
+        disk_set_record(h->disks[i], &h->next[i]);
+        disk_eject(h->disks[i]);
+    }
+    return 0;
+}
+
+/* Wait for a while, or until the process ends anyway. Nothing wakes it earlier. */
+static void
+back_off(struct handoff *h, uint64_t *wait_ns)
+{
+    uint64_t until_ns = clock_deadline_ns(*wait_ns);
+    LK_GUARD(&h->lock);
+
+    while (cv_wait_until(&h->changed, &h->lock, until_ns) != -ETIMEDOUT) {
+    }
+    *wait_ns = earlier(2 * *wait_ns, RETRY_MAX_NS);
+}
+
+int
+job_assign(struct handoff *h, struct err *e)
+{
+    uint64_t wait_ns = 10 * NS_PER_MS;
+    bool is_told = false;
+
+    for (;;) {
+        json_t *result = NULL;
+        int code = 0;
+        int rc = job_call(h, "peer.assign",
+                          json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
+                                    job_disk_list(h)),
+                          ASSIGN_TIMEOUT_NS, e, &code, &result);
+
+        json_decref(result);
+        if (rc == 0) {
+            return 0;
+        }
+        if (code != 0) { /* it answered, and the answer is no */
+            return err_prefix(e, -EREMOTEIO, "%s refuses", h->next[0].peer_name);
+        }
+        job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
+        if (!is_told) {
+            log_warn("%s was given to %s at epoch %" PRIu64 ", which does not answer "
+                     "(%s): requests are held and we go on asking",
+                     h->target, h->next[0].peer_name, h->next[0].epoch,
+                     err_text(e, rc));
+            is_told = true;
+        }
+        back_off(h, &wait_ns);
+    }
+}
+
+void
+job_replay(struct handoff *h)
+{
+    uint64_t deadline_ns = clock_deadline_ns(REPLAY_REPORT_NS);
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        if (!h->is_resumed) { /* else the channel is in place since the start */
+            disk_follow(h->disks[i], h->channels[i]);
+            h->channels[i] = NULL;
+        }
+    }
+    h->opened_at_ns = clock_now_ns();
+    for (unsigned i = 0; i < h->nr; i++) {
+        (void)redir_wait_open(h->disks[i]->redir, deadline_ns); /* else status tells */
+    }
+}
+
+static void
+forget_at_peer(struct handoff *h)
+{
+    struct err ignored = {0};
+    json_t *result = NULL;
+    int code = 0;
+
+    if (h->peer != NULL) { /* else it never heard of it */
+        (void)job_call(h, "peer.cancel",
+                       json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
+                                 job_disk_list(h)),
+                       NS_PER_S, &ignored, &code,
+                       &result); /* what it keeps is not owned and harms nobody */
+        json_decref(result);
+    }
+}
+
+void
+job_roll_back(struct handoff *h)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct redir_status st;
+
+        redir_status(h->disks[i]->redir, &st);
+        if (st.state == REDIR_HOLDING || st.state == REDIR_QUIESCED) {
+            int rc = redir_release(h->disks[i]->redir);
+
+            assert(rc == 0); /* port A is still in its place before the commit */
+        }
+    }
+    h->opened_at_ns = clock_now_ns();
+    forget_at_peer(h);
+    for (unsigned i = 0; i < h->nr; i++) {
+        port_close(h->channels[i]);
+        h->channels[i] = NULL;
+    }
+}
+
+static int
+reopen_all(struct handoff *h, struct port **ports, struct err *e)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < h->nr && rc == 0; i++) {
+        struct disk *d = h->disks[i];
+
+        if (ports[i] != NULL) {
+            continue; /* from an earlier try */
+        }
+        rc = disk_open_device(d, e, &ports[i]);
+        if (rc == 0) {
+            rc = port_own(ports[i], e);
+            if (rc < 0) {
+                port_close(ports[i]);
+                ports[i] = NULL;
+                (void)err_prefix(e, rc, "disk %s", d->cfg->name);
+            }
+        }
+    }
+    return rc;
+}
+
+void
+job_take_back(struct handoff *h)
+{
+    struct port *ports[GROUP_MAX_DISKS] = {NULL};
+    struct record mine[GROUP_MAX_DISKS];
+    uint64_t wait_ns = 10 * NS_PER_MS;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        mine[i] = disk_next_record(h->disks[i], ROLE_OWNER, h->next[i].epoch + 1);
+    }
+    for (;;) {
+        struct err e = {0};
+        bool is_committed = false;
+        int rc = reopen_all(h, ports, &e);
+
+        if (rc == 0) {
+            rc = record_commit(h->service->records, mine, h->nr, &e, &is_committed);
+        }
+        if (rc == 0 || is_committed) {
+            break;
+        }
+        job_detail(h, "taking it back: %s", err_text(&e, rc));
+        log_warn(
+            "%s: refused by %s and not ours yet: %s: requests are held, trying again",
+            h->target, h->next[0].peer_name, err_text(&e, rc));
+        back_off(h, &wait_ns);
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+        uint64_t since;
+
+        lk_acquire(&d->lock);
+        since = disk_locked(d)->owned_since;
+        lk_release(&d->lock);
+        disk_set_record(d, &mine[i]);
+        /* Nobody else owned it meanwhile: channels of the epochs before go on. */
+        disk_assign(d, ports[i], since != 0 ? since : mine[i].epoch);
+        port_close(h->channels[i]);
+        h->channels[i] = NULL;
+    }
+    h->opened_at_ns = clock_now_ns();
+}

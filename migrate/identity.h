@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* identity.h - is the device that the next owner would open the same device?
+ *
+ * Handing a disk to a service whose device is another one would be the worst thing that
+ * could happen, and nobody would see it. So both sides describe what they have: size
+ * and limits, what the system knows of the device, and hashes of some blocks, read past
+ * every cache. The present owner judges, because only it can tell a block that differs
+ * from a block that a VM is just writing: it reads its own before and after. */
+#ifndef BATON_IDENTITY_H
+#define BATON_IDENTITY_H
+
+#include <jansson.h>
+
+#include "port.h"
+
+#define IDENTITY_SAMPLES 16
+#define IDENTITY_HASH_LEN 65 /* hex SHA-256 and NUL */
+
+struct identity {
+    struct port_info info;
+    char device_id[192]; /* "" when the system knows nothing; see port_identify() */
+    char samples[IDENTITY_SAMPLES][IDENTITY_HASH_LEN];
+};
+
+/* Reads the samples; blocks. -errno of a read, -ENOMEM. */
+int identity_take(struct port *p, struct err *e, struct identity *ret_id);
+
+/* Can `theirs` be the device of `mine`, which was looked at before and after theirs?
+ * 0, or -EINVAL and e says what differs. */
+int identity_compare(const struct identity *before, const struct identity *after,
+                     const struct identity *theirs, struct err *e);
+
+json_t *identity_to_json(const struct identity *id);
+/* -EBADMSG and a sentence for anything that is not an identity. */
+int identity_from_json(const json_t *j, struct err *e, struct identity *ret_id);
+
+json_t *port_info_to_json(const struct port_info *info);
+int port_info_from_json(const json_t *j, struct err *e, struct port_info *ret_info);
+
+#endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "peer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "disk.h"
+#include "identity.h"
+#include "log.h"
+#include "service.h"
+
+/* The disks that one call is about, checked and claimed. */
+struct batch {
+    const char *from;
+    unsigned nr;
+    struct disk *disks[GROUP_MAX_DISKS];
+    const char *uuids[GROUP_MAX_DISKS]; /* borrowed from the call */
+    uint64_t epochs[GROUP_MAX_DISKS];
+    json_t *items[GROUP_MAX_DISKS];
+};
+
+static int
+parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
+{
+    const char *name, *uuid;
+    json_int_t epoch;
+    struct disk *d;
+
+    if (json_unpack(item, "{s:s,s:s,s:I}", "name", &name, "uuid", &uuid, "epoch",
+                    &epoch) != 0 ||
+        !name_is_valid(name) || strlen(uuid) != 36 || epoch < 1) {
+        return err_set(e, -EBADMSG, "malformed disk: name, uuid and epoch expected");
+    }
+    d = service_find_disk(s, name);
+    if (d == NULL) {
+        return err_set(e, -ENOENT, "%s has no disk %s in its configuration",
+                       s->cfg->name, name);
+    }
+    for (unsigned i = 0; i < b->nr; i++) {
+        if (b->disks[i] == d) {
+            return err_set(e, -EBADMSG, "disk %s is named twice", name);
+        }
+    }
+    b->disks[b->nr] = d;
+    b->uuids[b->nr] = uuid;
+    b->epochs[b->nr] = (uint64_t)epoch;
+    b->items[b->nr++] = item;
+    return 0;
+}
+
+static int
+parse_batch(struct service *s, json_t *params, struct err *e, struct batch *b)
+{
+    json_t *list;
+    size_t n;
+
+    *b = (struct batch){0};
+    if (json_unpack(params, "{s:s,s:o}", "from", &b->from, "disks", &list) != 0 ||
+        !name_is_valid(b->from) || !json_is_array(list)) {
+        return err_set(e, -EBADMSG, "malformed call: from and disks expected");
+    }
+    n = json_array_size(list);
+    if (n < 1 || n > GROUP_MAX_DISKS) {
+        return err_set(e, -EBADMSG, "1 to %d disks expected", GROUP_MAX_DISKS);
+    }
+    for (size_t i = 0; i < n; i++) {
+        int rc = parse_one(s, b, json_array_get(list, i), e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void
+unclaim_batch(struct batch *b, unsigned nr)
+{
+    while (nr > 0) {
+        disk_unclaim(b->disks[--nr]);
+    }
+}
+
+static int
+claim_batch(struct batch *b, struct err *e)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        int rc = disk_claim(b->disks[i], "a handoff to this service", e);
+
+        if (rc < 0) {
+            unclaim_batch(b, i);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* May this disk come to us? */
+static int
+check_role(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
+{
+    struct record rec = disk_record(d);
+
+    if (rec.uuid[0] != '\0' && strcmp(rec.uuid, uuid) != 0) {
+        return err_set(e, -EINVAL, "%s: it is another disk: uuid %s, not %s",
+                       d->cfg->name, rec.uuid, uuid);
+    }
+    if (rec.role == ROLE_OWNER) {
+        return err_set(e, -EEXIST, "%s: %s owns it itself, at epoch %" PRIu64,
+                       d->cfg->name, d->service->cfg->name, rec.epoch);
+    }
+    if (epoch <= rec.epoch) {
+        return err_set(e, -ESTALE,
+                       "%s: epoch %" PRIu64 " is not newer than %" PRIu64
+                       ", which is known here",
+                       d->cfg->name, epoch, rec.epoch);
+    }
+    return 0;
+}
+
+static void
+drop_incoming(struct disk *d)
+{
+    struct port *port;
+
+    lk_acquire(&d->lock);
+    port = disk_locked(d)->incoming.port;
+    disk_locked(d)->incoming = (struct incoming){0};
+    lk_release(&d->lock);
+    if (d->sessions != NULL) {
+        session_table_expect(d->sessions, 0);
+    }
+    port_close(port);
+}
+
+static int
+prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
+            struct identity *ret_id)
+{
+    struct port_info info;
+    struct port *port;
+    int rc = check_role(d, b->uuids[i], b->epochs[i], e);
+
+    if (rc == 0) {
+        rc = port_info_from_json(json_object_get(b->items[i], "info"), e, &info);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    drop_incoming(d);
+    rc = disk_open_device(d, e, &port);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = port_info_can_replace(&info, &port->info, e);
+    if (rc < 0) {
+        (void)err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
+                         d->service->cfg->name);
+    } else {
+        rc = identity_take(port, e, ret_id);
+    }
+    if (rc == 0) {
+        rc = disk_need_redir(d, &info, e);
+    }
+    if (rc < 0) {
+        port_close(port);
+        return rc;
+    }
+    lk_acquire(&d->lock);
+    disk_locked(d)->incoming = (struct incoming){.port = port, .epoch = b->epochs[i]};
+    (void)snprintf(disk_locked(d)->incoming.uuid, 37, "%s", b->uuids[i]);
+    if (disk_locked(d)->rec.uuid[0] == '\0') { /* so that channels find the disk */
+        (void)snprintf(disk_locked(d)->rec.uuid, 37, "%s", b->uuids[i]);
+    }
+    lk_release(&d->lock);
+    session_table_expect(d->sessions, b->epochs[i]);
+    return 0;
+}
+
+static json_t *
+channel_uris(const struct service_config *c)
+{
+    json_t *list = json_array();
+    const struct uri *uris = c->nr_announce > 0 ? c->announce : c->listen;
+    unsigned n = c->nr_announce > 0 ? c->nr_announce : c->nr_listen;
+
+    for (unsigned i = 0; i < n; i++) {
+        (void)json_array_append_new(list, json_string(uris[i].text));
+    }
+    return list;
+}
+
+int
+peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e,
+             json_t **ret_result)
+{
+    struct service *s = service;
+    json_t *disks;
+    struct batch b;
+    int rc = parse_batch(s, params, e, &b);
+
+    (void)call;
+    if (rc == 0) {
+        rc = claim_batch(&b, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    disks = json_array();
+    for (unsigned i = 0; i < b.nr && rc == 0; i++) {
+        struct identity id;
+
+        rc = prepare_one(b.disks[i], &b, i, e, &id);
+        if (rc == 0) {
+            (void)json_array_append_new(disks, identity_to_json(&id));
+        }
+    }
+    for (unsigned i = 0; i < b.nr && rc < 0; i++) {
+        drop_incoming(b.disks[i]);
+    }
+    unclaim_batch(&b, b.nr);
+    if (rc < 0) {
+        json_decref(disks);
+        return rc;
+    }
+    *ret_result = json_pack("{s:s,s:o,s:o}", "service", s->cfg->name, "channels",
+                            channel_uris(s->cfg), "disks", disks);
+    return 0;
+}
+
+int
+peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
+            json_t **ret_result)
+{
+    struct batch b;
+    int rc = parse_batch(service, params, e, &b);
+
+    (void)call;
+    *ret_result = NULL;
+    if (rc == 0) {
+        rc = claim_batch(&b, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (unsigned i = 0; i < b.nr; i++) {
+        bool is_this;
+
+        lk_acquire(&b.disks[i]->lock);
+        is_this = disk_locked(b.disks[i])->incoming.epoch == b.epochs[i];
+        lk_release(&b.disks[i]->lock);
+        if (is_this) {
+            drop_incoming(b.disks[i]);
+        }
+    }
+    unclaim_batch(&b, b.nr);
+    return 0;
+}
+
+/* The device that PREPARE opened, or one opened now: we may have been restarted since.
+ */
+static int
+take_device(struct disk *d, const struct batch *b, unsigned i, struct err *e,
+            struct port **ret_port)
+{
+    struct incoming in;
+    int rc = 0;
+
+    lk_acquire(&d->lock);
+    in = disk_locked(d)->incoming;
+    disk_locked(d)->incoming.port = NULL;
+    lk_release(&d->lock);
+    if (in.port != NULL && in.epoch != b->epochs[i]) {
+        port_close(in.port);
+        in.port = NULL;
+    }
+    if (in.port == NULL) {
+        rc = disk_open_device(d, e, &in.port);
+        if (rc == 0) {
+            rc = disk_need_redir(d, &in.port->info, e);
+        }
+        if (rc == 0) {
+            rc = port_info_can_replace(&redir_port(d->redir)->info, &in.port->info, e);
+        }
+    }
+    if (rc == 0) {
+        rc = port_own(in.port, e);
+    }
+    if (rc < 0) {
+        port_close(in.port);
+        return err_prefix(e, rc, "disk %s", d->cfg->name);
+    }
+    *ret_port = in.port;
+    return 0;
+}
+
+/* Already ours at these epochs: a call that is repeated because its answer was lost. */
+static bool
+is_assigned(const struct batch *b)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        struct record rec = disk_record(b->disks[i]);
+
+        /* Given on or parked since: it was ours, and the caller is behind. */
+        if (rec.epoch < b->epochs[i] || rec.role == ROLE_STANDBY ||
+            (rec.epoch == b->epochs[i] && rec.role != ROLE_OWNER) ||
+            strcmp(rec.uuid, b->uuids[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int
+own_all(struct service *s, const struct batch *b, struct port **ports, struct err *e)
+{
+    struct record recs[GROUP_MAX_DISKS];
+    bool is_committed = false;
+    unsigned nr = 0;
+    int rc = 0;
+
+    for (; nr < b->nr && rc == 0; nr++) {
+        rc = check_role(b->disks[nr], b->uuids[nr], b->epochs[nr], e);
+        if (rc == 0) {
+            rc = take_device(b->disks[nr], b, nr, e, &ports[nr]);
+        }
+        recs[nr] = disk_next_record(b->disks[nr], ROLE_OWNER, b->epochs[nr]);
+        (void)snprintf(recs[nr].uuid, sizeof recs[nr].uuid, "%s", b->uuids[nr]);
+        (void)snprintf(recs[nr].peer_name, sizeof recs[nr].peer_name, "%s", b->from);
+        recs[nr].peer_control[0] = '\0';
+        recs[nr].nr_channels = 0;
+        if (rc == 0) {
+            recs[nr].info = redir_port(b->disks[nr]->redir)->info;
+        }
+    }
+    if (rc == 0) {
+        rc = record_commit(s->records, recs, b->nr, e, &is_committed);
+    }
+    if (rc < 0 && !is_committed) {
+        for (unsigned i = 0; i < nr; i++) {
+            port_close(ports[i]);
+        }
+        return rc;
+    }
+    for (unsigned i = 0; i < b->nr; i++) {
+        disk_set_record(b->disks[i], &recs[i]);
+    }
+    return 0;
+}
+
+int
+peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
+            json_t **ret_result)
+{
+    struct port *ports[GROUP_MAX_DISKS] = {NULL};
+    struct service *s = service;
+    struct batch b;
+    int rc = parse_batch(s, params, e, &b);
+
+    (void)call;
+    *ret_result = NULL;
+    if (rc == 0) {
+        rc = claim_batch(&b, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (!is_assigned(&b)) {
+        rc = own_all(s, &b, ports, e);
+        for (unsigned i = 0; i < b.nr && rc == 0; i++) {
+            disk_assign(b.disks[i], ports[i], b.epochs[i]);
+        }
+        if (rc == 0) {
+            log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s",
+                     b.disks[0]->cfg->name, b.nr > 1 ? " and others" : "", b.epochs[0],
+                     b.from);
+        } else {
+            log_warn("refused %s from %s: %s", b.disks[0]->cfg->name, b.from,
+                     err_text(e, rc));
+        }
+    }
+    unclaim_batch(&b, b.nr);
+    return rc;
+}
+
+int
+peer_ping(void *service, struct rpc_call *call, json_t *params, struct err *e,
+          json_t **ret_result)
+{
+    (void)service;
+    (void)call;
+    (void)params;
+    (void)e;
+    *ret_result = NULL;
+    return 0;
+}

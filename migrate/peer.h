@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* peer.h - the next owner's side of a handoff: what the present owner asks of us.
+ *
+ * peer.prepare  look at the device, open it, own nothing yet
+ * peer.cancel   forget it
+ * peer.assign   own it, at the epoch that the present owner has committed to. An error
+ *               reply is a promise: we do not own it and never will at that epoch
+ * ping          measure a round trip
+ * Which device is opened is our own configuration, never the peer's word. */
+#ifndef BATON_PEER_H
+#define BATON_PEER_H
+
+#include "rpc.h"
+
+int peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                 json_t **ret_result);
+int peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                json_t **ret_result);
+int peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                json_t **ret_result);
+int peer_ping(void *service, struct rpc_call *call, json_t *params, struct err *e,
+              json_t **ret_result);
+
+#endif

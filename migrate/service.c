@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "control.h"
+#include "disk.h"
+#include "handoff.h"
+
+static int
+start_disks(struct service *s, struct err *e)
+{
+    s->disks = calloc(s->cfg->nr_disks > 0 ? s->cfg->nr_disks : 1, sizeof *s->disks);
+    if (s->disks == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    for (unsigned i = 0; i < s->cfg->nr_disks; i++) {
+        int rc = disk_init(&s->disks[i], s, &s->cfg->disks[i]);
+
+        if (rc < 0) {
+            return err_set(e, rc, "out of memory");
+        }
+        s->nr_disks++;
+        rc = disk_start(&s->disks[i], e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void
+drop(struct service *s)
+{
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        disk_done(&s->disks[i]);
+    }
+    free(s->disks);
+    record_dir_close(s->records);
+    free(s->handoffs);
+    free(s);
+}
+
+int
+service_new(const struct service_config *cfg, int control_fd, struct err *e,
+            struct service **ret_service)
+{
+    struct service *s = calloc(1, sizeof *s);
+    int rc;
+
+    if (s == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    s->cfg = cfg;
+    rc = record_dir_open(cfg->state_dir, e, &s->records);
+    if (rc == 0) {
+        /* Sessions of this life of the process are newer than those of any before. */
+        atomic_init(&s->next_session, record_dir_incarnation(s->records) << 32);
+        rc = handoff_table_new(&s->handoffs);
+    }
+    if (rc == 0) {
+        rc = start_disks(s, e);
+    }
+    if (rc == 0) {
+        rc = handoff_resume(s, e);
+    }
+    if (rc < 0) {
+        drop(s);
+        return rc;
+    }
+    if (control_fd >= 0) {
+        rc = rpc_server_new(control_fd, control_methods, s, e, &s->control);
+    }
+    if (rc < 0) {
+        return rc; /* threads may run already: the process ends, nothing is freed */
+    }
+    *ret_service = s;
+    return 0;
+}
+
+void
+service_stop(struct service *s, uint64_t deadline_ns)
+{
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        disk_stop(&s->disks[i], deadline_ns);
+    }
+}
+
+struct disk *
+service_find_disk(struct service *s, const char *name)
+{
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        if (strcmp(s->disks[i].cfg->name, name) == 0) {
+            return &s->disks[i];
+        }
+    }
+    return NULL;
+}
+
+struct disk *
+service_find_uuid(struct service *s, const char *uuid)
+{
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        if (strcmp(disk_record(&s->disks[i]).uuid, uuid) == 0) {
+            return &s->disks[i];
+        }
+    }
+    return NULL;
+}

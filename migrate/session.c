@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every client ever seen keeps its newest session number, so that an older one is
+ * recognised after all its connections are gone. */
+#include "session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "clock.h"
+#include "lock.h"
+
+struct session {
+    struct session_table *table;
+    char client[64];
+    uint64_t number;
+    /* Guarded by the table's lock. */
+    unsigned nr_lanes;  /* connections that use it */
+    uint64_t in_flight; /* requests between enter() and leave() */
+    bool is_fenced;
+    TAILQ_ENTRY(session) link;
+};
+
+struct session_table {
+    char id[64];
+    struct redir *redir;
+    struct lk lock;  /* leaf but for redir_bounce(), which takes the redirector's */
+    struct cv ended; /* in_flight of some session became 0 */
+    struct session_table_locked {
+        TAILQ_HEAD(, session) sessions;
+        uint64_t first, current; /* epochs that are served; first > current: none */
+        uint64_t expected;       /* admitted, not served; 0: none */
+    } locked_;
+};
+
+static struct session_table_locked *table_locked(struct session_table *t)
+    LK_REQUIRES(t->lock);
+
+static struct session_table_locked *
+table_locked(struct session_table *t)
+{
+    return &t->locked_;
+}
+
+int
+session_table_new(const char *id, struct redir *r, struct session_table **ret_t)
+{
+    struct session_table *t = calloc(1, sizeof *t);
+
+    if (t == NULL) {
+        return -ENOMEM;
+    }
+    (void)snprintf(t->id, sizeof t->id, "%s", id);
+    t->redir = r;
+    lk_init(&t->lock);
+    cv_init(&t->ended);
+    TAILQ_INIT(&t->locked_.sessions);
+    t->locked_.first = 1;
+    *ret_t = t;
+    return 0;
+}
+
+void
+session_table_free(struct session_table *t)
+{
+    struct session *s;
+
+    if (t == NULL) {
+        return;
+    }
+    while ((s = TAILQ_FIRST(&t->locked_.sessions)) != NULL) {
+        TAILQ_REMOVE(&t->locked_.sessions, s, link);
+        free(s);
+    }
+    cv_done(&t->ended);
+    lk_done(&t->lock);
+    free(t);
+}
+
+void
+session_table_open(struct session_table *t, uint64_t first, uint64_t current)
+{
+    LK_GUARD(&t->lock);
+
+    table_locked(t)->first = first;
+    table_locked(t)->current = current;
+    table_locked(t)->expected = 0;
+}
+
+void
+session_table_expect(struct session_table *t, uint64_t epoch)
+{
+    LK_GUARD(&t->lock);
+
+    table_locked(t)->expected = epoch;
+}
+
+void
+session_table_close(struct session_table *t)
+{
+    LK_GUARD(&t->lock);
+
+    table_locked(t)->first = 1;
+    table_locked(t)->current = 0;
+    redir_bounce(t->redir, REDIR_ALL_CHANNELS);
+}
+
+static struct session *
+find_newest(struct session_table *t, const char *client) LK_REQUIRES(t->lock)
+{
+    struct session *s, *newest = NULL;
+
+    TAILQ_FOREACH(s, &table_locked(t)->sessions, link)
+    {
+        if (strcmp(s->client, client) == 0 &&
+            (newest == NULL || s->number > newest->number)) {
+            newest = s;
+        }
+    }
+    return newest;
+}
+
+static void
+drop_if_unused(struct session_table *t, struct session *s) LK_REQUIRES(t->lock)
+{
+    if (s->nr_lanes == 0 && s->in_flight == 0 && s->is_fenced) {
+        TAILQ_REMOVE(&table_locked(t)->sessions, s, link);
+        free(s);
+    }
+}
+
+/* Fence the sessions of `newest`'s client that are older, and wait until what they had
+ * begun has ended. What waits at the gate is sent back; a request that was on its way
+ * there is caught by the next look. */
+static int
+fence_older(struct session_table *t, const struct session *newest, uint64_t deadline_ns)
+    LK_REQUIRES(t->lock)
+{
+    for (;;) {
+        struct session *s, *next;
+        bool is_busy = false;
+        uint64_t look_again_ns = clock_deadline_ns(20 * NS_PER_MS);
+
+        for (s = TAILQ_FIRST(&table_locked(t)->sessions); s != NULL; s = next) {
+            next = TAILQ_NEXT(s, link);
+            if (s->number >= newest->number || strcmp(s->client, newest->client) != 0) {
+                continue;
+            }
+            s->is_fenced = true;
+            is_busy |= s->in_flight > 0;
+            redir_bounce(t->redir, s);
+            drop_if_unused(t, s);
+        }
+        if (!is_busy) {
+            return 0;
+        }
+        if (clock_now_ns() >= deadline_ns) {
+            return -ETIMEDOUT;
+        }
+        (void)cv_wait_until(&t->ended, &t->lock, /* either way: look again */
+                            look_again_ns < deadline_ns ? look_again_ns : deadline_ns);
+    }
+}
+
+static struct session *
+add_session(struct session_table *t, const char *client, uint64_t number)
+    LK_REQUIRES(t->lock)
+{
+    struct session *s = calloc(1, sizeof *s);
+
+    if (s != NULL) {
+        s->table = t;
+        s->number = number;
+        (void)snprintf(s->client, sizeof s->client, "%s", client);
+        TAILQ_INSERT_TAIL(&table_locked(t)->sessions, s, link);
+    }
+    return s;
+}
+
+int
+session_open(struct session_table *t, const char *client, uint64_t number,
+             uint64_t epoch, uint64_t deadline_ns, struct err *e,
+             struct session **ret_s)
+{
+    struct session_table_locked *l;
+    struct session *s;
+    int rc;
+    LK_GUARD(&t->lock);
+
+    l = table_locked(t);
+    if ((epoch < l->first || epoch > l->current) &&
+        (epoch == 0 || epoch != l->expected)) {
+        return err_set(e, -ESTALE,
+                       "%s: a channel for epoch %" PRIu64 " is not served here", t->id,
+                       epoch);
+    }
+    s = find_newest(t, client);
+    if (s != NULL && number < s->number) {
+        return err_set(e, -ESTALE,
+                       "%s: session %" PRIu64 " of client %s is fenced by session "
+                       "%" PRIu64,
+                       t->id, number, client, s->number);
+    }
+    if (s == NULL || number > s->number) {
+        s = add_session(t, client, number);
+        if (s == NULL) {
+            return err_set(e, -ENOMEM, "out of memory");
+        }
+    }
+    s->nr_lanes++;
+    rc = fence_older(t, s, deadline_ns);
+    if (rc == 0 && s->is_fenced) {
+        rc = -ESTALE; /* overtaken by a still newer session meanwhile */
+    }
+    if (rc < 0) {
+        s->nr_lanes--;
+        drop_if_unused(t, s);
+        return err_set(e, rc, "%s: session %" PRIu64 " of client %s: %s", t->id, number,
+                       client,
+                       rc == -ESTALE ? "fenced by a newer one"
+                                     : "requests of an older session have not ended");
+    }
+    *ret_s = s;
+    return 0;
+}
+
+void
+session_close(struct session *s)
+{
+    struct session_table *t = s->table;
+    LK_GUARD(&t->lock);
+
+    s->nr_lanes--;
+    drop_if_unused(t, s);
+}
+
+static bool
+enter(struct session *s)
+{
+    struct session_table *t = s->table;
+    LK_GUARD(&t->lock);
+
+    if (s->is_fenced || table_locked(t)->first > table_locked(t)->current) {
+        return false;
+    }
+    s->in_flight++;
+    return true;
+}
+
+static void
+leave(struct session *s)
+{
+    struct session_table *t = s->table;
+    LK_GUARD(&t->lock);
+
+    if (--s->in_flight == 0) {
+        cv_broadcast(&t->ended);
+    }
+}
+
+int
+session_submit(struct session *s, const struct req *rq)
+{
+    struct req mine = *rq;
+    int rc;
+
+    if (!enter(s)) {
+        return -ESTALE;
+    }
+    mine.origin = s;
+    rc = port_submit(redir_port(s->table->redir), &mine);
+    leave(s);
+    return rc;
+}

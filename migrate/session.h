@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* session.h - the owner's side of the channel: which client's session may send requests
+ * to a disk. A session is one life of a client's channel; it may have several
+ * connections ("lanes"). A newer session of a client fences the older ones: they take
+ * no new request, and what they had begun has ended, before the newer one is served.
+ * Otherwise a delayed request of a broken connection could land after its own retry
+ * and after a newer write.
+ *
+ * Functions may be called on any thread. */
+#ifndef BATON_SESSION_H
+#define BATON_SESSION_H
+
+#include <stdint.h>
+
+#include "redirector.h"
+
+struct session_table;
+struct session;
+
+/* id names the disk in errors. -ENOMEM. */
+int session_table_new(const char *id, struct redir *r, struct session_table **ret_t);
+void session_table_free(struct session_table *t); /* no session is open; NULL is fine */
+
+/* From now on serve channels that ask for an epoch of first..current. */
+void session_table_open(struct session_table *t, uint64_t first, uint64_t current);
+
+/* Admit connections that ask for this epoch too, but none of their requests yet: an
+ * owner to be has its channels connected before it owns. 0: none. */
+void session_table_expect(struct session_table *t, uint64_t epoch);
+
+/* Serve nobody: every request of every session returns -ESTALE, also those that are
+ * queued at the redirector. Does not wait. */
+void session_table_close(struct session_table *t);
+
+/* Admit a connection. Fences older sessions of client first and waits for what they had
+ * begun, until deadline_ns. A number as high as the newest joins that session.
+ * -ESTALE: session is older than the newest of this client, or the epoch is not served;
+ * -ETIMEDOUT: the older session's requests have not ended. e says which. */
+int session_open(struct session_table *t, const char *client, uint64_t number,
+                 uint64_t epoch, uint64_t deadline_ns, struct err *e,
+                 struct session **ret_s);
+void session_close(struct session *s);
+
+/* Perform rq. -ESTALE: not performed, the session is fenced or the disk is not served
+ * here any more. */
+int session_submit(struct session *s, const struct req *rq);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "status.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "disk.h"
+#include "handoff.h"
+
+static json_t *
+ledger_json(const struct redir_ledger *l)
+{
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "accepted", (json_int_t)l->accepted,
+                     "local", (json_int_t)l->local, "remote", (json_int_t)l->remote,
+                     "failed", (json_int_t)l->failed, "bounced", (json_int_t)l->bounced,
+                     "pending", (json_int_t)l->pending);
+}
+
+static json_t *
+latency_json(struct disk *d)
+{
+    json_t *all = json_object();
+    struct stack *stack;
+
+    lk_acquire(&d->build_lock);
+    stack = d->stack; /* constant once it is there */
+    lk_release(&d->build_lock);
+    for (unsigned op = 0; stack != NULL && op < REQ_NR_OPS; op++) {
+        struct stack_latency lat;
+
+        stack_latency(stack, op, &lat);
+        if (lat.count > 0) {
+            (void)json_object_set_new(
+                all, req_op_name(op),
+                json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "count",
+                          (json_int_t)lat.count, "errors", (json_int_t)lat.errors,
+                          "bytes", (json_int_t)lat.bytes, "p50_ns",
+                          (json_int_t)lat.p50_ns, "p99_ns", (json_int_t)lat.p99_ns,
+                          "p999_ns", (json_int_t)lat.p999_ns, "max_ns",
+                          (json_int_t)lat.max_ns));
+        }
+    }
+    return all;
+}
+
+/* "open" and so on from the redirector, "closed" for a disk that nobody can open yet.
+ */
+static json_t *
+disk_json(struct service *s, struct disk *d)
+{
+    struct redir *r = disk_redir(d);
+    struct record rec = disk_record(d);
+    const char *owner = "", *phase = handoff_phase_of(s, d->cfg->name);
+    struct redir_status st = {0};
+    json_t *j;
+
+    if (rec.role == ROLE_OWNER) {
+        owner = s->cfg->name;
+    } else if (rec.role == ROLE_GIVEN) {
+        owner = rec.peer_name;
+    }
+    if (r != NULL) {
+        redir_status(r, &st);
+    }
+    j = json_pack(
+        "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o}", "name",
+        d->cfg->name, "uuid", rec.uuid, "vm", d->cfg->vm, "size",
+        (json_int_t)rec.info.size, "epoch", (json_int_t)rec.epoch, "role",
+        role_name(rec.role), "state", r != NULL ? redir_state_name(st.state) : "closed",
+        "owner", owner, "device", d->cfg->device, "queued", (json_int_t)st.queued,
+        "queued_bytes", (json_int_t)st.queued_bytes, "oldest_us",
+        (json_int_t)(st.oldest_ns / NS_PER_US), "in_flight", (json_int_t)st.in_flight,
+        "ledger", ledger_json(&st.ledger), "latency", latency_json(d));
+    if (j != NULL && phase != NULL) {
+        (void)json_object_set_new(j, "handoff", json_string(phase));
+    }
+    return j;
+}
+
+int
+status_report(struct service *s, const char *disk_name, struct err *e,
+              json_t **ret_report)
+{
+    json_t *disks;
+
+    if (disk_name != NULL && service_find_disk(s, disk_name) == NULL) {
+        return err_set(e, -ENOENT, "%s has no disk %s", s->cfg->name, disk_name);
+    }
+    disks = json_array();
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        struct disk *d = &s->disks[i];
+
+        if (disk_name == NULL || strcmp(d->cfg->name, disk_name) == 0) {
+            (void)json_array_append_new(disks, disk_json(s, d));
+        }
+    }
+    *ret_report = json_pack("{s:s,s:s,s:o}", "service", s->cfg->name, "version",
+                            BATON_VERSION, "disks", disks);
+    return 0;
+}
