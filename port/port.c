@@ -107,21 +107,16 @@ flush_after(struct port *p, const struct req *rq)
 }
 
 static int
-zero_by_writing(struct port *p, const struct req *rq)
+write_zeroes(struct port *p, const struct req *rq, uint32_t flags)
 {
-    struct req part = {.op = REQ_WRITE,
-                       .flags = rq->flags & REQ_F_FUA,
-                       .off = rq->off,
-                       .origin = rq->origin};
+    uint32_t chunk = p->info.max_block < ZERO_CHUNK ? p->info.max_block : ZERO_CHUNK;
+    struct req part = {
+        .op = REQ_WRITE, .flags = flags, .off = rq->off, .origin = rq->origin};
     uint64_t end = rq->off + rq->len;
     int rc;
 
-    if ((rq->flags & REQ_F_FAST) != 0) {
-        return -ENOTSUP;
-    }
     while (part.off < end) {
-        part.len =
-            end - part.off < ZERO_CHUNK ? (uint32_t)(end - part.off) : ZERO_CHUNK;
+        part.len = end - part.off < chunk ? (uint32_t)(end - part.off) : chunk;
         part.buf = (void *)(uintptr_t)zeroes; /* a write does not modify its buffer */
         rc = port_submit(p, &part);
         if (rc < 0) {
@@ -130,6 +125,18 @@ zero_by_writing(struct port *p, const struct req *rq)
         part.off += part.len;
     }
     return 0;
+}
+
+static int
+zero_by_writing(struct port *p, const struct req *rq)
+{
+    if ((rq->flags & REQ_F_FAST) != 0) {
+        return -ENOTSUP;
+    }
+    if ((rq->flags & REQ_F_FUA) != 0 && (p->info.caps & PORT_CAN_FLUSH) != 0) {
+        return flush_after(p, rq); /* one flush costs less than many durable writes */
+    }
+    return write_zeroes(p, rq, rq->flags & REQ_F_FUA);
 }
 
 int

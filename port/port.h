@@ -102,9 +102,12 @@ struct port_ops {
     void (*disown)(struct port *p);
 
     /* Optional; NULL means nothing is known. Write to id what the system knows of the
-     * device's identity: "file:<st_dev>:<st_ino>@<boot id>", "wwn:...", "serial:...".
+     * device's identity: "file:<major>:<minor>:<inode>@<boot id>", "wwn:...",
+     * "serial:..." (both with "/<n>" for partition n), "bdev:<major>:<minor>@<boot id>"
+     * for a block device with neither.
      * Two different texts of the same kind ("file:" of one boot id, "wwn:", "serial:")
-     * prove two devices. Returns the length, 0 when nothing is known. */
+     * prove two devices; not so "bdev:", as one device may have several nodes.
+     * Returns the length, 0 when nothing is known. */
     int (*identify)(struct port *p, char *id, int id_size);
 
     /* Release p and what it owns, including its lock. The caller has already stopped

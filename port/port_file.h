@@ -22,9 +22,16 @@ struct port_file_opts {
  * port_own() takes the lock: OFD read locks on the bytes that QEMU's file-posix driver
  * uses (100.. for what it does, 200.. for what it does not share), tested the way QEMU
  * does, so that QEMU, qemu-img and a second service are refused and refuse us.
+ * It refuses (-EINVAL) a device whose size changed since it was opened.
  * -ENOENT, -EACCES, ...: from open(2). -EINVAL: neither file nor block device, or
- * cache=none on a size that is no multiple of the logical block. e names the path. */
+ * cache=none on a size that is no multiple of the logical block, or where there is no
+ * O_DIRECT. -EROFS: a read-only block device without readonly. e names the path. */
 int port_file_open(const char *path, const struct port_file_opts *opts, struct err *e,
                    struct port **ret_port);
+
+/* p was made by port_file_open(). Was the last owner on this host, so that the page
+ * cache of this host holds what it wrote? true (the default): the next port_own() keeps
+ * it, and costs microseconds. false: it drops what is cached of the device. */
+void port_file_trust_cache(struct port *p, bool trust);
 
 #endif
