@@ -117,7 +117,7 @@ spawn_ssh(const struct uri *u, int peer_fd, int *ret_pid)
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none, defaults;
-    pid_t pid;
+    pid_t pid = 0;
     int rc;
 
     rc = posix_spawn_file_actions_init(&actions);

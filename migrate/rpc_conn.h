@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* rpc_conn.h - one connection of an rpc_server, from its first line to its end. */
+#ifndef BATON_RPC_CONN_H
+#define BATON_RPC_CONN_H
+
+#include "rpc.h"
+
+/* Serve the connection fd (borrowed) until either side ends it; shutdown(2) of fd from
+ * another thread does. Runs handlers on this thread. */
+void rpc_conn_serve(int fd, const struct rpc_method *methods, void *ctx);
+
+/* Tell the other side that there are too many; does not wait. */
+void rpc_conn_refuse(int fd);
+
+#endif
