@@ -54,8 +54,9 @@ struct service_config {
     struct disk_config *disks;
 };
 
-void config_init(struct service_config *c);
-void config_done(struct service_config *c);
+/* Not config_init(): libconfig exports a symbol of that name. */
+void service_config_init(struct service_config *c);
+void service_config_done(struct service_config *c);
 
 /* One setting: key is name, listen, announce, control, state-dir, disk or config (a
  * file to read). where names the place in errors ("--disk", "parameter disk").
