@@ -189,12 +189,15 @@ config_add_disk(struct service_config *c, const struct config_items *items,
         return err_set(e, -EINVAL, "%s: too many disks; allowed: at most %d", place,
                        CONFIG_MAX_DISKS);
     }
-    disks = reallocarray(c->disks, c->nr_disks + 1, sizeof *disks);
-    if (disks == NULL) {
-        return err_set(e, -ENOMEM, "%s: out of memory", place);
+    if ((c->nr_disks & (c->nr_disks - 1)) == 0) { /* full: 0, 1, 2, 4, 8, ... */
+        disks = reallocarray(c->disks, c->nr_disks == 0 ? 1 : 2 * c->nr_disks,
+                             sizeof *disks);
+        if (disks == NULL) {
+            return err_set(e, -ENOMEM, "%s: out of memory", place);
+        }
+        c->disks = disks;
     }
-    c->disks = disks;
-    rc = config_disk_build(items, place, e, &disks[c->nr_disks]);
+    rc = config_disk_build(items, place, e, &c->disks[c->nr_disks]);
     if (rc == 0) {
         c->nr_disks++;
     }

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Each row is an input and a fragment of the sentence it must get; NULL is accepted. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "clock.h"
+#include "config.h"
+#include "port_file.h"
+#include "record.h"
+
+#define NAME64 "a123456789b123456789c123456789d123456789e123456789f123456789g123"
+#define UUID "abcdef01-2345-6789-abcd-ef0123456789"
+#define UUID_UPPER "ABCDEF01-2345-6789-abcd-ef0123456789"
+
+struct row {
+    const char *key;
+    const char *value;
+    const char *sentence;
+};
+
+/* clang-format off */
+static const struct row rows[] = {
+    {"name", "a", NULL},
+    {"name", "A.b_c-9", NULL},
+    {"name", "", "--x: is empty"},
+    {"name", "-a", "--x: \"-a\" is not a name; allowed: 1 to 63"},
+    {"name", "a/b", "is not a name; allowed"},
+    {"name", NAME64, "is not a name; allowed"},
+    {"name", "a\tb", "control character"},
+    {"name", "\xff", "not UTF-8"},
+    {"nmae", "a", "--x: unknown setting \"nmae\"; allowed: name, listen, announce"},
+    {"listen", "unix:/run/a.nbd", NULL},
+    {"listen", "tcp:127.0.0.1:10809", NULL},
+    {"listen", "unix:relative", "--x: "},
+    {"listen", "/run/a.nbd", "--x: "},
+    {"listen", "http://x", "--x: "},
+    {"announce", "vsock:2:10809", NULL},
+    {"announce", "nonsense", "--x: "},
+    {"control", "unix:/run/a.ctl", NULL},
+    {"control", "tcp:127.0.0.1:1", "--x: "},
+    {"state-dir", "/var/lib/baton/a", NULL},
+    {"state-dir", "lib", "--x: \"lib\": allowed: an absolute path"},
+    {"config", "/nonexistent/a.conf", "--x: cannot read /nonexistent/a.conf: No such"},
+    {"config", "/", "--x: cannot read /; allowed: a regular file"},
+    {"config", "/dev/zero", "allowed: a regular file"},
+    {"disk", "name=D,device=/x", NULL},
+    {"disk", "name=D,device=/x,,y", NULL},
+    {"disk", "name=D,device=nbd://h/", NULL},
+    {"disk", "name=D,device=nbd+unix:///D?socket=/s", NULL},
+    {"disk", "name=D,device=nbd+vsock://2/", NULL},
+    {"disk", "device=/x,name=D,vm=web,role=standby,readonly=on,cache=none", NULL},
+    {"disk", "name=D,device=/x,connections=16,fail-after=30s", NULL},
+    {"disk", "name=D,device=/x,on-hold=wait,description=a,,b=c", NULL},
+    {"disk", "name=D,device=/x,layer=stats,layer=slice:partition=1", NULL},
+    {"disk", "", "--x: \"\" is not KEY=VALUE; allowed: KEY=VALUE,..."},
+    {"disk", "name=D,device=/x,", "--x: \"\" is not KEY=VALUE"},
+    {"disk", "name=D,device=/x,readonly", "\"readonly\" is not KEY=VALUE"},
+    {"disk", "=D,device=/x", "\"=D\" is not KEY=VALUE"},
+    {"disk", "device=/x", "--x: a disk has no name; a disk needs name and device"},
+    {"disk", "name=D", "--x: disk D: has no device; a disk needs name and device"},
+    {"disk", "name=,device=/x", "--x: name=: is empty"},
+    {"disk", "name=a b,device=/x", "--x: name=a b: not a name; allowed: 1 to 63"},
+    {"disk", "name=" NAME64 ",device=/x", "not a name"},
+    {"disk", "name=D,name=E,device=/x",
+     "--x: disk D: key \"name\" is given twice; allowed: once"},
+    {"disk", "name=D,device=/x,device=/y", "key \"device\" is given twice"},
+    {"disk", "name=D,device=/x,cache=none,cache=none", "key \"cache\" is given twice"},
+    {"disk", "name=D,device=x.img",
+     "--x: disk D: device=x.img: allowed: an absolute path, or a URI nbd://"},
+    {"disk", "name=D,device=nbds://h/", "allowed: an absolute path, or a URI"},
+    {"disk", "name=D,device=/x,size=1",
+     "--x: disk D: unknown key \"size\"; allowed: name, device, vm, role, readonly"},
+    {"disk", "name=D,device=/x,Cache=none", "unknown key \"Cache\"; allowed"},
+    {"disk", "name=D,device=/x,cache=fast",
+     "--x: disk D: cache=fast: no such cache mode; allowed: none, writeback, "},
+    {"disk", "name=D,device=nbd://h/,cache=none", "disk D: cache is for files"},
+    {"disk", "name=D,device=/x,role=given", "role=given: not a role to start with"},
+    {"disk", "name=D,device=/x,readonly=yes", "readonly=yes: allowed: on, off"},
+    {"disk", "name=D,device=/x,vm=-", "vm=-: not a name; allowed"},
+    {"disk", "name=D,device=/x,uuid=1", "uuid=1: not a UUID; allowed: hexadecimal"},
+    {"disk", "name=D,device=/x,uuid=00000000-0000-0000-0000-000000000000",
+     "not all zero"},
+    {"disk", "name=D,device=/x,uuid=" UUID "7", "not a UUID"},
+    {"disk", "name=D,device=/x,uuid=g2345678-1234-1234-1234-123456789012",
+     "not a UUID"},
+    {"disk", "name=D,device=/x,connections=0", "connections=0: allowed: 1 to 16"},
+    {"disk", "name=D,device=/x,connections=17", "allowed: 1 to 16"},
+    {"disk", "name=D,device=/x,connections=-1", "allowed: 1 to 16"},
+    {"disk", "name=D,device=/x,connections=4x", "allowed: 1 to 16"},
+    {"disk", "name=D,device=/x,connections=99999999999999999999", "allowed: 1 to 16"},
+    {"disk", "name=D,device=/x,on-hold=fail", "on-hold=fail: allowed: wait"},
+    {"disk", "name=D,device=/x,fail-after=0", "fail-after=0: every handoff would"},
+    {"disk", "name=D,device=/x,fail-after=30", "\"30\" is not a duration; allowed"},
+    {"disk", "name=D,device=/x,fail-after=-1s", "is not a duration"},
+    {"disk", "name=D,device=/x,on-hold=wait,fail-after=1s", "contradict each other"},
+    {"disk", "name=D,device=/x,layer=nonsense", "--x: disk D: layer=nonsense: "},
+    {"disk", "name=D,device=/x,layer=", "layer=: is empty"},
+    {"disk", "name=D,device=/x,description=a\nb", "control character"},
+    {"disk", "name=D,device=/\xc3", "is not UTF-8"},
+};
+
+static const struct row file_rows[] = {
+    {NULL, "name = \"a\";", NULL},
+    {NULL, "name = \"a\"; listen = \"unix:/l\"; announce = [ \"unix:/m\" ];", NULL},
+    {NULL, "disks = ( { name = \"D\"; device = \"/x\"; readonly = true; } );", NULL},
+    {NULL, "disks = ( { name = \"D\"; device = \"/x\"; connections = 3; } );", NULL},
+    {NULL, "disks = ( { name = \"D\"; device = \"/x\"; layers = [ \"stats\" ]; } );",
+     NULL},
+    {NULL, "", NULL},
+    {NULL, "\nnaem = \"a\";",
+     "a.conf:2: naem: unknown setting; allowed: name, listen, announce, control, "},
+    {NULL, "name = \"a\"\n; name = \"b\";", "a.conf:2: duplicate setting name"},
+    {NULL, "name = \"a", "a.conf:1: syntax error"},
+    {NULL, "name = 5;", "a.conf:1: name: allowed: a text in double quotes"},
+    {NULL, "\n\nname = \"-\";", "a.conf:3: name: \"-\" is not a name"},
+    {NULL, "listen = { a = 1; };", "a.conf:1: listen: allowed: a text"},
+    {NULL, "listen = [ \"unix:/l\", \"unix:/l\" ];", "given twice"},
+    {NULL, "config = \"/x\";", "a.conf:1: config: unknown setting"},
+    {NULL, "disks = [ 1 ];", "a.conf:1: disks: allowed: a list of groups"},
+    {NULL, "disks = ( 1 );", "a.conf:1: a disk is a group"},
+    {NULL, "disks = (\n{ name = \"D\"; device = \"/x\";\ncache = \"fast\"; } );",
+     "a.conf:3: disk D: cache=fast: no such cache mode"},
+    {NULL, "disks = (\n{ name = \"D\"; } );", "a.conf:2: disk D: has no device"},
+    {NULL, "disks = ( { name = \"D\"; device = \"/x\";\nlayer = ( \"stats\" ); } );",
+     "a.conf:2: layer: allowed: a text"},
+    {NULL, "disks = ( { name = \"D\"; device = \"/x\";\nlayers = \"stats\"; } );",
+     "a.conf:2: layers: allowed: [ \"NAME:KEY=VALUE\", ... ]"},
+    {NULL, "disks = ( { name = \"D\"; device = \"/x\";\nlayers = [ 1 ]; } );",
+     "a.conf:2: layers: allowed"},
+    {NULL, "disks = ( { name = \"D\"; device = \"/x\";\nsize = 1.5; } );",
+     "a.conf:2: size: allowed: a text in double quotes, a whole number"},
+    {NULL, "disks = ( { name = \"D\"; device = \"/x\";\nsize = 1; } );",
+     "a.conf:2: disk D: unknown key \"size\"; allowed: name, device"},
+};
+/* clang-format on */
+
+static struct service_config config;
+static struct err err;
+static char folder[64];
+
+static void
+setup(void)
+{
+    service_config_init(&config);
+    err.msg[0] = '\0';
+    (void)snprintf(folder, sizeof folder, "/tmp/test-config-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void
+teardown(void)
+{
+    static const char *const names[] = {"a.conf", "x", "link"};
+    char path[128];
+
+    service_config_done(&config);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)unlink(path); /* most tests do not make it */
+    }
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+static int
+set_option(const char *key, const char *value)
+{
+    return config_set(&config, key, value, "--x", &err);
+}
+
+/* Set a disk= whose device is in the test's folder. */
+static void
+set_disk_in_folder(const char *name, const char *device)
+{
+    char text[256];
+
+    (void)snprintf(text, sizeof text, "name=%s,device=%s/%s", name, folder, device);
+    ck_assert_int_eq(set_option("disk", text), 0);
+}
+
+static void
+make_symlink(const char *target)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/link", folder);
+    ck_assert_int_eq(symlink(target, path), 0);
+}
+
+static int
+set_file(const char *text)
+{
+    char path[128];
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/a.conf", folder);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    ck_assert_int_eq(close(fd), 0);
+    return config_set(&config, "config", path, "--config", &err);
+}
+
+static void
+assert_says(const char *fragment)
+{
+    ck_assert_msg(strstr(err.msg, fragment) != NULL, "\"%s\" is not in \"%s\"",
+                  fragment, err.msg);
+}
+
+START_TEST(each_setting_is_accepted_or_refused_with_its_sentence)
+{
+    const struct row *r = &rows[_i];
+    int rc = set_option(r->key, r->value);
+
+    if (r->sentence == NULL) {
+        ck_assert_msg(rc == 0, "%s: %s", r->value, err.msg);
+    } else {
+        ck_assert_msg(rc == -EINVAL, "%s=%s: accepted", r->key, r->value);
+        assert_says(r->sentence);
+        assert_says("--x: ");
+        ck_assert_uint_eq(config.nr_disks + config.nr_listen + config.nr_announce, 0);
+        ck_assert(!config.has_control && config.name[0] == '\0');
+    }
+}
+END_TEST
+
+START_TEST(each_file_is_accepted_or_refused_with_file_and_line)
+{
+    const struct row *r = &file_rows[_i];
+    int rc = set_file(r->value);
+
+    if (r->sentence == NULL) {
+        ck_assert_msg(rc == 0, "%s: %s", r->value, err.msg);
+    } else {
+        ck_assert_msg(rc == -EINVAL, "%s: accepted", r->value);
+        assert_says(r->sentence);
+    }
+}
+END_TEST
+
+START_TEST(a_refused_file_changes_nothing)
+{
+    ck_assert_int_eq(set_option("listen", "unix:/old"), 0);
+    ck_assert_int_eq(
+        set_file("name = \"a\"; listen = \"unix:/l\"; announce = "
+                 "\"unix:/l\"; control = \"unix:/c\"; state-dir = \"/s\";"
+                 "disks = ( { name = \"D\"; device = \"/x\"; } );\nbad=1;"),
+        -EINVAL);
+    ck_assert_str_eq(config.name, "");
+    ck_assert_uint_eq(config.nr_listen, 1);
+    ck_assert_uint_eq(config.nr_announce, 0);
+    ck_assert_uint_eq(config.nr_disks, 0);
+    ck_assert(!config.has_control);
+    ck_assert_ptr_null(config.state_dir);
+}
+END_TEST
+
+START_TEST(a_setting_of_a_file_may_not_repeat_an_option)
+{
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    ck_assert_int_eq(set_file("name = \"b\";"), -EINVAL);
+    assert_says("a.conf:1: name: is given twice (before: a); allowed: once");
+    ck_assert_str_eq(config.name, "a");
+}
+END_TEST
+
+START_TEST(a_ninth_listener_is_refused)
+{
+    char uri[32];
+
+    for (int i = 0; i < CONFIG_MAX_LISTEN; i++) {
+        (void)snprintf(uri, sizeof uri, "unix:/l%d", i);
+        ck_assert_int_eq(set_option("listen", uri), 0);
+    }
+    ck_assert_int_eq(set_option("listen", "unix:/l8"), -EINVAL);
+    assert_says("--x: unix:/l8: too many; allowed: at most 8");
+}
+END_TEST
+
+START_TEST(what_is_left_out_of_a_disk_has_its_default)
+{
+    const struct disk_config *d;
+
+    ck_assert_int_eq(set_option("disk", "name=D,device=/x"), 0);
+    d = &config.disks[0];
+    ck_assert_str_eq(d->device, "/x");
+    ck_assert_str_eq(d->uuid, "");
+    ck_assert_str_eq(d->vm, "");
+    ck_assert_ptr_null(d->description);
+    ck_assert_int_eq((int)d->role, ROLE_OWNER);
+    ck_assert_int_eq((int)d->cache, FILE_CACHE_WRITEBACK);
+    ck_assert(!d->readonly && !d->is_nbd);
+    ck_assert(d->fail_after_ns == CLOCK_NEVER);
+    ck_assert_uint_eq(d->layers.nr_layers, 0);
+}
+END_TEST
+
+START_TEST(every_key_of_a_disk_arrives)
+{
+    const struct disk_config *d;
+
+    ck_assert_int_eq(
+        set_option("disk",
+                   "name=D,device=/x,,y,vm=web,role=standby,readonly=on,cache=none,"
+                   "uuid=" UUID_UPPER ",description=a,,,,b,fail-after=500ms,"
+                   "connections=7,layer=stats"),
+        0);
+    d = &config.disks[0];
+    ck_assert_str_eq(d->device, "/x,y");
+    ck_assert_str_eq(d->vm, "web");
+    ck_assert_str_eq(d->uuid, UUID);
+    ck_assert_str_eq(d->description, "a,,b");
+    ck_assert_int_eq((int)d->role, ROLE_STANDBY);
+    ck_assert_int_eq((int)d->cache, FILE_CACHE_NONE);
+    ck_assert(d->readonly);
+    ck_assert(d->fail_after_ns == 500 * NS_PER_MS);
+    ck_assert_uint_eq(d->connections, 7);
+    ck_assert_uint_eq(d->layers.nr_layers, 1);
+}
+END_TEST
+
+START_TEST(a_complete_service_gets_a_state_dir_and_no_control)
+{
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    set_disk_in_folder("D", "x");
+    ck_assert_int_eq(config_complete(&config, &err), 0);
+    ck_assert_str_eq(config.state_dir, "/var/lib/baton/a");
+    ck_assert(!config.has_control);
+}
+END_TEST
+
+START_TEST(a_service_without_name_or_disks_is_not_complete)
+{
+    ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
+    assert_says("the service has no name");
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
+    assert_says("there is no disk to serve");
+}
+END_TEST
+
+START_TEST(two_disks_of_one_name_are_refused)
+{
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    set_disk_in_folder("D", "x");
+    set_disk_in_folder("E", "y");
+    set_disk_in_folder("D", "z");
+    ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
+    assert_says("disk D is given twice");
+}
+END_TEST
+
+START_TEST(two_disks_of_one_uuid_are_refused)
+{
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    ck_assert_int_eq(set_option("disk", "name=D,device=/x,uuid=" UUID_UPPER), 0);
+    ck_assert_int_eq(set_option("disk", "name=E,device=/y,uuid=" UUID), 0);
+    ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
+    assert_says("disks D and E have the same uuid " UUID);
+}
+END_TEST
+
+START_TEST(two_disks_of_one_file_are_refused_by_any_name)
+{
+    char x[128];
+
+    (void)snprintf(x, sizeof x, "%s/x", folder);
+    ck_assert_int_eq(mknod(x, S_IFREG | 0600, 0), 0);
+    make_symlink(x);
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    set_disk_in_folder("D", "x");
+    set_disk_in_folder("E", "link");
+    ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
+    assert_says("disks D and E have the same device (");
+}
+END_TEST
+
+START_TEST(two_disks_of_one_missing_file_are_refused_by_any_folder_name)
+{
+    make_symlink(folder);
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    set_disk_in_folder("D", "missing");
+    set_disk_in_folder("E", "link/missing");
+    ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
+    assert_says("have the same device");
+}
+END_TEST
+
+START_TEST(a_socket_is_not_both_listener_and_control)
+{
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    set_disk_in_folder("D", "x");
+    ck_assert_int_eq(set_option("listen", "unix:/s"), 0);
+    ck_assert_int_eq(set_option("control", "unix:/s"), 0);
+    ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
+    assert_says("unix:/s is given as listen and as control");
+}
+END_TEST
+
+START_TEST(the_4097th_disk_is_refused)
+{
+    char name[16];
+
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    for (int i = 0; i < CONFIG_MAX_DISKS; i++) {
+        (void)snprintf(name, sizeof name, "d%d", i);
+        set_disk_in_folder(name, name);
+    }
+    ck_assert_int_eq(set_option("disk", "name=D,device=/x"), -EINVAL);
+    assert_says("--x: too many disks; allowed: at most 4096");
+    ck_assert_int_eq(config_complete(&config, &err), 0);
+}
+END_TEST
+
+START_TEST(durations_have_a_unit_and_fit)
+{
+    static const struct {
+        const char *text;
+        uint64_t ns; /* CLOCK_NEVER: refused */
+    } durations[] = {
+        {"0", 0},
+        {"0s", 0},
+        {"50us", 50000},
+        {"500ms", 500 * NS_PER_MS},
+        {"30s", 30 * NS_PER_S},
+        {"2m", 120 * NS_PER_S},
+        {"", CLOCK_NEVER},
+        {"5", CLOCK_NEVER},
+        {" 5s", CLOCK_NEVER},
+        {"+5s", CLOCK_NEVER},
+        {"-5s", CLOCK_NEVER},
+        {"5 s", CLOCK_NEVER},
+        {"5h", CLOCK_NEVER},
+        {"1.5s", CLOCK_NEVER},
+        {"99999999999999999999s", CLOCK_NEVER},
+        {"18446744073709551615m", CLOCK_NEVER},
+    };
+
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        uint64_t ns = CLOCK_NEVER;
+        int rc = config_parse_duration(durations[i].text, &err, &ns);
+
+        ck_assert_msg(ns == durations[i].ns, "%s", durations[i].text);
+        ck_assert_int_eq(rc, ns == CLOCK_NEVER ? -EINVAL : 0);
+    }
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("config");
+    TCase *t = tcase_create("config");
+    SRunner *r;
+    int failed;
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_loop_test(t, each_setting_is_accepted_or_refused_with_its_sentence, 0,
+                        (int)(sizeof rows / sizeof rows[0]));
+    tcase_add_loop_test(t, each_file_is_accepted_or_refused_with_file_and_line, 0,
+                        (int)(sizeof file_rows / sizeof file_rows[0]));
+    tcase_add_test(t, a_refused_file_changes_nothing);
+    tcase_add_test(t, a_setting_of_a_file_may_not_repeat_an_option);
+    tcase_add_test(t, a_ninth_listener_is_refused);
+    tcase_add_test(t, what_is_left_out_of_a_disk_has_its_default);
+    tcase_add_test(t, every_key_of_a_disk_arrives);
+    tcase_add_test(t, a_complete_service_gets_a_state_dir_and_no_control);
+    tcase_add_test(t, a_service_without_name_or_disks_is_not_complete);
+    tcase_add_test(t, two_disks_of_one_name_are_refused);
+    tcase_add_test(t, two_disks_of_one_uuid_are_refused);
+    tcase_add_test(t, two_disks_of_one_file_are_refused_by_any_name);
+    tcase_add_test(t, two_disks_of_one_missing_file_are_refused_by_any_folder_name);
+    tcase_add_test(t, a_socket_is_not_both_listener_and_control);
+    tcase_add_test(t, the_4097th_disk_is_refused);
+    tcase_add_test(t, durations_have_a_unit_and_fit);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
