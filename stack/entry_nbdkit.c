@@ -9,6 +9,7 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -36,13 +37,13 @@ static void
 baton_load(void)
 {
     trace_init();
-    config_init(&config);
+    service_config_init(&config);
 }
 
 static void
 baton_unload(void)
 {
-    config_done(&config);
+    service_config_done(&config);
 }
 
 static int
@@ -243,7 +244,7 @@ baton_can_trim(void *handle)
 static int
 baton_can_zero(void *handle)
 {
-    return has(handle, PORT_CAN_ZERO) ? NBDKIT_ZERO_NATIVE : NBDKIT_ZERO_EMULATE;
+    return has(handle, PORT_CAN_ZERO); /* nbdkit writes zeroes otherwise */
 }
 
 static int
