@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The owner's side of the channel: a newer session fences every older one. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "clock.h"
+#include "port_fault.h"
+#include "port_mem.h"
+#include "session.h"
+
+#define SIZE (1024 * 1024)
+#define SOON (clock_deadline_ns(20 * NS_PER_S))
+
+static struct redir *redir;
+static struct port *fault;
+static struct session_table *table;
+
+/* A redirector over memory behind a fault port, and a table that serves epochs 3..5. */
+static void
+set_up(void)
+{
+    struct port *mem, *old;
+
+    ck_assert_int_eq(port_mem_new(SIZE, &mem), 0);
+    ck_assert_int_eq(port_fault_new(mem, &fault), 0);
+    ck_assert_int_eq(redir_new("d", &fault->info, CLOCK_NEVER, &redir), 0);
+    ck_assert_int_eq(redir_swap(redir, fault, REDIR_LOCAL, NULL, &old), 0);
+    ck_assert_int_eq(redir_release(redir), 0);
+    ck_assert_int_eq(session_table_new("d", redir, &table), 0);
+    session_table_open(table, 3, 5);
+}
+
+static void
+tear_down(void)
+{
+    session_table_free(table);
+    redir_free(redir);
+}
+
+static struct session *
+open_session(const char *client, uint64_t number, uint64_t epoch)
+{
+    struct session *s = NULL;
+
+    ck_assert_int_eq(session_open(table, client, number, epoch, SOON, NULL, &s), 0);
+    return s;
+}
+
+static int
+write_byte(struct session *s, char c)
+{
+    char buf[1] = {c};
+    const struct req rq = {.op = REQ_WRITE, .len = 1, .off = 0, .buf = buf};
+
+    return session_submit(s, &rq);
+}
+
+static char
+read_byte(void)
+{
+    char c = 0;
+    const struct req rq = {.op = REQ_READ, .len = 1, .off = 0, .buf = &c};
+
+    ck_assert_int_eq(port_submit(redir_port(redir), &rq), 0);
+    return c;
+}
+
+START_TEST(only_the_epochs_of_this_ownership_are_served)
+{
+    struct err e = {0};
+    struct session *s;
+
+    ck_assert_int_eq(session_open(table, "c", 1, 2, SOON, &e, &s), -ESTALE);
+    ck_assert_ptr_nonnull(strstr(e.msg, "epoch 2"));
+    ck_assert_int_eq(session_open(table, "c", 1, 6, SOON, &e, &s), -ESTALE);
+    s = open_session("c", 1, 4);
+    ck_assert_int_eq(write_byte(s, 'a'), 0);
+    session_close(s);
+}
+END_TEST
+
+START_TEST(an_expected_epoch_is_admitted_but_not_served)
+{
+    struct session *s;
+
+    session_table_close(table);
+    session_table_expect(table, 7);
+    s = open_session("c", 1, 7);
+    ck_assert_int_eq(write_byte(s, 'a'), -ESTALE);
+    session_table_open(table, 7, 7);
+    ck_assert_int_eq(write_byte(s, 'b'), 0);
+    session_close(s);
+}
+END_TEST
+
+START_TEST(a_newer_session_fences_the_older)
+{
+    struct session *old = open_session("c", 1, 5), *newer = open_session("c", 2, 5);
+    struct session *again;
+
+    ck_assert_int_eq(write_byte(old, 'x'), -ESTALE);
+    ck_assert_int_eq(write_byte(newer, 'y'), 0);
+    ck_assert_int_eq(session_open(table, "c", 1, 5, SOON, NULL, &again), -ESTALE);
+    session_close(old);
+    session_close(newer);
+    /* Also when none of its connections is left. */
+    ck_assert_int_eq(session_open(table, "c", 1, 5, SOON, NULL, &again), -ESTALE);
+}
+END_TEST
+
+START_TEST(sessions_of_other_clients_are_not_fenced)
+{
+    struct session *a = open_session("a", 1, 5), *b = open_session("b", 9, 5);
+
+    ck_assert_int_eq(write_byte(a, 'a'), 0);
+    session_close(a);
+    session_close(b);
+}
+END_TEST
+
+START_TEST(lanes_of_one_session_share_it)
+{
+    struct session *a = open_session("c", 4, 5), *b = open_session("c", 4, 5);
+
+    session_close(a);
+    ck_assert_int_eq(write_byte(b, 'b'), 0);
+    session_close(b);
+}
+END_TEST
+
+struct writer {
+    struct session *s;
+    char c;
+    int rc;
+};
+
+static void *
+write_thread(void *arg)
+{
+    struct writer *w = arg;
+
+    w->rc = write_byte(w->s, w->c);
+    return NULL;
+}
+
+/* The ghost write: a request of a broken connection is delayed at the device, the
+ * client connects anew and writes again, then the delayed one lands. */
+START_TEST(a_newer_session_waits_for_what_the_older_had_begun)
+{
+    struct writer ghost = {.s = open_session("c", 1, 5), .c = 'g'};
+    struct session *newer;
+    pthread_t thread;
+
+    port_fault_hold(fault, "ghost", REQ_WRITE, 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_thread, &ghost), 0);
+    ck_assert_int_eq(port_fault_wait_held(fault, "ghost", SOON), 0);
+
+    ck_assert_int_eq(
+        session_open(table, "c", 2, 5, clock_deadline_ns(50 * NS_PER_MS), NULL, &newer),
+        -ETIMEDOUT);
+    port_fault_release(fault, "ghost", 0);
+    newer = open_session("c", 3, 5);
+    ck_assert_int_eq(write_byte(newer, 'n'), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(read_byte(), 'n');
+    session_close(ghost.s);
+    session_close(newer);
+}
+END_TEST
+
+START_TEST(what_waits_at_the_gate_is_sent_back_by_fencing)
+{
+    struct writer held = {.s = open_session("c", 1, 5), .c = 'h'};
+    struct session *newer;
+    pthread_t thread;
+
+    ck_assert_int_eq(redir_hold(redir), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_thread, &held), 0);
+    newer = open_session("c", 2, 5); /* returns only when the older one's is back */
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(held.rc, -ESTALE);
+    ck_assert_int_eq(redir_release(redir), 0);
+    ck_assert_int_eq(read_byte(), 0);
+    session_close(held.s);
+    session_close(newer);
+}
+END_TEST
+
+START_TEST(closing_the_table_sends_everything_back)
+{
+    struct writer held = {.s = open_session("c", 1, 5), .c = 'h'};
+    struct redir_status st;
+    pthread_t thread;
+
+    ck_assert_int_eq(redir_hold(redir), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_thread, &held), 0);
+    do {
+        redir_status(redir, &st);
+    } while (st.queued == 0); /* it gets there: nothing holds it up before the gate */
+    session_table_close(table);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(held.rc, -ESTALE);
+    redir_status(redir, &st);
+    ck_assert_uint_eq(st.ledger.bounced, 1);
+    ck_assert_int_eq(write_byte(held.s, 'x'), -ESTALE);
+    ck_assert_int_eq(redir_release(redir), 0);
+    session_close(held.s);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("session");
+    TCase *tc = tcase_create("session");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, only_the_epochs_of_this_ownership_are_served);
+    tcase_add_test(tc, an_expected_epoch_is_admitted_but_not_served);
+    tcase_add_test(tc, a_newer_session_fences_the_older);
+    tcase_add_test(tc, sessions_of_other_clients_are_not_fenced);
+    tcase_add_test(tc, lanes_of_one_session_share_it);
+    tcase_add_test(tc, a_newer_session_waits_for_what_the_older_had_begun);
+    tcase_add_test(tc, what_waits_at_the_gate_is_sent_back_by_fencing);
+    tcase_add_test(tc, closing_the_table_sends_everything_back);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
