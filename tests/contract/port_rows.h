@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* port_rows.h - the ports that the contract tests run over, and how the tests talk to
+ * them. A new port adds an open function and one line to rows[]. Files are made in the
+ * current folder (the build tree, which is on a disk) and unlinked at once, so nothing
+ * is left behind even by a crash. */
+#ifndef BATON_PORT_ROWS_H
+#define BATON_PORT_ROWS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "port.h"
+#include "port_fault.h"
+#include "port_file.h"
+#include "port_mem.h"
+
+#define KIB 1024U
+#define MIB (1024U * KIB)
+#define EVEN_SIZE (UINT64_C(36) * MIB)
+#define ODD_SIZE (EVEN_SIZE + 1537)
+
+static inline struct port *
+open_mem(uint64_t size)
+{
+    struct port *p = NULL;
+
+    ck_assert_int_eq(port_mem_new(size, &p), 0);
+    return p;
+}
+
+static inline struct port *
+open_fault_over_mem(uint64_t size)
+{
+    struct port *p = NULL;
+
+    ck_assert_int_eq(port_fault_new(open_mem(size), &p), 0);
+    return p;
+}
+
+static inline struct port *
+open_file(uint64_t size, enum file_cache cache)
+{
+    const struct port_file_opts opts = {.cache = cache};
+    char path[] = "port-contract-XXXXXX";
+    int fd = mkstemp(path), rc;
+    struct port *p = NULL;
+    struct err e = {""};
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
+    ck_assert_int_eq(close(fd), 0);
+    rc = port_file_open(path, &opts, &e, &p);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_msg(rc == 0, "%s", e.msg);
+    return p;
+}
+
+static inline struct port *
+open_file_writeback(uint64_t size)
+{
+    return open_file(size, FILE_CACHE_WRITEBACK);
+}
+
+static inline struct port *
+open_file_writethrough(uint64_t size)
+{
+    return open_file(size, FILE_CACHE_WRITETHROUGH);
+}
+
+static inline struct port *
+open_file_none(uint64_t size)
+{
+    return open_file(size, FILE_CACHE_NONE);
+}
+
+/* size: of the device; a port with min_block 1 gets one that ends inside a sector. */
+static const struct row {
+    const char *name;
+    struct port *(*open)(uint64_t size);
+    uint64_t size;
+} rows[] = {
+    {"mem", open_mem, ODD_SIZE},
+    {"fault over mem", open_fault_over_mem, ODD_SIZE},
+    {"file, writeback", open_file_writeback, ODD_SIZE},
+    {"file, writethrough", open_file_writethrough, ODD_SIZE},
+    {"file, none", open_file_none, EVEN_SIZE},
+    /* ROWS: add one line here for each further port */
+};
+#define NR_ROWS ((int)(sizeof rows / sizeof rows[0]))
+
+static inline struct port *
+open_row(int i)
+{
+    struct port *p = rows[i].open(rows[i].size);
+    struct err e = {""};
+    int rc = port_own(p, &e);
+
+    ck_assert_msg(rc == 0, "%s: %s", rows[i].name, e.msg);
+    ck_assert_uint_eq(p->info.size, rows[i].size);
+    return p;
+}
+
+static inline void
+close_row(struct port *p)
+{
+    port_disown(p);
+    port_close(p);
+}
+
+/* What a request returns that passed port_check(), or what that says. */
+static inline int
+submit(struct port *p, enum req_op op, uint32_t flags, uint64_t off, uint32_t len,
+       void *buf)
+{
+    const struct req rq = {
+        .op = op, .flags = flags, .off = off, .len = len, .buf = buf};
+    int rc = port_check(&p->info, &rq);
+
+    return rc < 0 ? rc : port_submit(p, &rq);
+}
+
+static inline unsigned char *
+new_buf(size_t len)
+{
+    unsigned char *buf = malloc(len);
+
+    ck_assert_ptr_nonnull(buf);
+    return buf;
+}
+
+static inline void
+write_fill(struct port *p, uint64_t off, uint32_t len, int fill, uint32_t flags)
+{
+    unsigned char *buf = new_buf(len);
+
+    memset(buf, fill, len);
+    ck_assert_int_eq(submit(p, REQ_WRITE, flags, off, len, buf), 0);
+    free(buf);
+}
+
+static inline bool
+is_filled(struct port *p, uint64_t off, uint32_t len, int fill, uint32_t flags)
+{
+    unsigned char *buf = new_buf(len);
+    uint32_t i = 0;
+
+    memset(buf, ~fill, len);
+    ck_assert_int_eq(submit(p, REQ_READ, flags, off, len, buf), 0);
+    while (i < len && buf[i] == (unsigned char)fill) {
+        i++;
+    }
+    free(buf);
+    return i == len;
+}
+
+#endif
