@@ -307,7 +307,7 @@ find_in_image(struct image *img, const struct partition_want *want, struct err *
     bool is_4k = img->p->info.min_block == 4096;
     const unsigned sizes[] = {is_4k ? 4096 : 512, is_4k ? 512 : 4096};
     blkid_probe probe = blkid_new_probe();
-    blkid_partlist list;
+    blkid_partlist list = NULL;
     int i, rc = 0;
 
     if (probe == NULL) {
