@@ -38,6 +38,15 @@ disk_done(struct disk *d)
     lk_done(&d->build_lock);
 }
 
+bool
+disk_has_uuid(struct disk *d, const char *uuid)
+{
+    LK_GUARD(&d->lock);
+
+    return strcmp(disk_locked(d)->rec.uuid, uuid) == 0 ||
+           strcmp(disk_locked(d)->incoming.uuid, uuid) == 0;
+}
+
 struct record
 disk_record(struct disk *d)
 {

@@ -50,7 +50,8 @@ struct disk {
         const char *claimed_for; /* NULL or what is going on, for messages; static */
         struct record rec;
         struct incoming incoming;
-        uint64_t owned_since; /* first epoch of this uninterrupted ownership */
+        uint64_t refused_epoch; /* we promised not to own it at this epoch or before */
+        uint64_t owned_since;   /* first epoch of this uninterrupted ownership */
     } locked_;
 };
 
@@ -70,6 +71,9 @@ disk_redir(struct disk *d)
 
 int disk_init(struct disk *d, struct service *s, const struct disk_config *cfg);
 void disk_done(struct disk *d);
+
+/* Does uuid name this disk, also while it is only being prepared? */
+bool disk_has_uuid(struct disk *d, const char *uuid);
 
 /* A copy of the record, for anybody. */
 struct record disk_record(struct disk *d);

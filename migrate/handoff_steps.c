@@ -161,6 +161,21 @@ back_off(struct handoff *h, uint64_t *wait_ns)
     *wait_ns = earlier(2 * *wait_ns, RETRY_MAX_NS);
 }
 
+/* What peer.assign says: 0, or -EREMOTEIO for a refusal. */
+static int
+read_answer(struct handoff *h, json_t *result, struct err *e)
+{
+    bool is_assigned = json_is_true(json_object_get(result, "assigned"));
+    const char *reason = json_string_value(json_object_get(result, "reason"));
+
+    if (!is_assigned) {
+        (void)err_set(e, -EREMOTEIO, "%s refuses: %s", h->next[0].peer_name,
+                      reason != NULL ? reason : "no reason given");
+    }
+    json_decref(result);
+    return is_assigned ? 0 : -EREMOTEIO;
+}
+
 int
 job_assign(struct handoff *h, struct err *e)
 {
@@ -175,12 +190,8 @@ job_assign(struct handoff *h, struct err *e)
                                     job_disk_list(h)),
                           ASSIGN_TIMEOUT_NS, e, &code, &result);
 
-        json_decref(result);
         if (rc == 0) {
-            return 0;
-        }
-        if (code != 0) { /* it answered, and the answer is no */
-            return err_prefix(e, -EREMOTEIO, "%s refuses", h->next[0].peer_name);
+            return read_answer(h, result, e);
         }
         job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
         if (!is_told) {

@@ -97,6 +97,26 @@ claim_batch(struct batch *b, struct err *e)
     return 0;
 }
 
+static bool
+is_refused(struct disk *d, uint64_t epoch)
+{
+    LK_GUARD(&d->lock);
+
+    return epoch <= disk_locked(d)->refused_epoch;
+}
+
+/* From now on a call that was delayed on its way cannot make us own what its sender has
+ * taken back. */
+static void
+refuse_for_good(const struct batch *b)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        lk_acquire(&b->disks[i]->lock);
+        disk_locked(b->disks[i])->refused_epoch = b->epochs[i];
+        lk_release(&b->disks[i]->lock);
+    }
+}
+
 /* May this disk come to us? */
 static int
 check_role(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
@@ -110,6 +130,10 @@ check_role(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
     if (rec.role == ROLE_OWNER) {
         return err_set(e, -EEXIST, "%s: %s owns it itself, at epoch %" PRIu64,
                        d->cfg->name, d->service->cfg->name, rec.epoch);
+    }
+    if (is_refused(d, epoch)) {
+        return err_set(e, -ESTALE, "%s: epoch %" PRIu64 " was refused here",
+                       d->cfg->name, epoch);
     }
     if (epoch <= rec.epoch) {
         return err_set(e, -ESTALE,
@@ -171,9 +195,6 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     lk_acquire(&d->lock);
     disk_locked(d)->incoming = (struct incoming){.port = port, .epoch = b->epochs[i]};
     (void)snprintf(disk_locked(d)->incoming.uuid, 37, "%s", b->uuids[i]);
-    if (disk_locked(d)->rec.uuid[0] == '\0') { /* so that channels find the disk */
-        (void)snprintf(disk_locked(d)->rec.uuid, 37, "%s", b->uuids[i]);
-    }
     lk_release(&d->lock);
     session_table_expect(d->sessions, b->epochs[i]);
     return 0;
@@ -350,39 +371,51 @@ own_all(struct service *s, const struct batch *b, struct port **ports, struct er
     return 0;
 }
 
+/* Own them, or refuse them for good. */
+static void
+assign_or_refuse(struct service *s, const struct batch *b, json_t **ret_result)
+{
+    struct port *ports[GROUP_MAX_DISKS] = {NULL};
+    struct err e = {0};
+    int rc = own_all(s, b, ports, &e);
+
+    if (rc < 0) {
+        refuse_for_good(b);
+        log_warn("refused %s from %s: %s", b->disks[0]->cfg->name, b->from,
+                 err_text(&e, rc));
+        *ret_result = json_pack("{s:b,s:s}", "assigned", 0, "reason", err_text(&e, rc));
+        return;
+    }
+    for (unsigned i = 0; i < b->nr; i++) {
+        disk_assign(b->disks[i], ports[i], b->epochs[i]);
+    }
+    log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s", b->disks[0]->cfg->name,
+             b->nr > 1 ? " and others" : "", b->epochs[0], b->from);
+    *ret_result = json_pack("{s:b}", "assigned", 1);
+}
+
 int
 peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
             json_t **ret_result)
 {
-    struct port *ports[GROUP_MAX_DISKS] = {NULL};
     struct service *s = service;
     struct batch b;
     int rc = parse_batch(s, params, e, &b);
 
     (void)call;
-    *ret_result = NULL;
     if (rc == 0) {
         rc = claim_batch(&b, e);
     }
     if (rc < 0) {
-        return rc;
+        return rc; /* promises nothing: the same call may be running already */
     }
-    if (!is_assigned(&b)) {
-        rc = own_all(s, &b, ports, e);
-        for (unsigned i = 0; i < b.nr && rc == 0; i++) {
-            disk_assign(b.disks[i], ports[i], b.epochs[i]);
-        }
-        if (rc == 0) {
-            log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s",
-                     b.disks[0]->cfg->name, b.nr > 1 ? " and others" : "", b.epochs[0],
-                     b.from);
-        } else {
-            log_warn("refused %s from %s: %s", b.disks[0]->cfg->name, b.from,
-                     err_text(e, rc));
-        }
+    if (is_assigned(&b)) {
+        *ret_result = json_pack("{s:b}", "assigned", 1);
+    } else {
+        assign_or_refuse(s, &b, ret_result);
     }
     unclaim_batch(&b, b.nr);
-    return rc;
+    return 0;
 }
 
 int

@@ -3,10 +3,10 @@
  *
  * peer.prepare  look at the device, open it, own nothing yet
  * peer.cancel   forget it
- * peer.assign   own it, at the epoch that the present owner has committed to. An error
- *               reply is a promise: we do not own it and never will at that epoch
- * ping          measure a round trip
- * Which device is opened is our own configuration, never the peer's word. */
+ * peer.assign   own it, at the epoch that the present owner has committed to. The
+ * result says whether; "assigned": false is a promise that we do not own it and never
+ * will at that epoch. An error reply promises nothing ping          measure a round
+ * trip Which device is opened is our own configuration, never the peer's word. */
 #ifndef BATON_PEER_H
 #define BATON_PEER_H
 

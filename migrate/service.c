@@ -105,7 +105,7 @@ struct disk *
 service_find_uuid(struct service *s, const char *uuid)
 {
     for (unsigned i = 0; i < s->nr_disks; i++) {
-        if (strcmp(disk_record(&s->disks[i]).uuid, uuid) == 0) {
+        if (disk_has_uuid(&s->disks[i], uuid)) {
             return &s->disks[i];
         }
     }
