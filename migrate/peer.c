@@ -9,93 +9,8 @@
 #include "disk.h"
 #include "identity.h"
 #include "log.h"
+#include "peer_batch.h"
 #include "service.h"
-
-/* The disks that one call is about, checked and claimed. */
-struct batch {
-    const char *from;
-    unsigned nr;
-    struct disk *disks[GROUP_MAX_DISKS];
-    const char *uuids[GROUP_MAX_DISKS]; /* borrowed from the call */
-    uint64_t epochs[GROUP_MAX_DISKS];
-    json_t *items[GROUP_MAX_DISKS];
-};
-
-static int
-parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
-{
-    const char *name, *uuid;
-    json_int_t epoch;
-    struct disk *d;
-
-    if (json_unpack(item, "{s:s,s:s,s:I}", "name", &name, "uuid", &uuid, "epoch",
-                    &epoch) != 0 ||
-        !name_is_valid(name) || strlen(uuid) != 36 || epoch < 1) {
-        return err_set(e, -EBADMSG, "malformed disk: name, uuid and epoch expected");
-    }
-    d = service_find_disk(s, name);
-    if (d == NULL) {
-        return err_set(e, -ENOENT, "%s has no disk %s in its configuration",
-                       s->cfg->name, name);
-    }
-    for (unsigned i = 0; i < b->nr; i++) {
-        if (b->disks[i] == d) {
-            return err_set(e, -EBADMSG, "disk %s is named twice", name);
-        }
-    }
-    b->disks[b->nr] = d;
-    b->uuids[b->nr] = uuid;
-    b->epochs[b->nr] = (uint64_t)epoch;
-    b->items[b->nr++] = item;
-    return 0;
-}
-
-static int
-parse_batch(struct service *s, json_t *params, struct err *e, struct batch *b)
-{
-    json_t *list;
-    size_t n;
-
-    *b = (struct batch){0};
-    if (json_unpack(params, "{s:s,s:o}", "from", &b->from, "disks", &list) != 0 ||
-        !name_is_valid(b->from) || !json_is_array(list)) {
-        return err_set(e, -EBADMSG, "malformed call: from and disks expected");
-    }
-    n = json_array_size(list);
-    if (n < 1 || n > GROUP_MAX_DISKS) {
-        return err_set(e, -EBADMSG, "1 to %d disks expected", GROUP_MAX_DISKS);
-    }
-    for (size_t i = 0; i < n; i++) {
-        int rc = parse_one(s, b, json_array_get(list, i), e);
-
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return 0;
-}
-
-static void
-unclaim_batch(struct batch *b, unsigned nr)
-{
-    while (nr > 0) {
-        disk_unclaim(b->disks[--nr]);
-    }
-}
-
-static int
-claim_batch(struct batch *b, struct err *e)
-{
-    for (unsigned i = 0; i < b->nr; i++) {
-        int rc = disk_claim(b->disks[i], "a handoff to this service", e);
-
-        if (rc < 0) {
-            unclaim_batch(b, i);
-            return rc;
-        }
-    }
-    return 0;
-}
 
 static bool
 is_refused(struct disk *d, uint64_t epoch)
@@ -220,11 +135,11 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     struct service *s = service;
     json_t *disks;
     struct batch b;
-    int rc = parse_batch(s, params, e, &b);
+    int rc = batch_parse(s, params, e, &b);
 
     (void)call;
     if (rc == 0) {
-        rc = claim_batch(&b, e);
+        rc = batch_claim(&b, e);
     }
     if (rc < 0) {
         return rc;
@@ -241,7 +156,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     for (unsigned i = 0; i < b.nr && rc < 0; i++) {
         drop_incoming(b.disks[i]);
     }
-    unclaim_batch(&b, b.nr);
+    batch_unclaim(&b);
     if (rc < 0) {
         json_decref(disks);
         return rc;
@@ -256,12 +171,12 @@ peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
             json_t **ret_result)
 {
     struct batch b;
-    int rc = parse_batch(service, params, e, &b);
+    int rc = batch_parse(service, params, e, &b);
 
     (void)call;
     *ret_result = NULL;
     if (rc == 0) {
-        rc = claim_batch(&b, e);
+        rc = batch_claim(&b, e);
     }
     if (rc < 0) {
         return rc;
@@ -276,7 +191,7 @@ peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
             drop_incoming(b.disks[i]);
         }
     }
-    unclaim_batch(&b, b.nr);
+    batch_unclaim(&b);
     return 0;
 }
 
@@ -400,11 +315,11 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
 {
     struct service *s = service;
     struct batch b;
-    int rc = parse_batch(s, params, e, &b);
+    int rc = batch_parse(s, params, e, &b);
 
     (void)call;
     if (rc == 0) {
-        rc = claim_batch(&b, e);
+        rc = batch_claim(&b, e);
     }
     if (rc < 0) {
         return rc; /* promises nothing: the same call may be running already */
@@ -414,7 +329,7 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
     } else {
         assign_or_refuse(s, &b, ret_result);
     }
-    unclaim_batch(&b, b.nr);
+    batch_unclaim(&b);
     return 0;
 }
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "peer_batch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "service.h"
+
+static int
+parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
+{
+    const char *name, *uuid;
+    json_int_t epoch;
+    struct disk *d;
+
+    if (json_unpack(item, "{s:s,s:s,s:I}", "name", &name, "uuid", &uuid, "epoch",
+                    &epoch) != 0 ||
+        !name_is_valid(name) || strlen(uuid) != 36 || epoch < 1) {
+        return err_set(e, -EBADMSG, "malformed disk: name, uuid and epoch expected");
+    }
+    d = service_find_disk(s, name);
+    if (d == NULL) {
+        return err_set(e, -ENOENT, "%s has no disk %s in its configuration",
+                       s->cfg->name, name);
+    }
+    for (unsigned i = 0; i < b->nr; i++) {
+        if (b->disks[i] == d) {
+            return err_set(e, -EBADMSG, "disk %s is named twice", name);
+        }
+    }
+    b->disks[b->nr] = d;
+    b->uuids[b->nr] = uuid;
+    b->epochs[b->nr] = (uint64_t)epoch;
+    b->items[b->nr++] = item;
+    return 0;
+}
+
+int
+batch_parse(struct service *s, json_t *params, struct err *e, struct batch *b)
+{
+    json_t *list;
+    size_t n;
+
+    *b = (struct batch){0};
+    if (json_unpack(params, "{s:s,s:o}", "from", &b->from, "disks", &list) != 0 ||
+        !name_is_valid(b->from) || !json_is_array(list)) {
+        return err_set(e, -EBADMSG, "malformed call: from and disks expected");
+    }
+    n = json_array_size(list);
+    if (n < 1 || n > GROUP_MAX_DISKS) {
+        return err_set(e, -EBADMSG, "1 to %d disks expected", GROUP_MAX_DISKS);
+    }
+    for (size_t i = 0; i < n; i++) {
+        int rc = parse_one(s, b, json_array_get(list, i), e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+void
+batch_unclaim(struct batch *b)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        disk_unclaim(b->disks[i]);
+    }
+}
+
+int
+batch_claim(struct batch *b, struct err *e)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        int rc = disk_claim(b->disks[i], "a handoff to this service", e);
+
+        if (rc < 0) {
+            while (i > 0) {
+                disk_unclaim(b->disks[--i]);
+            }
+            return rc;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* peer_batch.h - private to peer.c: the disks that one call of a peer is about. */
+#ifndef BATON_PEER_BATCH_H
+#define BATON_PEER_BATCH_H
+
+#include <jansson.h>
+
+#include "disk.h"
+
+struct batch {
+    const char *from;
+    unsigned nr;
+    struct disk *disks[GROUP_MAX_DISKS];
+    const char *uuids[GROUP_MAX_DISKS]; /* borrowed from the call */
+    uint64_t epochs[GROUP_MAX_DISKS];
+    json_t *items[GROUP_MAX_DISKS];
+};
+
+/* -EBADMSG or -ENOENT and a sentence. Claims nothing. */
+int batch_parse(struct service *s, json_t *params, struct err *e, struct batch *b);
+
+/* Claim all or none: -EBUSY. */
+int batch_claim(struct batch *b, struct err *e);
+void batch_unclaim(struct batch *b);
+
+#endif
