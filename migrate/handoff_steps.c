@@ -176,6 +176,16 @@ read_answer(struct handoff *h, json_t *result, struct err *e)
     return is_assigned ? 0 : -EREMOTEIO;
 }
 
+static json_t *
+assign_params(struct handoff *h)
+{
+    char boot_id[37];
+
+    identity_boot_id(boot_id);
+    return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "boot_id", boot_id,
+                     "disks", job_disk_list(h));
+}
+
 int
 job_assign(struct handoff *h, struct err *e)
 {

@@ -50,6 +50,17 @@ hash(const void *buf, size_t len, char *ret_hex)
     ret_hex[2 * sizeof digest] = '\0';
 }
 
+void
+identity_boot_id(char *buf)
+{
+    AUTO_FILE FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    buf[0] = '\0';
+    if (f != NULL && fscanf(f, "%36s", buf) != 1) {
+        buf[0] = '\0';
+    }
+}
+
 int
 identity_take(struct port *p, struct err *e, struct identity *ret_id)
 {

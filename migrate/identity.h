@@ -22,6 +22,10 @@ struct identity {
     char samples[IDENTITY_SAMPLES][IDENTITY_HASH_LEN];
 };
 
+/* The kernel's boot id: two services with the same one share a page cache. "" when it
+ * cannot be read. buf has 37 bytes. */
+void identity_boot_id(char *buf);
+
 /* Reads the samples; blocks. -errno of a read, -ENOMEM. */
 int identity_take(struct port *p, struct err *e, struct identity *ret_id);
 

@@ -195,6 +195,16 @@ peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
     return 0;
 }
 
+/* Does the page cache of this host hold what the last owner wrote? */
+static bool
+is_same_host(const struct batch *b)
+{
+    char mine[37];
+
+    identity_boot_id(mine);
+    return mine[0] != '\0' && strcmp(mine, b->boot_id) == 0;
+}
+
 /* The device that PREPARE opened, or one opened now: we may have been restarted since.
  */
 static int
@@ -222,6 +232,9 @@ take_device(struct disk *d, const struct batch *b, unsigned i, struct err *e,
         }
     }
     if (rc == 0) {
+        if (!d->cfg->is_nbd) {
+            port_file_trust_cache(in.port, is_same_host(b));
+        }
         rc = port_own(in.port, e);
     }
     if (rc < 0) {
