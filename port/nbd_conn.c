@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* libnbd has a lock of its own in every handle and holds it during each call, so
+ * nothing that can wait is asked of libnbd: nbd_poll and every command without aio_
+ * can.
+ */
+#include "nbd_conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <libnbd.h>
+
+#include "clock.h"
+
+#define MAX_PAYLOAD (INT64_C(32) << 20) /* NBD's when the server names none */
+#define HOST_MAX 256
+
+struct nbd_conn {
+    struct nbd_handle *h;
+    struct port_info info;
+};
+
+/* The one conversion of libnbd's errors. */
+static int
+last_errno(void)
+{
+    int rc = nbd_get_errno();
+
+    return rc > 0 && rc < 4096 ? -rc : -EIO;
+}
+
+static int
+fail(struct err *e, const char *address)
+{
+    int rc = last_errno();
+
+    return err_set(e, rc, "%s: %s", address, nbd_get_error());
+}
+
+/* Split HOST:PORT or [V6]:PORT; returns the port, NULL if there is none. */
+static const char *
+split_host(const char *s, char host[HOST_MAX])
+{
+    const char *colon = strrchr(s, ':');
+    size_t len = colon != NULL ? (size_t)(colon - s) : 0;
+
+    if (len >= 2 && s[0] == '[' && s[len - 1] == ']') {
+        s++;
+        len -= 2;
+    }
+    if (colon == NULL || len == 0 || len >= HOST_MAX || colon[1] == '\0') {
+        return NULL;
+    }
+    memcpy(host, s, len);
+    host[len] = '\0';
+    return colon + 1;
+}
+
+static bool
+parse_u32(const char *s, uint32_t *ret_n)
+{
+    char *end;
+    unsigned long n;
+
+    errno = 0;
+    n = strtoul(s, &end, 10);
+    if (s[0] < '0' || s[0] > '9' || *end != '\0' || errno != 0 || n > UINT32_MAX) {
+        return false;
+    }
+    *ret_n = (uint32_t)n;
+    return true;
+}
+
+static int
+begin_connect(struct nbd_handle *h, const char *address, struct err *e)
+{
+    char host[HOST_MAX];
+    const char *port;
+    uint32_t cid, number;
+    int rc;
+
+    if (strncmp(address, "unix:", 5) == 0) {
+        rc = nbd_aio_connect_unix(h, address + 5);
+    } else if (strncmp(address, "tcp:", 4) == 0) {
+        port = split_host(address + 4, host);
+        if (port == NULL) {
+            return err_set(e, -EINVAL, "%s: is not tcp:HOST:PORT", address);
+        }
+        rc = nbd_aio_connect_tcp(h, host, port);
+    } else if (strncmp(address, "vsock:", 6) == 0) {
+        port = split_host(address + 6, host);
+        if (port == NULL || !parse_u32(host, &cid) || !parse_u32(port, &number)) {
+            return err_set(e, -EINVAL, "%s: is not vsock:CID:PORT", address);
+        }
+        rc = nbd_aio_connect_vsock(h, cid, number);
+    } else {
+        rc = nbd_aio_connect_uri(h, address);
+    }
+    return rc < 0 ? fail(e, address) : 0;
+}
+
+/* A peer whose host vanished sends nothing: data without acknowledgement and a silent
+ * idle connection both count as lost after ms. Not TCP: the calls fail, nothing to do.
+ */
+static void
+watch_peer(int fd, unsigned ms)
+{
+    const int on = 1, seconds = ms < 3000 ? 1 : (int)(ms / 3000), probes = 2;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+static int
+negotiate(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
+{
+    struct pollfd fds[2] = {{.fd = -1}, {.fd = o->cancel_fd, .events = POLLIN}};
+
+    while (nbd_aio_is_connecting(c->h) == 1) {
+        int fd = nbd_conn_fd(c), n;
+
+        if (fd != fds[0].fd && o->dead_after_ms != 0) { /* it tries several addresses */
+            watch_peer(fd, o->dead_after_ms);
+        }
+        fds[0].fd = fd;
+        fds[0].events = nbd_conn_events(c);
+        n = poll(fds, 2, clock_poll_ms(o->deadline_ns));
+        if (n > 0 && fds[1].revents != 0) {
+            return err_set(e, -ECANCELED, "%s: connecting was cancelled", o->address);
+        }
+        if (n == 0 && clock_now_ns() >= o->deadline_ns) {
+            return err_set(e, -ETIMEDOUT, "%s: no answer in time", o->address);
+        }
+        if (n > 0 && nbd_conn_feed(c, fds[0].revents) < 0) {
+            return fail(e, o->address);
+        }
+    }
+    if (nbd_aio_is_ready(c->h) != 1) {
+        return err_set(e, -ECONNRESET, "%s: the server hung up", o->address);
+    }
+    return 0;
+}
+
+static int
+get_block_sizes(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
+{
+    int64_t min = nbd_get_block_size(c->h, LIBNBD_SIZE_MINIMUM);
+    int64_t pref = nbd_get_block_size(c->h, LIBNBD_SIZE_PREFERRED);
+    int64_t max = nbd_get_block_size(c->h, LIBNBD_SIZE_MAXIMUM);
+
+    min = min > 0 ? min : 1; /* 0: it names none */
+    pref = pref >= 512 ? pref : 4096;
+    pref = pref < min ? min : pref;
+    max = max > 0 && max < MAX_PAYLOAD ? max - max % min : MAX_PAYLOAD;
+    if ((min & (min - 1)) != 0 || min > 65536 || (pref & (pref - 1)) != 0 ||
+        pref > MAX_PAYLOAD || max < min) {
+        return err_set(e, -EINVAL,
+                       "%s: the server's block sizes make no sense: "
+                       "smallest %lld, preferred %lld, largest %lld",
+                       o->address, (long long)min, (long long)pref, (long long)max);
+    }
+    c->info.min_block = (uint32_t)min;
+    c->info.pref_block = (uint32_t)pref;
+    c->info.max_block = (uint32_t)max;
+    return 0;
+}
+
+static int
+get_info(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
+{
+    struct nbd_handle *h = c->h;
+    int64_t size = nbd_get_size(h);
+    uint32_t caps = 0;
+
+    if (size < 0) {
+        return fail(e, o->address);
+    }
+    caps |= nbd_is_read_only(h) == 0 ? PORT_CAN_WRITE : 0;
+    caps |= nbd_can_flush(h) == 1 ? PORT_CAN_FLUSH : 0;
+    caps |= nbd_can_fua(h) == 1 ? PORT_CAN_FUA : 0;
+    caps |= nbd_can_trim(h) == 1 ? PORT_CAN_TRIM : 0;
+    caps |= nbd_can_zero(h) == 1 ? PORT_CAN_ZERO : 0;
+    caps |= nbd_can_fast_zero(h) == 1 ? PORT_CAN_FAST_ZERO : 0;
+    caps |= nbd_can_cache(h) == 1 ? PORT_CAN_CACHE : 0;
+    caps |= nbd_can_multi_conn(h) == 1 ? PORT_CAN_MULTI_CONN : 0;
+    caps |= nbd_is_rotational(h) == 1 ? PORT_ROTATIONAL : 0;
+    if (nbd_can_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1) {
+        caps |= PORT_CAN_EXTENTS;
+    }
+    c->info.size = (uint64_t)size;
+    c->info.caps = caps;
+    return get_block_sizes(c, o, e);
+}
+
+/* Checks of our side would only repeat port_check(), and a server that breaks the
+ * protocol within a read (a part missing) is noticed without clearing every buffer. */
+static int
+set_up(struct nbd_handle *h, const struct nbd_conn_opts *o, struct err *e)
+{
+    if (nbd_set_strict_mode(h, 0) < 0 || nbd_set_pread_initialize(h, false) < 0 ||
+        nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+        (o->export_name != NULL && nbd_set_export_name(h, o->export_name) < 0)) {
+        return fail(e, o->address);
+    }
+    return 0;
+}
+
+int
+nbd_conn_open(const struct nbd_conn_opts *o, struct err *e, struct nbd_conn **ret_conn)
+{
+    struct nbd_conn *c = calloc(1, sizeof *c);
+    int rc;
+
+    if (c == NULL) {
+        return err_set(e, -ENOMEM, "%s: out of memory", o->address);
+    }
+    c->h = nbd_create();
+    rc = c->h == NULL ? fail(e, o->address) : 0;
+    rc = rc < 0 ? rc : set_up(c->h, o, e);
+    rc = rc < 0 ? rc : begin_connect(c->h, o->address, e);
+    rc = rc < 0 ? rc : negotiate(c, o, e);
+    rc = rc < 0 ? rc : get_info(c, o, e);
+    if (rc < 0) {
+        nbd_conn_close(c);
+        return rc;
+    }
+    *ret_conn = c;
+    return 0;
+}
+
+const struct port_info *
+nbd_conn_info(const struct nbd_conn *c)
+{
+    return &c->info;
+}
+
+static bool
+is_lost(struct nbd_conn *c)
+{
+    return nbd_aio_is_dead(c->h) != 0 || nbd_aio_is_closed(c->h) != 0;
+}
+
+static int
+on_done(void *opaque, int *error)
+{
+    struct nbd_call *call = opaque;
+
+    call->done(call, -*error); /* ENOTCONN is no error of NBD: it says lost */
+    return 1;                  /* retired: nobody will ask libnbd for it */
+}
+
+/* Called before on_done(). A context or place that was not asked for is left out. */
+static int
+on_extents(void *opaque, const char *context, uint64_t off, uint32_t *entries,
+           size_t nr_entries, int *error)
+{
+    struct nbd_call *call = opaque;
+
+    (void)error;
+    if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0 || off != call->off) {
+        return 0;
+    }
+    for (size_t i = 0; i + 1 < nr_entries; i += 2) {
+        if (call->nr_extents < NBD_CALL_MAX_EXTENTS) {
+            call->extents[call->nr_extents].len = entries[i];
+            call->extents[call->nr_extents].type =
+                entries[i + 1] & (EXTENT_HOLE | EXTENT_ZERO);
+            call->nr_extents++;
+        }
+    }
+    return 0;
+}
+
+static uint32_t
+wire_flags(const struct req *rq)
+{
+    uint32_t flags = (rq->flags & REQ_F_FUA) != 0 ? LIBNBD_CMD_FLAG_FUA : 0;
+
+    if (rq->op == REQ_ZERO && (rq->flags & REQ_F_MAY_TRIM) == 0) {
+        flags |= LIBNBD_CMD_FLAG_NO_HOLE;
+    }
+    if ((rq->flags & REQ_F_FAST) != 0) {
+        flags |= LIBNBD_CMD_FLAG_FAST_ZERO;
+    }
+    return flags | ((rq->flags & REQ_F_ONE) != 0 ? LIBNBD_CMD_FLAG_REQ_ONE : 0);
+}
+
+static int64_t
+issue(struct nbd_handle *h, const struct req *rq, struct nbd_call *call)
+{
+    nbd_completion_callback done = {.callback = on_done, .user_data = call};
+    nbd_extent_callback extents = {.callback = on_extents, .user_data = call};
+    uint32_t flags = wire_flags(rq);
+
+    switch (rq->op) {
+    case REQ_READ:
+        return nbd_aio_pread(h, rq->buf, rq->len, rq->off, done, flags);
+    case REQ_WRITE:
+        return nbd_aio_pwrite(h, rq->buf, rq->len, rq->off, done, flags);
+    case REQ_FLUSH:
+        return nbd_aio_flush(h, done, flags);
+    case REQ_TRIM:
+        return nbd_aio_trim(h, rq->len, rq->off, done, flags);
+    case REQ_ZERO:
+        return nbd_aio_zero(h, rq->len, rq->off, done, flags);
+    case REQ_CACHE:
+        return nbd_aio_cache(h, rq->len, rq->off, done, flags);
+    case REQ_EXTENTS:
+        return nbd_aio_block_status(h, rq->len, rq->off, extents, done, flags);
+    }
+    return -1;
+}
+
+int
+nbd_conn_issue(struct nbd_conn *c, const struct req *rq, struct nbd_call *call)
+{
+    int rc;
+
+    call->off = rq->off;
+    call->nr_extents = 0;
+    if (issue(c->h, rq, call) >= 0) {
+        return 0;
+    }
+    rc = last_errno();
+    if (is_lost(c)) {
+        return -ENOTCONN;
+    }
+    return rc == -ENOTCONN ? -EIO : rc;
+}
+
+int
+nbd_conn_fd(struct nbd_conn *c)
+{
+    return nbd_aio_get_fd(c->h);
+}
+
+short
+nbd_conn_events(struct nbd_conn *c)
+{
+    unsigned want = nbd_aio_get_direction(c->h);
+
+    return (short)(((want & LIBNBD_AIO_DIRECTION_READ) != 0 ? POLLIN : 0) |
+                   ((want & LIBNBD_AIO_DIRECTION_WRITE) != 0 ? POLLOUT : 0));
+}
+
+int
+nbd_conn_feed(struct nbd_conn *c, short revents)
+{
+    short want = nbd_conn_events(c); /* may have changed since it was polled */
+    int rc = 0;
+
+    /* An error or a hang-up shows itself to whatever libnbd does next. */
+    if ((revents & ~(POLLIN | POLLOUT)) != 0) {
+        revents = POLLIN | POLLOUT;
+    }
+    if ((revents & want & POLLIN) != 0) {
+        rc = nbd_aio_notify_read(c->h);
+    } else if ((revents & want & POLLOUT) != 0) {
+        rc = nbd_aio_notify_write(c->h);
+    }
+    return rc < 0 ? -ENOTCONN : 0;
+}
+
+void
+nbd_conn_close(struct nbd_conn *c)
+{
+    if (c != NULL) {
+        /* A courtesy to the server. Not with calls open: it could call them back. */
+        if (c->h != NULL && nbd_aio_in_flight(c->h) == 0 &&
+            nbd_aio_is_ready(c->h) == 1) {
+            (void)nbd_aio_disconnect(c->h, 0);
+        }
+        nbd_close(c->h);
+        free(c);
+    }
+}

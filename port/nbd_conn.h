@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* nbd_conn.h - one NBD connection, driven by events. Internal to port/; nbd_share.h
+ * puts it at the disposal of many threads. nbd_conn.c is the only file that knows
+ * libnbd.
+ *
+ * Not thread-safe: the caller serialises every call but nbd_conn_info(). Nothing but
+ * nbd_conn_open() blocks. Callbacks run inside the calls that say so, on their thread,
+ * and must not call back.
+ */
+#ifndef BATON_NBD_CONN_H
+#define BATON_NBD_CONN_H
+
+#include "port.h"
+
+#define NBD_CALL_MAX_EXTENTS 64
+
+struct nbd_conn;
+
+struct nbd_conn_opts {
+    const char *address; /* unix:PATH, tcp:HOST:PORT, tcp:[V6]:PORT, vsock:CID:PORT, or
+                          * an NBD URI (which also names the export) */
+    const char *export_name; /* for the first four; NULL with a URI */
+    int cancel_fd;           /* as soon as it can be read the attempt ends; -1: none */
+    uint64_t deadline_ns;    /* of the attempt, negotiation included */
+    unsigned
+        dead_after_ms; /* TCP: silence that means the peer is gone; 0: the system's */
+};
+
+/* A request that has no answer yet. Belongs to the caller; stays where it is from
+ * nbd_conn_issue() until done is called or the connection is closed. */
+struct nbd_call {
+    void (*done)(struct nbd_call *call, int rc);
+    uint64_t off; /* of the request */
+    unsigned
+        nr_extents; /* of an extents request that is done: where the range begins */
+    struct {
+        uint32_t len, type;
+    } extents[NBD_CALL_MAX_EXTENTS];
+};
+
+/* Connect and negotiate. -ETIMEDOUT; -ECANCELED (cancel_fd); -EINVAL: bad address, or
+ * block sizes that make no sense; -ECONNREFUSED, -ENOENT, ...: of connecting; -EIO when
+ * libnbd names no errno. e says which address and why. Names are looked up inside
+ * libnbd, which neither deadline nor cancel_fd can interrupt: give numbers where that
+ * matters. */
+int nbd_conn_open(const struct nbd_conn_opts *o, struct err *e,
+                  struct nbd_conn **ret_conn);
+
+/* What the server offers. max_block is what fits into one request. Valid until close.
+ */
+const struct port_info *nbd_conn_info(const struct nbd_conn *c);
+
+/* Send rq, or queue it to be sent, with call->done set. 0: done is called once, perhaps
+ * now, or never if the connection is closed first; rc is 0, the server's -errno
+ * (-ESHUTDOWN is NBD_ESHUTDOWN) or -ENOTCONN: lost before the answer. -ENOTCONN: lost
+ * before it was sent; other -errno: refused by libnbd; done is not called then. */
+int nbd_conn_issue(struct nbd_conn *c, const struct req *rq, struct nbd_call *call);
+
+/* What to poll for: a descriptor (-1 once lost) and POLLIN, POLLOUT or both. */
+int nbd_conn_fd(struct nbd_conn *c);
+short nbd_conn_events(struct nbd_conn *c);
+
+/* The descriptor had these events (poll's revents): send and receive. Calls done. 0, or
+ * -ENOTCONN: the connection is lost. */
+int nbd_conn_feed(struct nbd_conn *c, short revents);
+
+/* Say goodbye if the connection still lives, and forget calls that are not done.
+ * NULL is accepted. */
+void nbd_conn_close(struct nbd_conn *c);
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Leader and followers. A request is a struct wait on the stack of its thread, linked
+ * in while it has no answer. At most one thread is the driver: the only one that polls
+ * the socket, outside the lock. It feeds the events to the connection under the lock,
+ * which calls on_done() from inside, which wakes the thread concerned. When the driver
+ * has its own answer it appoints the oldest waiting thread, the likeliest to be
+ * answered next.
+ *
+ * Once is_lost is set the connection is not touched again before it is closed: that is
+ * what lets a thread leave although the connection still knows its buffer.
+ */
+#include "nbd_share.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lock.h"
+
+struct wait {
+    struct nbd_call call;
+    struct nbd_share *share;
+    struct wait *prev, *next;
+    /* Written under the lock. A follower is woken once, by either, and may then read
+     * them without the lock: they do not change any more, but for is_done of a driver.
+     */
+    bool is_driver; /* polls, or has been appointed to */
+    bool is_done;
+    int rc;      /* once done */
+    sem_t woken; /* not a cv: who is woken with an answer has no business at the lock */
+};
+
+struct nbd_share {
+    struct nbd_conn *conn; /* used under the lock, but for its info */
+    struct port_info info;
+    uint32_t max_payload;
+    int wake_fd;    /* eventfd that takes the driver out of poll */
+    struct lk lock; /* leaf but for libnbd's own lock */
+    struct share_locked {
+        bool is_lost;
+        struct wait *oldest, *newest; /* without an answer */
+        struct wait *driver;          /* only one; NULL when nothing waits */
+        short polled; /* the events that the driver polls for now; 0: it does not */
+    } locked_;        /* reach it only through share_locked() */
+};
+
+static struct share_locked *
+share_locked(struct nbd_share *s) LK_REQUIRES(s->lock)
+{
+    return &s->locked_;
+}
+
+unsigned
+nbd_share_of_thread(unsigned nr)
+{
+    static _Atomic unsigned threads; /* relaxed: it only spreads */
+    static _Thread_local unsigned number;
+
+    if (number == 0) {
+        number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
+    }
+    return number % nr;
+}
+
+static void
+kick(const struct nbd_share *s)
+{
+    const uint64_t one = 1;
+    ssize_t n = write(s->wake_fd, &one, sizeof one);
+
+    assert(n == sizeof one || errno == EAGAIN); /* full to the brim wakes as well */
+}
+
+static void
+link_wait(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
+{
+    struct share_locked *l = share_locked(s);
+
+    w->prev = l->newest;
+    w->next = NULL;
+    *(l->newest != NULL ? &l->newest->next : &l->oldest) = w;
+    l->newest = w;
+}
+
+static void
+finish(struct nbd_share *s, struct wait *w, int rc) LK_REQUIRES(s->lock)
+{
+    struct share_locked *l = share_locked(s);
+
+    assert(!w->is_done);
+    *(w->prev != NULL ? &w->prev->next : &l->oldest) = w->next;
+    *(w->next != NULL ? &w->next->prev : &l->newest) = w->prev;
+    w->rc = rc;
+    w->is_done = true;
+    if (!w->is_driver) {
+        sem_post(&w->woken); /* w may be gone from here on */
+    } else if (l->polled != 0) {
+        kick(s); /* the driver was answered behind its back */
+    }
+}
+
+static void
+lose(struct nbd_share *s) LK_REQUIRES(s->lock)
+{
+    struct share_locked *l = share_locked(s);
+
+    l->is_lost = true;
+    while (l->oldest != NULL) {
+        finish(s, l->oldest, -ENOTCONN);
+    }
+}
+
+/* Runs inside nbd_conn_issue() and nbd_conn_feed(), which are called under the lock. */
+static void
+on_done(struct nbd_call *call, int rc) LK_UNCHECKED
+{
+    struct wait *w = (struct wait *)((char *)call - offsetof(struct wait, call));
+
+    if (rc == -ENOTCONN) {
+        share_locked(w->share)->is_lost = true;
+    }
+    finish(w->share, w, rc);
+}
+
+/* Have rq sent, or queued in the connection. Afterwards w is linked, or done. */
+static void
+send_request(struct nbd_share *s, struct wait *w, const struct req *rq)
+    LK_REQUIRES(s->lock)
+{
+    struct share_locked *l = share_locked(s);
+    int rc;
+
+    link_wait(s, w);
+    rc = l->is_lost ? -ENOTCONN : nbd_conn_issue(s->conn, rq, &w->call);
+    if (rc == -ENOTCONN || l->is_lost) {
+        lose(s);
+    } else if (rc < 0) {
+        finish(s, w, rc);
+    } else if (l->polled != 0 && (nbd_conn_events(s->conn) & ~l->polled) != 0) {
+        kick(s); /* the socket is full: the driver has to wait for room as well */
+    }
+}
+
+/* Wait for the socket, without the lock. Returns its events. */
+static short
+poll_socket(struct nbd_share *s) LK_REQUIRES(s->lock)
+{
+    struct share_locked *l = share_locked(s);
+    struct pollfd fds[2] = {
+        {.fd = nbd_conn_fd(s->conn), .events = nbd_conn_events(s->conn)},
+        {.fd = s->wake_fd, .events = POLLIN}};
+    uint64_t count;
+    int n;
+
+    l->polled = fds[0].events;
+    lk_release(&s->lock);
+    n = poll(fds, 2, -1); /* no deadline: nbd_share_shutdown() ends it */
+    assert(n > 0 || errno == EINTR);
+    if (n > 0 && fds[1].revents != 0) {
+        (void)!read(s->wake_fd, &count, sizeof count); /* only empties it */
+    }
+    lk_acquire(&s->lock);
+    l->polled = 0;
+    return n > 0 ? fds[0].revents : 0;
+}
+
+/* Drive the socket until w is done, then appoint the oldest that waits. */
+static void
+drive(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
+{
+    struct share_locked *l = share_locked(s);
+
+    while (!w->is_done) {
+        short events = poll_socket(s);
+
+        if (!l->is_lost && events != 0 &&
+            (nbd_conn_feed(s->conn, events) < 0 || l->is_lost)) {
+            lose(s);
+        }
+    }
+    l->driver = l->oldest;
+    if (l->oldest != NULL) {
+        l->oldest->is_driver = true;
+        sem_post(&l->oldest->woken);
+    }
+}
+
+/* Follow until w is done or appointed; then drive. */
+static void
+follow(struct nbd_share *s, struct wait *w)
+{
+    while (sem_wait(&w->woken) != 0) {
+        assert(errno == EINTR);
+    }
+    if (w->is_driver) { /* perhaps done meanwhile; then it only appoints the next */
+        lk_acquire(&s->lock);
+        assert(share_locked(s)->driver == w);
+        drive(s, w);
+        lk_release(&s->lock);
+    }
+}
+
+/* Send rq and wait for its answer. */
+static int
+exchange(struct nbd_share *s, const struct req *rq, struct wait *w)
+{
+    bool is_follower;
+
+    w->call.done = on_done;
+    w->share = s;
+    w->is_driver = false;
+    w->is_done = false;
+    sem_init(&w->woken, 0, 0);
+    lk_acquire(&s->lock);
+    send_request(s, w, rq);
+    is_follower = share_locked(s)->driver != NULL || w->is_done;
+    if (!is_follower) {
+        share_locked(s)->driver = w;
+        w->is_driver = true;
+        drive(s, w);
+    }
+    lk_release(&s->lock);
+    if (is_follower) {
+        follow(s, w);
+    }
+    sem_destroy(&w->woken);
+    return w->rc;
+}
+
+static int
+submit_payload(struct nbd_share *s, const struct req *rq)
+{
+    struct req part = *rq;
+    uint32_t done = 0;
+    struct wait w;
+    int rc = 0;
+
+    while (rc == 0 && done < rq->len) {
+        part.off = rq->off + done;
+        part.buf = (char *)rq->buf + done;
+        part.len = rq->len - done < s->max_payload ? rq->len - done : s->max_payload;
+        rc = exchange(s, &part, &w);
+        done += part.len;
+    }
+    return rc;
+}
+
+/* Hand on what an answer says of the range from *off. A server may describe less than
+ * it was asked for, or more; not nothing. */
+static int
+feed_sink(const struct req *rq, const struct nbd_call *call, uint64_t *off)
+{
+    const uint64_t begin = *off, end = rq->off + rq->len;
+    int rc = 0;
+
+    for (unsigned i = 0; rc == 0 && i < call->nr_extents && *off < end; i++) {
+        uint64_t len = call->extents[i].len;
+
+        len = len < end - *off ? len : end - *off;
+        if (len > 0) {
+            rc = rq->extents->add(rq->extents, *off, len, call->extents[i].type);
+            *off += len;
+        }
+        if ((rq->flags & REQ_F_ONE) != 0) {
+            break;
+        }
+    }
+    return rc == 0 && *off == begin ? -EIO : rc;
+}
+
+static int
+submit_extents(struct nbd_share *s, const struct req *rq)
+{
+    const uint64_t end = rq->off + rq->len;
+    struct req part = *rq;
+    struct wait w;
+    int rc;
+
+    do {
+        part.len = (uint32_t)(end - part.off);
+        rc = exchange(s, &part, &w);
+        if (rc == 0) {
+            rc = feed_sink(&part, &w.call, &part.off);
+        }
+    } while (rc == 0 && part.off < end && (rq->flags & REQ_F_ONE) == 0);
+    return rc;
+}
+
+int
+nbd_share_submit(struct nbd_share *s, const struct req *rq)
+{
+    struct wait w;
+
+    switch (rq->op) {
+    case REQ_READ:
+    case REQ_WRITE:
+        return submit_payload(s, rq);
+    case REQ_EXTENTS:
+        return submit_extents(s, rq);
+    case REQ_FLUSH:
+    case REQ_TRIM:
+    case REQ_ZERO:
+    case REQ_CACHE:
+        break;
+    }
+    return exchange(s, rq, &w);
+}
+
+int
+nbd_share_open(const struct nbd_conn_opts *o, struct err *e,
+               struct nbd_share **ret_share)
+{
+    struct nbd_share *s = calloc(1, sizeof *s);
+    int rc;
+
+    if (s == NULL) {
+        return err_set(e, -ENOMEM, "%s: out of memory", o->address);
+    }
+    lk_init(&s->lock);
+    s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    rc = s->wake_fd < 0 ? err_set(e, -errno, "%s: no eventfd", o->address)
+                        : nbd_conn_open(o, e, &s->conn);
+    if (rc < 0) {
+        nbd_share_close(s);
+        return rc;
+    }
+    s->info = *nbd_conn_info(s->conn);
+    s->max_payload = s->info.max_block;
+    s->info.max_block = UINT32_MAX;
+    *ret_share = s;
+    return 0;
+}
+
+const struct port_info *
+nbd_share_info(const struct nbd_share *s)
+{
+    return &s->info;
+}
+
+void
+nbd_share_shutdown(struct nbd_share *s)
+{
+    LK_GUARD(&s->lock);
+
+    if (!share_locked(s)->is_lost) {
+        lose(s);
+        /* The server is to know now; closing has to wait until all have left. */
+        (void)shutdown(nbd_conn_fd(s->conn), SHUT_RDWR);
+    }
+}
+
+bool
+nbd_share_is_alive(struct nbd_share *s)
+{
+    LK_GUARD(&s->lock);
+    struct pollfd fd = {.fd = -1, .events = POLLRDHUP};
+
+    if (!share_locked(s)->is_lost) {
+        fd.fd = nbd_conn_fd(s->conn);
+    }
+    return fd.fd >= 0 && poll(&fd, 1, 0) == 0; /* 0: does not wait */
+}
+
+void
+nbd_share_close(struct nbd_share *s)
+{
+    if (s != NULL) {
+        nbd_conn_close(s->conn);
+        if (s->wake_fd >= 0) {
+            (void)close(s->wake_fd); /* nothing was stored in it */
+        }
+        lk_done(&s->lock);
+        free(s);
+    }
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* All connections share one fate: when one is lost the server has most likely died, and
+ * a flush on another one would not cover what the lost one had acknowledged. So the
+ * port fails as a whole, and for good. */
+#include "port_nbd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "nbd_share.h"
+
+#define MAX_CONNECTIONS 16
+#define CONNECT_NS (30 * NS_PER_S)
+
+struct nbd_port {
+    struct port port;
+    unsigned nr;
+    struct nbd_share *conns[MAX_CONNECTIONS];
+    _Atomic bool has_failed; /* relaxed: the shut down connections say the same */
+};
+
+static struct nbd_port *
+nbd_port(struct port *p)
+{
+    return (struct nbd_port *)p;
+}
+
+static int
+nbd_submit(struct port *p, const struct req *rq)
+{
+    struct nbd_port *n = nbd_port(p);
+    int rc = nbd_share_submit(n->conns[nbd_share_of_thread(n->nr)], rq);
+
+    if (rc == -ENOTCONN &&
+        !atomic_exchange_explicit(&n->has_failed, true, memory_order_relaxed)) {
+        for (unsigned i = 0; i < n->nr; i++) {
+            nbd_share_shutdown(n->conns[i]);
+        }
+    }
+    /* Our clients would take -ESHUTDOWN for "not the owner any more". */
+    return rc == -ENOTCONN || rc == -ESHUTDOWN ? -EIO : rc;
+}
+
+static void
+nbd_close_port(struct port *p)
+{
+    struct nbd_port *n = nbd_port(p);
+
+    for (unsigned i = 0; i < n->nr; i++) {
+        nbd_share_close(n->conns[i]);
+    }
+    free(n);
+}
+
+static const struct port_ops nbd_ops = {
+    .name = "nbd",
+    .submit = nbd_submit,
+    .close = nbd_close_port,
+};
+
+static int
+connect_all(struct nbd_port *n, const char *uri, unsigned connections, struct err *e)
+{
+    const struct nbd_conn_opts opts = {
+        .address = uri, .cancel_fd = -1, .deadline_ns = clock_deadline_ns(CONNECT_NS)};
+    int rc;
+
+    do {
+        rc = nbd_share_open(&opts, e, &n->conns[n->nr]);
+        if (rc < 0) {
+            return rc;
+        }
+        n->nr++;
+        n->port.info = *nbd_share_info(n->conns[0]);
+        if ((n->port.info.caps & PORT_CAN_MULTI_CONN) == 0) {
+            connections = 1;
+        }
+    } while (n->nr < connections);
+    return 0;
+}
+
+int
+port_nbd_open(const char *uri, bool readonly, unsigned connections, struct err *e,
+              struct port **ret_port)
+{
+    struct nbd_port *n = calloc(1, sizeof *n);
+    int rc;
+
+    assert(connections >= 1 && connections <= MAX_CONNECTIONS);
+    if (n == NULL) {
+        return err_set(e, -ENOMEM, "%s: out of memory", uri);
+    }
+    n->port.ops = &nbd_ops;
+    rc = connect_all(n, uri, connections, e);
+    if (rc < 0) {
+        nbd_close_port(&n->port);
+        return rc;
+    }
+    if (readonly) {
+        n->port.info.caps &= ~(uint32_t)(PORT_CAN_WRITE | PORT_CAN_FUA | PORT_CAN_TRIM |
+                                         PORT_CAN_ZERO | PORT_CAN_FAST_ZERO);
+    }
+    *ret_port = &n->port;
+    return 0;
+}
