@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "channel_lanes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+/* Of one attempt. Long, because an owner may have to fence an older session first; not
+ * endless, so that another address is tried at some time. */
+#define ATTEMPT_NS (30 * NS_PER_S)
+#define DEAD_AFTER_MS 10000U
+
+int
+channel_route_init(struct channel_route *r, const struct port_channel_opts *opts)
+{
+    assert(opts->nr_uris >= 1 && opts->nr_uris <= CHANNEL_MAX_URIS);
+    assert(opts->lanes >= 1 && opts->lanes <= CHANNEL_MAX_LANES);
+    assert(strlen(opts->uuid) < sizeof r->name.uuid);
+    assert(strlen(opts->client) < sizeof r->name.client);
+    memset(r, 0, sizeof *r);
+    r->nr_lanes = opts->lanes;
+    r->session = opts->session;
+    r->name.epoch = opts->epoch;
+    strcpy(r->name.uuid, opts->uuid);
+    strcpy(r->name.client, opts->client);
+    r->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    while (r->nr_uris < opts->nr_uris) {
+        r->uris[r->nr_uris] = strdup(opts->uris[r->nr_uris]);
+        if (r->uris[r->nr_uris] == NULL) {
+            return -ENOMEM;
+        }
+        r->nr_uris++;
+    }
+    return r->cancel_fd < 0 ? -ENOMEM : 0;
+}
+
+void
+channel_route_done(struct channel_route *r)
+{
+    for (unsigned i = 0; i < r->nr_uris; i++) {
+        free(r->uris[i]);
+    }
+    if (r->cancel_fd >= 0) {
+        (void)close(r->cancel_fd); /* nothing was stored in it */
+    }
+}
+
+void
+channel_route_cancel(struct channel_route *r)
+{
+    const uint64_t one = 1;
+    ssize_t n = write(r->cancel_fd, &one, sizeof one);
+
+    assert(n == sizeof one || errno == EAGAIN); /* full to the brim says it as well */
+}
+
+static int
+lanes_submit(struct port *p, const struct req *rq)
+{
+    struct channel_lanes *l = (struct channel_lanes *)p;
+
+    return nbd_share_submit(l->conns[nbd_share_of_thread(l->nr)], rq);
+}
+
+static void
+lanes_close_port(struct port *p)
+{
+    channel_lanes_close((struct channel_lanes *)p);
+}
+
+static const struct port_ops lanes_ops = {
+    .name = "lanes",
+    .submit = lanes_submit,
+    .close = lanes_close_port,
+};
+
+static int
+add_lane(struct channel_lanes *l, const struct nbd_conn_opts *o,
+         const struct port_info *promised, struct err *e)
+{
+    int rc = nbd_share_open(o, e, &l->conns[l->nr]);
+
+    if (rc < 0) {
+        return rc;
+    }
+    l->port.info = *nbd_share_info(l->conns[l->nr++]);
+    rc = port_info_can_replace(promised, &l->port.info, e);
+    return rc < 0 ? err_prefix(e, rc, "%s: the export cannot take the disk over",
+                               o->address)
+                  : 0;
+}
+
+static int
+open_at(const struct nbd_conn_opts *o, unsigned nr, const struct port_info *promised,
+        struct err *e, struct channel_lanes **ret_lanes)
+{
+    struct channel_lanes *l = calloc(1, sizeof *l);
+    int rc = 0;
+
+    if (l == NULL) {
+        return err_set(e, -ENOMEM, "%s: out of memory", o->address);
+    }
+    l->port.ops = &lanes_ops;
+    while (rc == 0 && l->nr < nr) {
+        rc = add_lane(l, o, promised, e);
+        if (rc == 0 && (l->port.info.caps & PORT_CAN_MULTI_CONN) == 0) {
+            break;
+        }
+    }
+    if (rc < 0) {
+        channel_lanes_close(l);
+        return rc;
+    }
+    *ret_lanes = l;
+    return 0;
+}
+
+int
+channel_lanes_open(const struct channel_route *r, const struct port_info *promised,
+                   uint64_t deadline_ns, struct err *e,
+                   struct channel_lanes **ret_lanes)
+{
+    char text[CHANNEL_NAME_MAX];
+    struct channel_name name = r->name;
+    struct nbd_conn_opts opts = {
+        .export_name = text, .cancel_fd = r->cancel_fd, .dead_after_ms = DEAD_AFTER_MS};
+    int rc = -ECANCELED;
+
+    for (unsigned i = 0; i < r->nr_uris; i++) {
+        opts.address = r->uris[i];
+        opts.deadline_ns =
+            deadline_ns != 0 ? deadline_ns : clock_deadline_ns(ATTEMPT_NS);
+        name.session = atomic_fetch_add_explicit(r->session, 1, memory_order_relaxed);
+        (void)channel_name_format(&name, text); /* the length is of no interest */
+        rc = open_at(&opts, r->nr_lanes, promised, e, ret_lanes);
+        if (rc == 0 || rc == -EINVAL || rc == -ECANCELED) {
+            break; /* every address leads to the same owner */
+        }
+    }
+    return rc;
+}
+
+void
+channel_lanes_shutdown(struct channel_lanes *l)
+{
+    for (unsigned i = 0; i < l->nr; i++) {
+        nbd_share_shutdown(l->conns[i]);
+    }
+}
+
+bool
+channel_lanes_are_alive(struct channel_lanes *l)
+{
+    for (unsigned i = 0; i < l->nr; i++) {
+        if (!nbd_share_is_alive(l->conns[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+channel_lanes_close(struct channel_lanes *l)
+{
+    if (l != NULL) {
+        for (unsigned i = 0; i < l->nr; i++) {
+            nbd_share_close(l->conns[i]);
+        }
+        free(l);
+    }
+}

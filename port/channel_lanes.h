@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* channel_lanes.h - the connections of one session of a channel: opened together, lost
+ * together. Internal to port/. */
+#ifndef BATON_CHANNEL_LANES_H
+#define BATON_CHANNEL_LANES_H
+
+#include "nbd_share.h"
+#include "port_channel.h"
+
+#define CHANNEL_MAX_LANES 16
+
+/* port.info is what this owner offers: port_submit(&lanes->port, rq) makes up for what
+ * it lacks of what an earlier owner had. It returns -ENOTCONN or -ESHUTDOWN when rq has
+ * to be sent again on newer lanes. Any thread; never closed by port_close(). */
+struct channel_lanes {
+    struct port port;
+    unsigned nr;
+    struct nbd_share *conns[CHANNEL_MAX_LANES];
+};
+
+/* Where a channel leads to; owns its strings. Fixed but for cancel_fd's content. */
+struct channel_route {
+    unsigned nr_uris;
+    char *uris[CHANNEL_MAX_URIS];
+    unsigned nr_lanes;
+    struct channel_name name; /* but for the session */
+    _Atomic uint64_t *session;
+    int cancel_fd; /* eventfd */
+};
+
+/* -ENOMEM; r may be given to channel_route_done() all the same. */
+int channel_route_init(struct channel_route *r, const struct port_channel_opts *opts);
+void channel_route_done(struct channel_route *r);
+
+/* From now on channel_lanes_open() returns -ECANCELED, also where it runs. */
+void channel_route_cancel(struct channel_route *r);
+
+/* Connect a new session to the first address that gives one, by deadline_ns (0: every
+ * address gets 30 s): as many lanes as the route says, or one when the export is not
+ * safe for more (a flush on one would not cover the others). -EINVAL: the export cannot
+ * replace `promised`, e says why; other errors of nbd_conn_open(), of the last try. */
+int channel_lanes_open(const struct channel_route *r, const struct port_info *promised,
+                       uint64_t deadline_ns, struct err *e,
+                       struct channel_lanes **ret_lanes);
+
+/* Make every request on them, now and later, return -ENOTCONN. Does not block. */
+void channel_lanes_shutdown(struct channel_lanes *l);
+
+/* Are all of them connected, as far as can be seen without asking the owner? */
+bool channel_lanes_are_alive(struct channel_lanes *l);
+
+/* No request is on them. NULL is accepted. */
+void channel_lanes_close(struct channel_lanes *l);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "port_channel.h"
+
+#define UUID "0f3f1c9e-58a2-4f6e-9d4c-7a1f0f6b2c11"
+#define MAX_U64 "18446744073709551615"
+#define CLIENT_63 "c23456789012345678901234567890123456789012345678901234567890123"
+
+START_TEST(what_is_formatted_is_parsed_back)
+{
+    const struct channel_name n = {
+        .uuid = UUID, .epoch = UINT64_MAX, .client = CLIENT_63, .session = 0};
+    struct channel_name back;
+    char buf[CHANNEL_NAME_MAX];
+
+    ck_assert_int_eq(channel_name_format(&n, buf), (int)strlen(buf));
+    ck_assert_str_eq(buf, "baton-channel;uuid=" UUID ";epoch=" MAX_U64
+                          ";client=" CLIENT_63 ";session=0");
+    ck_assert_int_eq(channel_name_parse(buf, &back), 0);
+    ck_assert_str_eq(back.uuid, n.uuid);
+    ck_assert_uint_eq(back.epoch, n.epoch);
+    ck_assert_str_eq(back.client, n.client);
+    ck_assert_uint_eq(back.session, n.session);
+}
+END_TEST
+
+static const char *const refused[] = {
+    "",
+    "disk",
+    "baton-channel;",
+    "baton-channel;uuid=" UUID ";epoch=1;client=c",
+    "baton-channel;uuid=" UUID ";epoch=1;client=c;session=",
+    "baton-channel;uuid=" UUID ";epoch=1;client=c;session=1;",
+    "baton-channel;uuid=" UUID ";epoch=1;client=c;session=1 ",
+    "baton-channel;uuid=" UUID ";epoch=01;client=c;session=1",
+    "baton-channel;uuid=" UUID ";epoch=+1;client=c;session=1",
+    "baton-channel;uuid=" UUID ";epoch=-1;client=c;session=1",
+    "baton-channel;uuid=" UUID ";epoch=1x;client=c;session=1",
+    "baton-channel;uuid=" UUID ";epoch=18446744073709551616;client=c;session=1",
+    "baton-channel;uuid=" UUID ";epoch=1;client=;session=1",
+    "baton-channel;uuid=" UUID ";epoch=1;client=a b;session=1",
+    "baton-channel;uuid=" UUID ";epoch=1;client=a;b;session=1",
+    "baton-channel;uuid=" UUID ";epoch=1;client=" CLIENT_63 "4;session=1",
+    "baton-channel;uuid=0F3F1C9E-58A2-4F6E-9D4C-7A1F0F6B2C11;epoch=1;client=c;session="
+    "1",
+    "baton-channel;uuid=0f3f1c9e58a24f6e9d4c7a1f0f6b2c11;epoch=1;client=c;session=1",
+    "baton-channel;uuid=" UUID "0;epoch=1;client=c;session=1",
+    "baton-channel;epoch=1;uuid=" UUID ";client=c;session=1",
+};
+#define NR_REFUSED ((int)(sizeof refused / sizeof refused[0]))
+
+START_TEST(anything_but_the_exact_form_is_refused_and_changes_nothing)
+{
+    struct channel_name n = {.epoch = 77};
+
+    ck_assert_int_eq(channel_name_parse(refused[_i], &n), -EINVAL);
+    ck_assert_uint_eq(n.epoch, 77);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("channel_name");
+    TCase *t = tcase_create("channel_name");
+    SRunner *r = srunner_create(s);
+    int nr_failed;
+
+    suite_add_tcase(s, t);
+    tcase_add_test(t, what_is_formatted_is_parsed_back);
+    tcase_add_loop_test(t, anything_but_the_exact_form_is_refused_and_changes_nothing,
+                        0, NR_REFUSED);
+    srunner_run_all(r, CK_NORMAL);
+    nr_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
