@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli_report.h - what a handoff says to people: one updating line on standard error
+ * while it runs, one sentence for each disk on standard output when it is done. */
+#ifndef BATON_CLI_REPORT_H
+#define BATON_CLI_REPORT_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+struct report_progress {
+    bool is_shown; /* standard error is a terminal and nobody asked for quiet */
+    bool has_line; /* there is a line to wipe */
+};
+
+/* An rpc_on_notify; opaque is a struct report_progress. */
+void report_notification(void *opaque, const char *method, json_t *params);
+void report_progress_end(struct report_progress *p);
+
+/* verb is the command, target what it was asked for. */
+void report_result(const char *verb, const char *target, const json_t *result);
+
+#endif

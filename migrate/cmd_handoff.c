@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cmd_handoff.c - handoff, park, unpark and abort: one request each. The service does
+ * the work and goes on when this process is gone. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "cli_report.h"
+#include "clock.h"
+#include "config.h"
+#include "record.h"
+#include "uri.h"
+
+#define DEFAULT_DEADLINE_NS (5 * NS_PER_S)
+#define MAX_DEADLINE_NS (24 * 3600 * NS_PER_S)
+
+/* Which options a verb has besides the common ones. */
+#define HAS_TO (1U << 0)       /* --to, --from and --budget */
+#define HAS_DEADLINE (1U << 1) /* it can wait for requests in flight */
+
+static const struct verb {
+    const char *name; /* of the command and of the method */
+    unsigned has;
+    const char *synopsis;
+} handoff_verb = {"handoff", HAS_TO | HAS_DEADLINE,
+                  "DISK|vm:VM --from URI --to URI [--deadline 5s] [--budget 50ms]"},
+  park_verb = {"park", HAS_DEADLINE, "DISK|vm:VM --at URI [--deadline 5s]"},
+  unpark_verb = {"unpark", HAS_DEADLINE, "DISK|vm:VM --at URI [--deadline 5s]"},
+  abort_verb = {"abort", 0, "DISK|vm:VM --at URI"};
+
+struct order {
+    const struct verb *verb;
+    const char *target; /* "D" or "vm:VM" */
+    const char *at;
+    const char *to;
+    const char *deadline;
+    const char *budget;
+    uint64_t deadline_ns;
+    uint64_t budget_ns; /* 0: none */
+    struct uri service;
+    bool is_json;
+    bool is_quiet;
+};
+
+static int
+print_help(const struct verb *v)
+{
+    (void)printf("usage: baton %s %s [--json] [--quiet]\n", v->name, v->synopsis);
+    if ((v->has & HAS_TO) != 0) {
+        (void)printf(
+            "  --from URI       the owner's control socket (--at is the same)\n"
+            "  --to URI         the next owner's control socket\n"
+            "  --budget TIME    do not start if the stall is predicted longer\n");
+    } else {
+        (void)printf("  --at URI         the service's control socket\n");
+    }
+    if ((v->has & HAS_DEADLINE) != 0) {
+        (void)printf("  --deadline TIME  give up before the commit after this time\n");
+    }
+    (void)printf("  --json           the result as JSON on one line\n"
+                 "  --quiet          no progress and no sentence of success\n");
+    return CLI_DONE;
+}
+
+static bool
+take_option(struct order *o, int val)
+{
+    const char *name = o->verb->name;
+
+    switch (val) {
+    case 'a':
+        return cli_take_once(name, (o->verb->has & HAS_TO) != 0 ? "--from" : "--at",
+                             &o->at);
+    case 't':
+        return cli_take_once(name, "--to", &o->to);
+    case 'd':
+        return cli_take_once(name, "--deadline", &o->deadline);
+    case 'b':
+        return cli_take_once(name, "--budget", &o->budget);
+    case 'j':
+        o->is_json = true;
+        return true;
+    case 'q':
+        o->is_quiet = true;
+        return true;
+    default:
+        return false; /* it was said why */
+    }
+}
+
+/* Returns the status to end with, or -1 to go on. */
+static int
+parse_options(int argc, char **argv, struct order *o)
+{
+    static const struct option all[] = {
+        {"at", required_argument, NULL, 'a'},
+        {"json", no_argument, NULL, 'j'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {"deadline", required_argument, NULL, 'd'},
+        {"from", required_argument, NULL, 'a'},
+        {"to", required_argument, NULL, 't'},
+        {"budget", required_argument, NULL, 'b'},
+    };
+    struct option options[sizeof all / sizeof all[0] + 1] = {0};
+    size_t nr = 4; /* the common ones come first */
+    int val;
+
+    if ((o->verb->has & HAS_DEADLINE) != 0) {
+        nr = 5;
+    }
+    if ((o->verb->has & HAS_TO) != 0) {
+        nr = sizeof all / sizeof all[0];
+    }
+    memcpy(options, all, nr * sizeof all[0]);
+    while ((val = cli_next_option(argc, argv, options)) != -1) {
+        if (val == 'h') {
+            return print_help(o->verb);
+        }
+        if (!take_option(o, val)) {
+            return CLI_USAGE;
+        }
+    }
+    if (argc - optind != 1) {
+        return cli_fail(CLI_USAGE, o->verb->name, "%s; usage: baton %s %s",
+                        optind == argc ? "what?" : "more than one DISK or vm:VM",
+                        o->verb->name, o->verb->synopsis);
+    }
+    o->target = argv[optind];
+    return -1;
+}
+
+static bool
+parse_time(const struct order *o, const char *option, const char *text, uint64_t min_ns,
+           uint64_t *ret_ns)
+{
+    struct err e = {{0}};
+
+    if (text == NULL) {
+        return true; /* the default stays */
+    }
+    if (config_parse_duration(text, &e, ret_ns) < 0) {
+        (void)cli_fail(0, o->verb->name, "%s: %s", option, e.msg);
+        return false;
+    }
+    if (*ret_ns < min_ns || *ret_ns > MAX_DEADLINE_NS) {
+        (void)cli_fail(0, o->verb->name, "%s %s: allowed: %s to 1440m", option, text,
+                       min_ns == NS_PER_MS ? "1ms" : "1us");
+        return false;
+    }
+    return true;
+}
+
+/* Is everything in order that can be judged without the service? */
+static int
+check_order(struct order *o)
+{
+    const char *name = o->verb->name;
+    bool is_vm = strncmp(o->target, "vm:", 3) == 0;
+    struct err e = {{0}};
+    struct uri to;
+
+    if (!name_is_valid(is_vm ? o->target + 3 : o->target)) {
+        return cli_fail(CLI_USAGE, name,
+                        "\"%s\" is neither a disk nor a VM; allowed: DISK or vm:VM",
+                        o->target);
+    }
+    if (!parse_time(o, "--deadline", o->deadline, NS_PER_MS, &o->deadline_ns) ||
+        !parse_time(o, "--budget", o->budget, NS_PER_US, &o->budget_ns)) {
+        return CLI_USAGE;
+    }
+    if ((o->verb->has & HAS_TO) != 0) {
+        if (o->to == NULL) {
+            return cli_fail(CLI_USAGE, name, "to whom? give --to URI");
+        }
+        if (uri_parse(o->to, URI_FOR_CONTROL, &e, &to) < 0) {
+            return cli_fail(CLI_USAGE, name, "--to: %s", e.msg);
+        }
+    }
+    return cli_find_service(name, o->at, &o->service);
+}
+
+static json_t *
+order_params(const struct order *o)
+{
+    json_t *params = json_object();
+
+    (void)json_object_set_new(params, "target", json_string(o->target));
+    if ((o->verb->has & HAS_DEADLINE) != 0) {
+        (void)json_object_set_new(
+            params, "deadline_ms",
+            json_integer((json_int_t)(o->deadline_ns / NS_PER_MS)));
+    }
+    if (o->to != NULL) {
+        (void)json_object_set_new(params, "to", json_string(o->to));
+    }
+    if (o->budget_ns != 0) {
+        (void)json_object_set_new(params, "budget_us",
+                                  json_integer((json_int_t)(o->budget_ns / NS_PER_US)));
+    }
+    return params;
+}
+
+static char interrupted_text[256]; /* written before the handler is installed */
+
+static void
+say_it_goes_on(int sig)
+{
+    if (write(STDERR_FILENO, interrupted_text, strlen(interrupted_text)) < 0) {
+        /* nobody to tell */
+    }
+    (void)signal(sig, SIG_DFL);
+    (void)raise(sig); /* after return: the shell sees an interrupted command */
+}
+
+/* From here on an interrupt stops nothing but this process. */
+static void
+announce_interrupt(const struct order *o)
+{
+    struct sigaction sa = {.sa_handler = say_it_goes_on};
+
+    if (o->verb->has == 0) {
+        return;
+    }
+    (void)snprintf(interrupted_text, sizeof interrupted_text,
+                   "\nbaton: the %s goes on; see baton status; baton abort stops it "
+                   "before the commit\n",
+                   o->verb->name);
+    (void)sigaction(SIGINT, &sa, NULL); /* cannot fail for SIGINT */
+}
+
+static int
+report_failure(const struct order *o, int rc, int code, const char *sentence)
+{
+    int status = code == RPC_COMMITTED ? CLI_COMMITTED : CLI_REFUSED;
+
+    /* The request is with the service, its answer is not here. */
+    if (code == 0 && (rc == -ECONNRESET || rc == -ETIMEDOUT) && o->verb->has != 0) {
+        status = cli_fail(CLI_COMMITTED, o->verb->name,
+                          "%s; the outcome is not known, see baton status", sentence);
+    } else {
+        (void)cli_fail(status, o->verb->name, "%s", sentence);
+    }
+    if (o->is_json) {
+        cli_print_error(code != 0 ? code : status, rc, sentence);
+    }
+    return status;
+}
+
+static int
+run_order(const struct order *o)
+{
+    struct report_progress progress = {.is_shown =
+                                           !o->is_quiet && isatty(STDERR_FILENO) != 0};
+    struct rpc_client *client;
+    struct err e = {{0}};
+    json_t *result = NULL;
+    int code = 0;
+    int rc = cli_reach(&o->service, &e, &client);
+
+    if (rc < 0) {
+        if (o->is_json) {
+            cli_print_error(CLI_REFUSED, rc, e.msg);
+        }
+        return cli_fail(CLI_REFUSED, o->verb->name, "%s", e.msg);
+    }
+    announce_interrupt(o);
+    rc = rpc_call(client, o->verb->name, order_params(o), report_notification,
+                  &progress, CLOCK_NEVER, &e, &code, &result);
+    rpc_client_close(client);
+    report_progress_end(&progress);
+    if (rc < 0) {
+        return report_failure(o, rc, code, err_text(&e, rc));
+    }
+    if (o->is_json) {
+        cli_print_json(result);
+    } else if (!o->is_quiet) {
+        report_result(o->verb->name, o->target, result);
+    }
+    json_decref(result);
+    return CLI_DONE;
+}
+
+static int
+run_verb(const struct verb *v, int argc, char **argv)
+{
+    struct order o = {.verb = v, .deadline_ns = DEFAULT_DEADLINE_NS};
+    int status = parse_options(argc, argv, &o);
+
+    if (status == -1) {
+        status = check_order(&o);
+        if (status == CLI_DONE) {
+            status = run_order(&o);
+        }
+    }
+    return status;
+}
+
+int
+cmd_handoff(int argc, char **argv)
+{
+    return run_verb(&handoff_verb, argc, argv);
+}
+
+int
+cmd_park(int argc, char **argv)
+{
+    return run_verb(&park_verb, argc, argv);
+}
+
+int
+cmd_unpark(int argc, char **argv)
+{
+    return run_verb(&unpark_verb, argc, argv);
+}
+
+int
+cmd_abort(int argc, char **argv)
+{
+    return run_verb(&abort_verb, argc, argv);
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cmd_serve.c - checks everything that can be checked without touching a device, opens
+ * the sockets, and becomes nbdkit with our plugin. The plugin reads the same settings
+ * with the same code, so what is accepted here is accepted there. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "config.h"
+#include "serve_exec.h"
+
+#define PLUGIN "nbdkit-baton-plugin.so"
+#define MAX_FILTERS 32
+#define MAX_THREADS 1024
+#define DEFAULT_SOCKET_MODE 0660
+
+#define HELP                                                                           \
+    "usage: baton serve --name NAME --listen URI... --control URI [--state-dir DIR]\n" \
+    "                   [--config FILE] --disk name=D,device=PATH-OR-URI[,...]...\n"   \
+    "  --announce URI      how peers reach a listener, where that differs; repeat\n"   \
+    "  --state-dir DIR     the records (default: /var/lib/baton/NAME)\n"               \
+    "  --config FILE       the same settings in a file\n"                              \
+    "  --socket-mode MODE  file mode of unix listeners, octal (default: 0660)\n"       \
+    "  --pidfile FILE      written when ready\n"                                       \
+    "  --threads N         nbdkit's threads of a connection\n"                         \
+    "  --filter NAME       an nbdkit filter; repeat\n"                                 \
+    "  --filter-param K=V  a parameter of a filter; repeat\n"                          \
+    "  --nbdkit PATH       the program (default: nbdkit in PATH)\n"                    \
+    "  --plugin PATH       the plugin\n"                                               \
+    "  --verbose           nbdkit's debug messages\n"
+
+struct serving {
+    struct service_config config;
+    struct serve_args settings; /* KEY=VALUE of the plugin, as given */
+    unsigned nr_filters;
+    const char *filters[MAX_FILTERS];
+    struct serve_args filter_params;
+    const char *pidfile;
+    const char *threads;
+    const char *socket_mode_text;
+    unsigned socket_mode;
+    const char *nbdkit;
+    const char *plugin;
+    bool is_verbose;
+};
+
+/* Settings of a service have their index in this table as val, from 0x100. */
+static const char *const settings[] = {"name",      "listen", "announce", "control",
+                                       "state-dir", "config", "disk"};
+#define SETTING_VAL 0x100
+
+static int
+take_setting(struct serving *s, const char *key)
+{
+    char where[32];
+    struct err e = {{0}};
+    int rc;
+
+    (void)snprintf(where, sizeof where, "--%s", key);
+    rc = config_set(&s->config, key, optarg, where, &e);
+    if (rc == 0) {
+        rc = serve_args_add(&s->settings, key, optarg, &e);
+    }
+    return rc == 0 ? CLI_DONE : cli_fail(CLI_USAGE, "serve", "%s", err_text(&e, rc));
+}
+
+static int
+take_filter(struct serving *s)
+{
+    for (const char *p = optarg; *p != '\0'; p++) {
+        if (!isalnum((unsigned char)*p) && strchr("-_./", *p) == NULL) {
+            return cli_fail(
+                CLI_USAGE, "serve",
+                "--filter %s: allowed: the name or path of an nbdkit filter", optarg);
+        }
+    }
+    if (optarg[0] == '\0' || s->nr_filters == MAX_FILTERS) {
+        return cli_fail(CLI_USAGE, "serve", "--filter: allowed: a name, at most %d",
+                        MAX_FILTERS);
+    }
+    s->filters[s->nr_filters++] = optarg;
+    return CLI_DONE;
+}
+
+/* nbdkit's rule for a key; anything else it would take for a value of ours. */
+static bool
+is_filter_key(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL) {
+            return false;
+        }
+    }
+    return len > 0 && isalpha((unsigned char)text[0]);
+}
+
+static int
+take_filter_param(struct serving *s)
+{
+    static const char control_fd[] = "control-fd"; /* the plugin's, not a setting */
+    const char *equals = strchr(optarg, '=');
+    size_t len = equals != NULL ? (size_t)(equals - optarg) : 0;
+    bool is_ours = len == strlen(control_fd) && strncmp(optarg, control_fd, len) == 0;
+    struct err e = {{0}};
+
+    if (!is_filter_key(optarg, len)) {
+        return cli_fail(CLI_USAGE, "serve",
+                        "--filter-param %s: allowed: KEY=VALUE, the key of letters, "
+                        "digits, \".\", \"_\" and \"-\", the first one a letter",
+                        optarg);
+    }
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        is_ours = is_ours || (strlen(settings[i]) == len &&
+                              strncmp(optarg, settings[i], len) == 0);
+    }
+    if (is_ours) {
+        return cli_fail(
+            CLI_USAGE, "serve",
+            "--filter-param %s: this key is the service's; allowed: keys of "
+            "filters",
+            optarg);
+    }
+    if (serve_args_add(&s->filter_params, NULL, optarg, &e) < 0) {
+        return cli_fail(CLI_USAGE, "serve", "--filter-param: %s", e.msg);
+    }
+    return CLI_DONE;
+}
+
+static int
+take_option(struct serving *s, int val)
+{
+    bool is_ok = true;
+
+    if (val >= SETTING_VAL) {
+        return take_setting(s, settings[val - SETTING_VAL]);
+    }
+    switch (val) {
+    case 'f':
+        return take_filter(s);
+    case 'k':
+        return take_filter_param(s);
+    case 'P':
+        is_ok = cli_take_once("serve", "--pidfile", &s->pidfile);
+        break;
+    case 't':
+        is_ok = cli_take_once("serve", "--threads", &s->threads);
+        break;
+    case 'm':
+        is_ok = cli_take_once("serve", "--socket-mode", &s->socket_mode_text);
+        break;
+    case 'n':
+        is_ok = cli_take_once("serve", "--nbdkit", &s->nbdkit);
+        break;
+    case 'p':
+        is_ok = cli_take_once("serve", "--plugin", &s->plugin);
+        break;
+    case 'v':
+        s->is_verbose = true;
+        break;
+    default:
+        return CLI_USAGE; /* it was said why */
+    }
+    return is_ok ? CLI_DONE : CLI_USAGE;
+}
+
+/* Returns the status to end with, or -1 to go on. */
+static int
+parse_options(int argc, char **argv, struct serving *s)
+{
+    static const struct option options[] = {
+        {"name", required_argument, NULL, SETTING_VAL},
+        {"listen", required_argument, NULL, SETTING_VAL + 1},
+        {"announce", required_argument, NULL, SETTING_VAL + 2},
+        {"control", required_argument, NULL, SETTING_VAL + 3},
+        {"state-dir", required_argument, NULL, SETTING_VAL + 4},
+        {"config", required_argument, NULL, SETTING_VAL + 5},
+        {"disk", required_argument, NULL, SETTING_VAL + 6},
+        {"socket-mode", required_argument, NULL, 'm'},
+        {"pidfile", required_argument, NULL, 'P'},
+        {"threads", required_argument, NULL, 't'},
+        {"filter", required_argument, NULL, 'f'},
+        {"filter-param", required_argument, NULL, 'k'},
+        {"nbdkit", required_argument, NULL, 'n'},
+        {"plugin", required_argument, NULL, 'p'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    int val, status;
+
+    while ((val = cli_next_option(argc, argv, options)) != -1) {
+        if (val == 'h') {
+            (void)printf(HELP);
+            return CLI_DONE;
+        }
+        status = take_option(s, val);
+        if (status != CLI_DONE) {
+            return status;
+        }
+    }
+    if (optind < argc) {
+        return cli_fail(CLI_USAGE, "serve",
+                        "\"%s\" is no option; allowed: options only (see --help)",
+                        argv[optind]);
+    }
+    return -1;
+}
+
+static int
+check_serving(struct serving *s)
+{
+    struct err e = {{0}};
+    unsigned n;
+    char *end = NULL;
+
+    if (s->threads != NULL &&
+        !cli_take_number("serve", "--threads", s->threads, 1, MAX_THREADS, &n)) {
+        return CLI_USAGE;
+    }
+    s->socket_mode = DEFAULT_SOCKET_MODE;
+    if (s->socket_mode_text != NULL) {
+        s->socket_mode = (unsigned)strtoul(s->socket_mode_text, &end, 8);
+        if (!isdigit((unsigned char)s->socket_mode_text[0]) || *end != '\0' ||
+            s->socket_mode > 0777) {
+            return cli_fail(CLI_USAGE, "serve",
+                            "--socket-mode %s: allowed: octal 0 to 0777",
+                            s->socket_mode_text);
+        }
+    }
+    if (config_complete(&s->config, &e) < 0) {
+        return cli_fail(CLI_USAGE, "serve", "%s", e.msg);
+    }
+    if (s->config.nr_listen == 0) {
+        return cli_fail(CLI_USAGE, "serve", "where do VMs reach it? give --listen URI");
+    }
+    if (!s->config.has_control) {
+        return cli_fail(CLI_USAGE, "serve",
+                        "how is it controlled? give --control unix:PATH");
+    }
+    return CLI_DONE;
+}
+
+/* The plugin next to this program (a build tree), else where nbdkit has its own. */
+static int
+find_plugin(const struct serving *s, char **ret_path)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if (s->plugin != NULL) {
+        *ret_path = strdup(s->plugin);
+        return *ret_path != NULL ? 0 : -ENOMEM;
+    }
+    self[n > 0 ? n : 0] = '\0';
+    if (strrchr(self, '/') != NULL) {
+        *strrchr(self, '/') = '\0';
+        if (asprintf(ret_path, "%s/" PLUGIN, self) < 0) {
+            return -ENOMEM;
+        }
+        if (access(*ret_path, R_OK) == 0) {
+            return 0;
+        }
+        free(*ret_path);
+    }
+    *ret_path = strdup(BATON_PLUGIN_DIR "/" PLUGIN);
+    return *ret_path != NULL ? 0 : -ENOMEM;
+}
+
+static int
+build_args(const struct serving *s, const char *plugin, struct serve_args *a,
+           struct err *e)
+{
+    char fd[16];
+    int rc = serve_args_add(a, NULL, "nbdkit", e);
+
+    rc = rc == 0 ? serve_args_add(a, NULL, "--foreground", e) : rc;
+    if (rc == 0 && s->is_verbose) {
+        rc = serve_args_add(a, NULL, "--verbose", e);
+    }
+    if (rc == 0 && s->threads != NULL) {
+        rc = serve_args_add(a, "--threads", s->threads, e);
+    }
+    if (rc == 0 && s->pidfile != NULL) {
+        rc = serve_args_add(a, "--pidfile", s->pidfile, e);
+    }
+    for (unsigned i = 0; rc == 0 && i < s->nr_filters; i++) {
+        rc = serve_args_add(a, "--filter", s->filters[i], e);
+    }
+    rc = rc == 0 ? serve_args_add(a, NULL, plugin, e) : rc;
+    for (unsigned i = 0; rc == 0 && i < s->settings.nr; i++) {
+        rc = serve_args_add(a, NULL, s->settings.arg[i], e);
+    }
+    (void)snprintf(fd, sizeof fd, "%d", serve_control_fd(&s->config));
+    rc = rc == 0 ? serve_args_add(a, "control-fd", fd, e) : rc;
+    for (unsigned i = 0; rc == 0 && i < s->filter_params.nr; i++) {
+        rc = serve_args_add(a, NULL, s->filter_params.arg[i], e);
+    }
+    return rc;
+}
+
+static int
+start(const struct serving *s, struct serve_args *args)
+{
+    AUTO_FREE char *nbdkit = NULL;
+    AUTO_FREE char *plugin = NULL;
+    struct serve_sockets sockets;
+    struct err e = {{0}};
+    int rc = serve_find_program(s->nbdkit != NULL ? s->nbdkit : "nbdkit", &nbdkit);
+
+    if (rc < 0) {
+        return cli_fail(CLI_REFUSED, "serve",
+                        "cannot run %s: %s; it is in the Debian package nbdkit",
+                        s->nbdkit != NULL ? s->nbdkit : "nbdkit", err_text(NULL, rc));
+    }
+    rc = find_plugin(s, &plugin);
+    if (rc == 0 && access(plugin, R_OK) < 0) {
+        rc = -errno;
+        return cli_fail(CLI_REFUSED, "serve", "cannot read the plugin %s: %s", plugin,
+                        err_text(NULL, rc));
+    }
+    rc = rc == 0 ? build_args(s, plugin, args, &e) : rc;
+    rc = rc == 0 ? serve_sockets_open(&s->config, s->socket_mode, &e, &sockets) : rc;
+    if (rc == 0) {
+        rc = serve_exec(nbdkit, args, &sockets, &e);
+        serve_sockets_close(&s->config, &sockets);
+    }
+    return cli_fail(CLI_REFUSED, "serve", "%s", err_text(&e, rc));
+}
+
+int
+cmd_serve(int argc, char **argv)
+{
+    struct serving *s = calloc(1, sizeof *s);
+    struct serve_args *args = calloc(1, sizeof *args);
+    int status;
+
+    if (s == NULL || args == NULL) {
+        free(s);
+        free(args);
+        return cli_fail(CLI_REFUSED, "serve", "out of memory");
+    }
+    service_config_init(&s->config);
+    status = parse_options(argc, argv, s);
+    if (status == -1) {
+        status = check_serving(s);
+        if (status == CLI_DONE) {
+            status = start(s, args);
+        }
+    }
+    service_config_done(&s->config);
+    serve_args_done(&s->settings);
+    serve_args_done(&s->filter_params);
+    serve_args_done(args);
+    free(args);
+    free(s);
+    return status;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "clock.h"
+#include "record.h"
+#include "uri.h"
+
+#define HELP                                                                           \
+    "usage: baton status [--at URI] [DISK] [--json] [--watch]\n"                       \
+    "  --at URI   the service (default: BATON_CONTROL, else the only\n"                \
+    "             /run/baton/NAME.ctl)\n"                                              \
+    "  --json     one object on one line\n"                                            \
+    "  --watch    again every second\n"
+#define ANSWER_NS (10 * NS_PER_S)
+#define NR_COLUMNS 10
+#define CELL 96
+
+struct status_request {
+    struct uri at;
+    const char *disk; /* NULL: all */
+    bool is_json;
+    bool is_watch;
+};
+
+/* "1.5G"; exact sizes have no fraction. */
+static void
+format_size(uint64_t bytes, char *cell)
+{
+    static const char units[] = " KMGTPE";
+    uint64_t tenths = bytes > UINT64_MAX / 10 ? UINT64_MAX : bytes * 10;
+    unsigned i = 0;
+    int n;
+
+    while (tenths >= 10240 && units[i + 1] != '\0') {
+        tenths /= 1024;
+        i++;
+    }
+    n = snprintf(cell, CELL, "%ju", (uintmax_t)(tenths / 10));
+    if (tenths % 10 != 0) {
+        n += snprintf(cell + n, CELL - (size_t)n, ".%ju", (uintmax_t)(tenths % 10));
+    }
+    if (i > 0) {
+        (void)snprintf(cell + n, CELL - (size_t)n, "%c", units[i]);
+    }
+}
+
+/* One row; a missing text is "-", a missing number too. */
+static void
+fill_row(const json_t *disk, char (*cells)[CELL])
+{
+    static const char *const keys[NR_COLUMNS] = {"name",     "vm",    NULL,    "role",
+                                                 "epoch",    "state", "owner", "queued",
+                                                 "accepted", "failed"};
+    const json_t *ledger = json_object_get(disk, "ledger");
+
+    for (unsigned i = 0; i < NR_COLUMNS; i++) {
+        if (keys[i] == NULL) {
+            format_size(cli_number(disk, "size"), cells[i]);
+        } else {
+            (void)cli_text(i >= 8 ? ledger : disk, keys[i], cells[i], CELL);
+        }
+    }
+}
+
+static void
+print_rows(unsigned nr, char (*rows)[NR_COLUMNS][CELL])
+{
+    int width[NR_COLUMNS] = {0};
+
+    for (unsigned r = 0; r < nr; r++) {
+        for (unsigned i = 0; i < NR_COLUMNS; i++) {
+            int len = (int)strlen(rows[r][i]);
+
+            width[i] = len > width[i] ? len : width[i];
+        }
+    }
+    for (unsigned r = 0; r < nr; r++) {
+        for (unsigned i = 0; i < NR_COLUMNS - 1; i++) {
+            (void)printf("%-*s  ", width[i], rows[r][i]);
+        }
+        (void)printf("%s\n", rows[r][NR_COLUMNS - 1]);
+    }
+}
+
+static int
+print_table(const json_t *result)
+{
+    static const char *const titles[NR_COLUMNS] = {
+        "DISK",  "VM",    "SIZE",   "ROLE",     "EPOCH",
+        "STATE", "OWNER", "QUEUED", "ACCEPTED", "FAILED"};
+    const json_t *disks = json_object_get(result, "disks");
+    unsigned nr = (unsigned)json_array_size(disks) + 1;
+    char(*rows)[NR_COLUMNS][CELL] = calloc(nr, sizeof *rows);
+
+    if (rows == NULL) {
+        return cli_fail(CLI_REFUSED, "status", "out of memory");
+    }
+    for (unsigned i = 0; i < NR_COLUMNS; i++) {
+        (void)snprintf(rows[0][i], CELL, "%s", titles[i]);
+    }
+    for (unsigned r = 1; r < nr; r++) {
+        fill_row(json_array_get(disks, r - 1), rows[r]);
+    }
+    print_rows(nr, rows);
+    free(rows);
+    (void)fflush(stdout); /* a failed write shows when main() flushes */
+    return CLI_DONE;
+}
+
+/* A connection of its own each time, so that --watch outlives a restart. */
+static int
+ask(const struct status_request *rq, struct err *e, json_t **ret_result)
+{
+    json_t *params = json_object();
+    struct rpc_client *client;
+    int rc = cli_reach(&rq->at, e, &client);
+
+    if (rc < 0) {
+        json_decref(params);
+        return rc;
+    }
+    if (rq->disk != NULL) {
+        (void)json_object_set_new(params, "disk", json_string(rq->disk));
+    }
+    rc = rpc_call(client, "status", params, NULL, NULL, clock_deadline_ns(ANSWER_NS), e,
+                  NULL, ret_result);
+    rpc_client_close(client);
+    return rc;
+}
+
+static int
+show(const struct status_request *rq)
+{
+    struct err e = {{0}};
+    json_t *result = NULL;
+    int status = CLI_DONE;
+    int rc = ask(rq, &e, &result);
+
+    if (rq->is_watch && !rq->is_json && isatty(STDOUT_FILENO)) {
+        (void)printf("\033[H\033[J"); /* over the last one */
+        (void)fflush(stdout);         /* before what goes to standard error */
+    }
+    if (rc < 0) {
+        if (rq->is_json) {
+            cli_print_error(CLI_REFUSED, rc, err_text(&e, rc));
+        }
+        return cli_fail(CLI_REFUSED, "status", "%s", err_text(&e, rc));
+    }
+    if (rq->is_json) {
+        cli_print_json(result);
+    } else {
+        status = print_table(result);
+    }
+    json_decref(result);
+    return status;
+}
+
+static void
+watch(const struct status_request *rq)
+{
+    uint64_t next_ns = clock_now_ns();
+
+    while (!ferror(stdout)) {
+        struct timespec at;
+
+        next_ns += NS_PER_S;
+        at = clock_to_timespec(next_ns);
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) {
+        }
+        (void)show(rq); /* it said why; the service may be back in a second */
+    }
+}
+
+int
+cmd_status(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"at", required_argument, NULL, 'a'},
+        {"json", no_argument, NULL, 'j'},
+        {"watch", no_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    struct status_request rq = {.disk = NULL};
+    const char *at = NULL;
+    int val, status;
+
+    while ((val = cli_next_option(argc, argv, options)) != -1) {
+        if (val == 'h') {
+            (void)printf(HELP);
+            return CLI_DONE;
+        }
+        if (val == '?' || (val == 'a' && !cli_take_once(argv[0], "--at", &at))) {
+            return CLI_USAGE;
+        }
+        rq.is_json = rq.is_json || val == 'j';
+        rq.is_watch = rq.is_watch || val == 'w';
+    }
+    if (argc - optind > 1) {
+        return cli_fail(CLI_USAGE, "status",
+                        "more than one DISK; allowed: one or none");
+    }
+    rq.disk = argv[optind]; /* NULL after the last */
+    if (rq.disk != NULL && !name_is_valid(rq.disk)) {
+        return cli_fail(CLI_USAGE, "status", "\"%s\" is not the name of a disk",
+                        rq.disk);
+    }
+    status = cli_find_service("status", at, &rq.at);
+    if (status == CLI_DONE) {
+        status = show(&rq);
+    }
+    if (status == CLI_DONE && rq.is_watch) {
+        watch(&rq);
+    }
+    return status;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* serve_exec.c - nbdkit gets its listeners by socket activation: descriptors 3, 4, ...
+ * and LISTEN_FDS, LISTEN_PID. The control socket follows them and is named by a
+ * parameter. */
+#include "serve_exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "uri.h"
+
+#define FIRST_FD 3 /* SD_LISTEN_FDS_START */
+#define CONTROL_MODE 0600
+
+int
+serve_args_add(struct serve_args *a, const char *key, const char *text, struct err *e)
+{
+    int n;
+
+    if (a->nr == SERVE_MAX_ARGS) {
+        return err_set(e, -E2BIG, "more than %d arguments for nbdkit", SERVE_MAX_ARGS);
+    }
+    n = asprintf(&a->arg[a->nr], "%s%s%s", key != NULL ? key : "",
+                 key != NULL ? "=" : "", text);
+    if (n < 0) {
+        a->arg[a->nr] = NULL;
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    a->nr++;
+    return 0;
+}
+
+void
+serve_args_done(struct serve_args *a)
+{
+    while (a->nr > 0) {
+        free(a->arg[--a->nr]);
+        a->arg[a->nr] = NULL;
+    }
+}
+
+static void
+close_socket(const struct uri *u, int fd)
+{
+    (void)close(fd); /* nothing was accepted from it */
+    if (u->kind == URI_UNIX) {
+        (void)unlink(u->path); /* ours: uri_listen made it; a rest does no harm */
+    }
+}
+
+void
+serve_sockets_close(const struct service_config *c, struct serve_sockets *s)
+{
+    while (s->nr_listen > 0) {
+        s->nr_listen--;
+        close_socket(&c->listen[s->nr_listen], s->listen[s->nr_listen]);
+    }
+    if (s->control >= 0) {
+        close_socket(&c->control, s->control);
+        s->control = -1;
+    }
+}
+
+int
+serve_sockets_open(const struct service_config *c, unsigned socket_mode, struct err *e,
+                   struct serve_sockets *ret_sockets)
+{
+    struct serve_sockets s = {.nr_listen = 0, .control = -1};
+    int rc = 0;
+
+    while (rc == 0 && s.nr_listen < c->nr_listen) {
+        rc =
+            uri_listen(&c->listen[s.nr_listen], socket_mode, e, &s.listen[s.nr_listen]);
+        s.nr_listen += rc == 0 ? 1 : 0;
+    }
+    if (rc == 0 && c->has_control) {
+        rc = uri_listen(&c->control, CONTROL_MODE, e, &s.control);
+    }
+    if (rc < 0) {
+        serve_sockets_close(c, &s);
+        return rc;
+    }
+    *ret_sockets = s;
+    return 0;
+}
+
+int
+serve_control_fd(const struct service_config *c)
+{
+    return FIRST_FD + (int)c->nr_listen;
+}
+
+/* Put fd at number `to`, open across exec. Everything that is ours is above `to`. */
+static int
+place_fd(int fd, int to)
+{
+    return dup2(fd, to) < 0 ? -errno : 0; /* the copy is not close-on-exec */
+}
+
+/* First all out of the way, then each to its number, so that none overwrites another.
+ */
+static int
+place_sockets(struct serve_sockets *s)
+{
+    const int above = FIRST_FD + CONFIG_MAX_LISTEN + 1;
+    int high[CONFIG_MAX_LISTEN + 1];
+    unsigned nr = s->nr_listen + (s->control >= 0 ? 1 : 0);
+    int rc = 0;
+
+    for (unsigned i = 0; i < nr; i++) {
+        high[i] =
+            fcntl(i < s->nr_listen ? s->listen[i] : s->control, F_DUPFD_CLOEXEC, above);
+        if (high[i] < 0) {
+            return -errno; /* the caller ends the process, which closes them */
+        }
+    }
+    for (unsigned i = 0; rc == 0 && i < nr; i++) {
+        rc = place_fd(high[i], FIRST_FD + (int)i);
+    }
+    return rc;
+}
+
+int
+serve_exec(const char *program, struct serve_args *a, struct serve_sockets *s,
+           struct err *e)
+{
+    char pid[16], nr[16];
+    int rc = place_sockets(s);
+
+    (void)snprintf(pid, sizeof pid, "%d", (int)getpid());
+    (void)snprintf(nr, sizeof nr, "%u", s->nr_listen);
+    if (rc == 0 &&
+        (setenv("LISTEN_PID", pid, 1) < 0 || /* one thread */
+         setenv("LISTEN_FDS", nr, 1) < 0 || unsetenv("LISTEN_FDNAMES") < 0)) {
+        rc = -errno;
+    }
+    if (rc == 0) {
+        (void)execv(program, a->arg);
+        rc = -errno;
+    }
+    return err_set(e, rc, "cannot run %s: %s", program, err_text(NULL, rc));
+}
+
+int
+serve_find_program(const char *name, char **ret_path)
+{
+    const char *path = getenv("PATH"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    AUTO_FREE char *folders = strdup(path != NULL ? path : "/usr/bin:/usr/sbin");
+    char *rest = folders, *folder;
+
+    if (folders == NULL) {
+        return -ENOMEM;
+    }
+    if (strchr(name, '/') != NULL) {
+        if (access(name, X_OK) < 0) {
+            return -errno;
+        }
+        *ret_path = strdup(name);
+        return *ret_path != NULL ? 0 : -ENOMEM;
+    }
+    while ((folder = strsep(&rest, ":")) != NULL) {
+        AUTO_FREE char *full = NULL;
+
+        if (asprintf(&full, "%s/%s", folder[0] != '\0' ? folder : ".", name) < 0) {
+            full = NULL;
+            return -ENOMEM;
+        }
+        if (access(full, X_OK) == 0) {
+            *ret_path = TAKE(full);
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
