@@ -19,13 +19,18 @@ int
 cli_fail(int status, const char *command, const char *fmt, ...)
 {
     char sentence[2048];
+    size_t len = strlen(command);
+    const char *text = sentence;
     va_list ap;
 
     va_start(ap, fmt);
     (void)vsnprintf(sentence, sizeof sentence, fmt, ap);
     va_end(ap);
     cli_clean(sentence);
-    (void)fprintf(stderr, "baton: %s: %s\n", command, sentence);
+    if (strncmp(text, command, len) == 0 && strncmp(text + len, ": ", 2) == 0) {
+        text += len + 2; /* the method of a failed call has the command's name */
+    }
+    (void)fprintf(stderr, "baton: %s: %s\n", command, text);
     return status;
 }
 
@@ -155,6 +160,9 @@ cli_reach(const struct uri *u, struct err *e, struct rpc_client **ret_client)
     uint64_t ns = u->kind == URI_SSH ? REACH_SSH_NS : REACH_NS;
     int rc = rpc_client_open(u, clock_deadline_ns(ns), e, ret_client);
 
+    if (rc < 0 && u->kind == URI_SSH) { /* ssh and its peer have more to say */
+        return err_prefix(e, rc, "cannot reach the service");
+    }
     if (rc < 0) {
         return err_set(e, rc, "cannot reach the service at %s: %s; is it running?",
                        u->text, err_text(NULL, rc));
