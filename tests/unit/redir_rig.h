@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* redir_rig.h - for the redirector's tests: a redirector over a fault port over memory,
+ * requests on threads of their own, and waits for what a thread has got to. It looks
+ * into redir_state.h so that a test can wait for "n are queued" instead of sleeping. */
+#ifndef BATON_REDIR_RIG_H
+#define BATON_REDIR_RIG_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "clock.h"
+#include "port_fault.h"
+#include "port_mem.h"
+#include "redir_state.h"
+
+#define RIG_BLOCK 512U
+#define RIG_SIZE (64U * RIG_BLOCK)
+#define RIG_PATIENCE                                                                   \
+    (3 * NS_PER_S) /* longer than any step takes, less than a test may */
+
+struct rig {
+    struct redir *r;
+    struct port *a; /* fault port over memory; r's while it is active */
+};
+
+static inline uint64_t
+soon(void)
+{
+    return clock_deadline_ns(RIG_PATIENCE);
+}
+
+static inline struct port *
+rig_port(uint64_t size)
+{
+    struct port *mem, *fault;
+
+    ck_assert_int_eq(port_mem_new(size, &mem), 0);
+    ck_assert_int_eq(port_fault_new(mem, &fault), 0);
+    return fault;
+}
+
+/* OPEN over a fresh local port. */
+static inline struct rig
+rig_open(uint64_t fail_after_ns)
+{
+    struct rig g = {.a = rig_port(RIG_SIZE)};
+    struct port *old;
+
+    ck_assert_int_eq(redir_new("t", &g.a->info, fail_after_ns, &g.r), 0);
+    ck_assert_int_eq(redir_swap(g.r, g.a, REDIR_LOCAL, NULL, &old), 0);
+    ck_assert_ptr_null(old);
+    ck_assert_int_eq(redir_release(g.r), 0);
+    ck_assert_int_eq(redir_wait_open(g.r, soon()), 0);
+    return g;
+}
+
+/* Exchange the port of a QUIESCED redirector and close the old one. */
+static inline void
+rig_swap(struct rig *g, struct port *next, enum redir_side side)
+{
+    struct port *old;
+
+    ck_assert_int_eq(redir_swap(g->r, next, side, NULL, &old), 0);
+    port_close(old);
+    g->a = next;
+}
+
+/* The same for an OPEN one, which ends QUIESCED. */
+static inline void
+rig_move(struct rig *g, struct port *next, enum redir_side side)
+{
+    ck_assert_int_eq(redir_hold(g->r), 0);
+    ck_assert_int_eq(redir_drain(g->r, soon()), 0);
+    rig_swap(g, next, side);
+}
+
+static inline struct redir_status
+rig_status(struct rig *g)
+{
+    struct redir_status s;
+
+    redir_status(g->r, &s);
+    return s;
+}
+
+static inline uint64_t
+nr_waiting(struct redir *r)
+{
+    LK_GUARD(&r->lock);
+    return redir_locked(r)->queue.nr_waiting;
+}
+
+/* Wait until exactly n requests are queued. Every change of the number is announced. */
+static inline void
+wait_queued(struct redir *r, uint64_t n)
+{
+    uint64_t deadline_ns = soon();
+    int rc = 0;
+
+    LK_GUARD(&r->lock);
+    while (rc == 0 && redir_locked(r)->queue.nr_waiting != n) {
+        rc = cv_wait_until(&r->changed, &r->lock, deadline_ns);
+    }
+    ck_assert_uint_eq(redir_locked(r)->queue.nr_waiting, n);
+}
+
+/* Let real time pass without a sleep: nobody can wake this wait. */
+static inline void
+pass_time(uint64_t ns)
+{
+    uint64_t deadline_ns = clock_deadline_ns(ns);
+    struct lk l;
+    struct cv c;
+
+    lk_init(&l);
+    cv_init(&c);
+    lk_acquire(&l);
+    while (cv_wait_until(&c, &l, deadline_ns) == 0) {
+    }
+    lk_release(&l);
+    cv_done(&c);
+    lk_done(&l);
+}
+
+/* One request on its own thread. Blocks are numbered; a write fills with `fill`. */
+struct job {
+    struct port *port;
+    struct req rq;
+    pthread_t thread;
+    int rc;
+    char buf[4 * RIG_BLOCK];
+};
+
+static inline void *
+job_main(void *arg)
+{
+    struct job *j = (struct job *)arg;
+
+    j->rc = port_submit(j->port, &j->rq);
+    return NULL;
+}
+
+static inline struct job *
+job_start_from(struct redir *r, const void *origin, enum req_op op, unsigned block,
+               unsigned nr_blocks, char fill)
+{
+    struct job *j = (struct job *)calloc(1, sizeof *j);
+
+    ck_assert_ptr_nonnull(j);
+    ck_assert_uint_le(nr_blocks, 4);
+    memset(j->buf, fill, sizeof j->buf);
+    j->port = redir_port(r);
+    j->rq = (struct req){.op = op,
+                         .off = (uint64_t)block * RIG_BLOCK,
+                         .len = nr_blocks * RIG_BLOCK,
+                         .buf = j->buf,
+                         .origin = origin};
+    ck_assert_int_eq(pthread_create(&j->thread, NULL, job_main, j), 0);
+    return j;
+}
+
+static inline struct job *
+job_write(struct redir *r, unsigned block, char fill)
+{
+    return job_start_from(r, NULL, REQ_WRITE, block, 1, fill);
+}
+
+static inline struct job *
+job_read(struct redir *r, unsigned block)
+{
+    return job_start_from(r, NULL, REQ_READ, block, 1, '?');
+}
+
+/* Wait for its end, free it, and return what the request returned. */
+static inline int
+job_end(struct job *j)
+{
+    struct timespec until = clock_to_timespec(soon());
+    int rc = pthread_clockjoin_np(j->thread, NULL, CLOCK_MONOTONIC, &until);
+
+    ck_assert_msg(rc == 0, "a request never ended");
+    rc = j->rc;
+    free(j);
+    return rc;
+}
+
+/* The first byte of a block, read through the redirector. */
+static inline char
+rig_byte(struct redir *r, unsigned block)
+{
+    struct job *j = job_read(r, block);
+    struct timespec until = clock_to_timespec(soon());
+    char c;
+
+    ck_assert_int_eq(pthread_clockjoin_np(j->thread, NULL, CLOCK_MONOTONIC, &until), 0);
+    ck_assert_int_eq(j->rc, 0);
+    c = j->buf[0];
+    free(j);
+    return c;
+}
+
+/* accepted = local + remote + failed + bounced + pending, and these numbers. */
+static inline void
+expect_ledger(struct redir *r, uint64_t local, uint64_t remote, uint64_t failed,
+              uint64_t bounced, uint64_t pending)
+{
+    struct redir_status s;
+
+    redir_status(r, &s);
+    ck_assert_uint_eq(s.ledger.local, local);
+    ck_assert_uint_eq(s.ledger.remote, remote);
+    ck_assert_uint_eq(s.ledger.failed, failed);
+    ck_assert_uint_eq(s.ledger.bounced, bounced);
+    ck_assert_uint_eq(s.ledger.pending, pending);
+    ck_assert_uint_eq(s.ledger.accepted, local + remote + failed + bounced + pending);
+}
+
+#endif
