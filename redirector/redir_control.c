@@ -94,6 +94,7 @@ redir_drain(struct redir *r, uint64_t deadline_ns)
         return -EBUSY;
     }
     if (l->is_drain_cancelled) {
+        l->is_drain_cancelled = false;
         return -ECANCELED;
     }
     redir_set_state(r, REDIR_QUIESCED);

@@ -66,7 +66,8 @@ int redir_hold(struct redir *r);
  * HOLDING. */
 int redir_drain(struct redir *r, uint64_t deadline_ns);
 
-/* Make a drain that waits, or the next one, return -ECANCELED. */
+/* Make the drain that waits, or else the next one of this hold, return -ECANCELED. The
+ * one after it works again: a port that was recalled can only be drained. */
 void redir_cancel_drain(struct redir *r);
 
 /* Put next behind r and hand back the port it replaces (NULL when there was none).
