@@ -1,0 +1,214 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# lib.sh - what flow tests share. A test begins with
+#     . "$(dirname "$0")/lib.sh"
+#     need qemu-io
+# and ends by falling off its end: the first assertion that does not hold ends it with
+# status 1 and the logs of its services, need with 77. CTest sets the environment:
+#     BATON_BIN_DIR    where baton and nbdkit-baton-plugin.so are
+#     BATON_TOOLS_DIR  where the programs of tests/tools are
+#     BATON_PRELOAD    sanitizer runtimes that nbdkit has to be started with, or empty
+# Everything a test makes is below $T, which goes away with the test, like every
+# service that is still running.
+set -euo pipefail
+
+if [ -z "${BATON_BIN_DIR-}" ]; then
+    echo "run this test by ctest -R or scripts/test --only, or set BATON_BIN_DIR" >&2
+    exit 2
+fi
+BATON="$BATON_BIN_DIR/baton"
+TEST_NAME=$(basename "$0" .sh)
+T=$(mktemp -d "${TMPDIR:-/tmp}/baton.XXXXXX")
+declare -A SERVICE_PID=() # name -> pid, which is also its process group
+
+note() {
+    printf '%s: %s\n' "$TEST_NAME" "$*" >&2
+}
+
+fail() {
+    note "FAILED: $*"
+    exit 1
+}
+
+skip() {
+    echo "SKIP: $*"
+    exit 77
+}
+
+# The programs that the test cannot do without.
+need() {
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || skip "$tool is not installed"
+    done
+}
+
+cleanup_() {
+    local status=$? name log
+    trap - EXIT
+    for name in "${!SERVICE_PID[@]}"; do
+        kill -KILL -- "-${SERVICE_PID[$name]}" 2>/dev/null || true # gone already
+    done
+    for name in "${!SERVICE_PID[@]}"; do
+        wait "${SERVICE_PID[$name]}" 2>/dev/null || true # its status is of no interest
+    done
+    if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+        for log in "$T"/*.log; do
+            if [ -s "$log" ]; then
+                printf '%s\n' "--- the end of ${log##*/}" >&2
+                tail -n 60 "$log" >&2
+            fi
+        done
+    fi
+    rm -rf "$T"
+    exit "$status"
+}
+trap cleanup_ EXIT
+trap 'exit 1' INT TERM HUP
+
+## Services
+
+# Where the service NAME listens, is controlled, and what it has logged.
+socket_of() { echo "$T/$1.nbd"; }
+control_of() { echo "unix:$T/$1.ctl"; }
+log_of() { echo "$T/$1.log"; }
+# What a client opens: uri_of NAME DISK
+uri_of() { echo "nbd+unix:///$2?socket=$T/$1.nbd"; }
+
+# start_service NAME [ARGUMENT OF baton serve]... and wait until it is ready. May be
+# called again for a service that was stopped: state directory and log are kept.
+start_service() {
+    local name=$1
+    launch_service "$@"
+    wait_ready "$name"
+}
+
+# The same without waiting, for a service that has to wait for another one.
+launch_service() {
+    local name=$1 log
+    shift
+    log=$(log_of "$name")
+    if [ -n "${SERVICE_PID[$name]-}" ]; then
+        fail "service $name runs already"
+    fi
+    touch "$log"
+    LOG_START_[$name]=$(($(wc -l <"$log") + 1))
+    # A session of its own makes its pid its process group, so that what it may have
+    # started ends with it.
+    LD_PRELOAD=${BATON_PRELOAD-} setsid "$BATON" serve --name "$name" \
+        --listen "unix:$(socket_of "$name")" --control "$(control_of "$name")" \
+        --state-dir "$T/$name.state" "$@" >>"$log" 2>&1 </dev/null &
+    SERVICE_PID[$name]=$!
+}
+declare -A LOG_START_=() # name -> first line of the log of its present life
+
+wait_ready() {
+    wait_log "$1" "baton: $1: ready" "${2-20}" || fail "service $1 does not get ready"
+}
+
+# wait_log NAME REGEX [SECONDS]: wait until the log of the service's present life has a
+# matching line. Status 1 when the service ends or the time is over before.
+wait_log() {
+    local from tailer status=0
+    exec {from}< <(exec timeout "${3-20}" tail -s 0.1 -n "+${LOG_START_[$1]}" \
+        --pid="${SERVICE_PID[$1]}" -f "$(log_of "$1")" 2>/dev/null)
+    tailer=$!
+    grep -q -m 1 -E -- "$2" <&"$from" || status=1
+    kill "$tailer" 2>/dev/null || true # it has ended if the service has
+    exec {from}<&-
+    return "$status"
+}
+
+# wait_end PID SECONDS: has the process ended by then?
+wait_end() {
+    timeout "$2" tail -s 0.05 --pid="$1" -f /dev/null
+}
+
+# End a service as its administrator does, and fail unless it ends well.
+stop_service() {
+    local pid=${SERVICE_PID[$1]} status=0
+    kill -TERM "$pid"
+    wait_end "$pid" 30 || fail "service $1 does not end on SIGTERM"
+    wait "$pid" || status=$?
+    unset "SERVICE_PID[$1]"
+    eq "$status" 0 "exit status of service $1"
+}
+
+# End a service as a crash does.
+kill_service() {
+    local pid=${SERVICE_PID[$1]}
+    kill -KILL -- "-$pid"
+    wait "$pid" 2>/dev/null || true # 137
+    unset "SERVICE_PID[$1]"
+}
+
+## Commands
+
+# The command-line tool; a command that hangs is a failure.
+baton() {
+    timeout -k 5 "${BATON_TIMEOUT:-60}" "$BATON" "$@"
+}
+
+# status_of NAME DISK FIELD: one field of `baton status --json`, e.g. .role
+status_of() {
+    baton status "$2" --at "$(control_of "$1")" --json | jq -r ".disks[0]$3"
+}
+
+# handoff DISK FROM TO [OPTION]...: prints the report as JSON
+handoff() {
+    local disk=$1 from=$2 to=$3
+    shift 3
+    baton handoff "$disk" --from "$(control_of "$from")" --to "$(control_of "$to")" \
+        --json "$@"
+}
+
+# new_device NAME SIZE: an empty file to be a device; prints its path
+new_device() {
+    truncate -s "$2" "$T/$1.img"
+    echo "$T/$1.img"
+}
+
+# io URI COMMAND...: commands of qemu-io, a client that is not ours; fails on an I/O
+# error and on a pattern that is not there.
+io() {
+    local uri=$1 command out
+    local -a commands=()
+    shift
+    for command in "$@"; do
+        commands+=(-c "$command")
+    done
+    if ! out=$(timeout 60 qemu-io -f raw "${commands[@]}" "$uri" 2>&1) ||
+        grep -qiE 'failed|error' <<<"$out"; then
+        note "$out"
+        return 1
+    fi
+}
+
+## Assertions
+
+# eq ACTUAL EXPECTED [WHAT]
+eq() {
+    [ "$1" = "$2" ] || fail "${3:-value} is '$1', expected '$2'"
+}
+
+# contains TEXT FRAGMENT [WHAT]
+contains() {
+    [[ "$1" == *"$2"* ]] || fail "${3:-text} does not contain '$2': $1"
+}
+
+# fails_with STATUS FRAGMENT -- COMMAND...: it ends with STATUS and says FRAGMENT
+fails_with() {
+    local expected=$1 fragment=$2 status=0 out
+    shift 3
+    out=$("$@" 2>&1) || status=$?
+    eq "$status" "$expected" "exit status of '$*' ($out)"
+    contains "$out" "$fragment" "output of '$*'"
+}
+
+# The ledger of a disk as the service reports it adds up.
+ledger_balances() {
+    local ledger
+    ledger=$(status_of "$1" "$2" .ledger)
+    jq -e '.accepted == .local + .remote + .failed + .pending' <<<"$ledger" >/dev/null ||
+        fail "ledger of $2 at $1 does not balance: $ledger"
+}
