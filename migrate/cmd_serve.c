@@ -15,6 +15,7 @@
 #include "serve_exec.h"
 
 #define PLUGIN "nbdkit-baton-plugin.so"
+#define GUARD "baton-nbdkit-guard.so"
 #define MAX_FILTERS 32
 #define MAX_THREADS 1024
 #define DEFAULT_SOCKET_MODE 0660
@@ -245,32 +246,6 @@ check_serving(struct serving *s)
     return CLI_DONE;
 }
 
-/* The plugin next to this program (a build tree), else where nbdkit has its own. */
-static int
-find_plugin(const struct serving *s, char **ret_path)
-{
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-    if (s->plugin != NULL) {
-        *ret_path = strdup(s->plugin);
-        return *ret_path != NULL ? 0 : -ENOMEM;
-    }
-    self[n > 0 ? n : 0] = '\0';
-    if (strrchr(self, '/') != NULL) {
-        *strrchr(self, '/') = '\0';
-        if (asprintf(ret_path, "%s/" PLUGIN, self) < 0) {
-            return -ENOMEM;
-        }
-        if (access(*ret_path, R_OK) == 0) {
-            return 0;
-        }
-        free(*ret_path);
-    }
-    *ret_path = strdup(BATON_PLUGIN_DIR "/" PLUGIN);
-    return *ret_path != NULL ? 0 : -ENOMEM;
-}
-
 static int
 build_args(const struct serving *s, const char *plugin, struct serve_args *a,
            struct err *e)
@@ -317,12 +292,8 @@ start(const struct serving *s, struct serve_args *args)
                         "cannot run %s: %s; it is in the Debian package nbdkit",
                         s->nbdkit != NULL ? s->nbdkit : "nbdkit", err_text(NULL, rc));
     }
-    rc = find_plugin(s, &plugin);
-    if (rc == 0 && access(plugin, R_OK) < 0) {
-        rc = -errno;
-        return cli_fail(CLI_REFUSED, "serve", "cannot read the plugin %s: %s", plugin,
-                        err_text(NULL, rc));
-    }
+    rc = serve_find_module(s->plugin, PLUGIN, BATON_PLUGIN_DIR, &e, &plugin);
+    rc = rc == 0 ? serve_preload(GUARD, BATON_GUARD_DIR, &e) : rc;
     rc = rc == 0 ? build_args(s, plugin, args, &e) : rc;
     rc = rc == 0 ? serve_sockets_open(&s->config, s->socket_mode, &e, &sockets) : rc;
     if (rc == 0) {

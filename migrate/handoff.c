@@ -265,7 +265,7 @@ handoff_run(struct service *s, const struct handoff_request *rq,
             handoff_on_progress on_progress, void *opaque, struct err *e,
             json_t **ret_report)
 {
-    struct handoff *h;
+    struct handoff *h = NULL;
     int rc = attach_or_begin(s, rq, e, &h);
 
     if (rc == 0) {

@@ -195,10 +195,8 @@ job_assign(struct handoff *h, struct err *e)
     for (;;) {
         json_t *result = NULL;
         int code = 0;
-        int rc = job_call(h, "peer.assign",
-                          json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
-                                    job_disk_list(h)),
-                          ASSIGN_TIMEOUT_NS, e, &code, &result);
+        int rc = job_call(h, "peer.assign", assign_params(h), ASSIGN_TIMEOUT_NS, e,
+                          &code, &result);
 
         if (rc == 0) {
             return read_answer(h, result, e);

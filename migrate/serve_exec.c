@@ -177,3 +177,59 @@ serve_find_program(const char *name, char **ret_path)
     }
     return -ENOENT;
 }
+
+int
+serve_find_module(const char *given, const char *name, const char *installed,
+                  struct err *e, char **ret_path)
+{
+    char self[4096], *slash;
+    AUTO_FREE char *path = NULL;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    int rc = 0;
+
+    self[n > 0 ? n : 0] = '\0';
+    slash = strrchr(self, '/');
+    if (given != NULL) {
+        path = strdup(given);
+    } else if (slash == NULL ||
+               asprintf(&path, "%.*s/%s", (int)(slash - self), self, name) < 0) {
+        path = NULL;
+    }
+    if (given == NULL && path != NULL && access(path, R_OK) < 0) {
+        free(path);
+        path = NULL;
+    }
+    if (path == NULL && asprintf(&path, "%s/%s", installed, name) < 0) {
+        path = NULL;
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    if (access(path, R_OK) < 0) {
+        rc = -errno;
+        return err_set(e, rc, "cannot read %s: %s", path, err_text(NULL, rc));
+    }
+    *ret_path = TAKE(path);
+    return 0;
+}
+
+int
+serve_preload(const char *name, const char *installed, struct err *e)
+{
+    const char *before = getenv("LD_PRELOAD"); /* NOLINT(concurrency-mt-unsafe): one
+                                                * thread */
+    AUTO_FREE char *module = NULL;
+    AUTO_FREE char *list = NULL;
+    int rc = serve_find_module(NULL, name, installed, e, &module);
+
+    if (rc < 0) {
+        return rc;
+    }
+    /* Behind what is there: a sanitizer's runtime has to be the first. */
+    if (asprintf(&list, "%s%s%s", before != NULL ? before : "",
+                 before != NULL && before[0] != '\0' ? ":" : "", module) < 0) {
+        list = NULL;
+    }
+    if (list == NULL || setenv("LD_PRELOAD", list, 1) < 0) { /* one thread */
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    return 0;
+}

@@ -43,4 +43,12 @@ int serve_exec(const char *program, struct serve_args *a, struct serve_sockets *
  * -ENOENT when there is none; *ret_path is to be freed. */
 int serve_find_program(const char *name, char **ret_path);
 
+/* Where a shared module is: `given` when not NULL, else next to this program (a build
+ * tree), else in the folder `installed`. It can be read. *ret_path is to be freed. */
+int serve_find_module(const char *given, const char *name, const char *installed,
+                      struct err *e, char **ret_path);
+
+/* Have the module preloaded into what serve_exec() becomes. One thread. */
+int serve_preload(const char *name, const char *installed, struct err *e);
+
 #endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A guard that "baton serve" preloads into nbdkit, because nbdkit before 1.34 ends the
+ * whole process (assertion "sock >= 0" in raw_send_socket) when a client hangs up while
+ * several replies to it are on their way: the first worker that notices closes the
+ * connection's output, and the next one that has a reply trips over it. A killed QEMU
+ * would take every other VM's disk with it.
+ *
+ * Idea: the worker that would make nbdkit close the output learns of the hang-up late,
+ * when no other reply of this connection is on its way any more.
+ *   send    to a client that is gone succeeds, into nowhere
+ *   read    at the start of a request: a hang-up is an orderly end of file, which does
+ *           not close the output
+ *   read    within a request, or of a request that is none: the error is true, but
+ *           returned only when every other request of the connection has been answered
+ * Requests are counted when their header has been read, replies by their last send (the
+ * one without MSG_MORE). nbdkit lets one worker of a connection read, and one send, at
+ * a time; so each counter has one writer. TLS connections do not come through here, and
+ * have no such assertion.
+ */
+#include <dlfcn.h>
+#include <endian.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* The NBD protocol's request header (doc/proto.md of the NBD project). */
+#define HEADER_LEN 28
+#define REQUEST_MAGIC 0x25609513U
+#define CMD_WRITE 1
+#define CMD_DISC 2
+
+#define MAX_FDS 65536 /* higher ones are not guarded */
+
+struct guarded {
+    /* Written by the one worker that reads. */
+    bool is_transmission; /* the handshake is over */
+    unsigned header_have;
+    uint64_t body_left;
+    unsigned char header[HEADER_LEN];
+    _Atomic uint64_t requests; /* seq_cst, with is_awaited */
+
+    /* Written by the one worker that sends. */
+    bool is_gone;
+    _Atomic uint64_t replies; /* seq_cst: counted, then is_awaited looked at */
+
+    _Atomic bool is_awaited; /* seq_cst: set, then replies looked at */
+    pthread_mutex_t lock;    /* only so that `answered` can be waited for */
+    pthread_cond_t answered;
+};
+
+static _Atomic(struct guarded *) table[MAX_FDS]; /* release when made, acquire */
+
+static ssize_t (*real_read)(int, void *, size_t);
+static ssize_t (*real_send)(int, const void *, size_t, int);
+static int (*real_accept4)(int, struct sockaddr *, socklen_t *, int);
+static int (*real_close)(int);
+
+__attribute__((constructor)) static void
+find_real(void)
+{
+    *(void **)&real_read = dlsym(RTLD_NEXT, "read");
+    *(void **)&real_send = dlsym(RTLD_NEXT, "send");
+    *(void **)&real_accept4 = dlsym(RTLD_NEXT, "accept4");
+    *(void **)&real_close = dlsym(RTLD_NEXT, "close");
+    if (real_read == NULL || real_send == NULL || real_accept4 == NULL ||
+        real_close == NULL) {
+        abort(); /* no libc: nothing would work */
+    }
+}
+
+static struct guarded *
+guarded_of(int fd)
+{
+    return fd >= 0 && fd < MAX_FDS
+               ? atomic_load_explicit(&table[fd], memory_order_acquire)
+               : NULL;
+}
+
+/* nbdkit closes a connection after it has joined its workers. The number may be
+ * anything from now on, and is none of our business until it is accepted again. */
+int
+close(int fd)
+{
+    struct guarded *g = guarded_of(fd);
+
+    if (g != NULL) {
+        g->is_transmission = false;
+    }
+    return real_close(fd);
+}
+
+/* A new connection. */
+int
+accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
+{
+    int fd = real_accept4(listener, addr, len, flags);
+    struct guarded *g;
+
+    if (fd < 0 || fd >= MAX_FDS) {
+        return fd;
+    }
+    g = guarded_of(fd);
+    if (g == NULL) {
+        g = calloc(1, sizeof *g);
+        if (g == NULL) {
+            return fd; /* not guarded: no worse than without us */
+        }
+        (void)pthread_mutex_init(&g->lock, NULL);
+        (void)pthread_cond_init(&g->answered, NULL);
+    }
+    g->is_transmission = false;
+    g->header_have = 0;
+    g->body_left = 0;
+    g->is_gone = false;
+    atomic_store(&g->requests, 0);
+    atomic_store(&g->replies, 0);
+    atomic_store(&g->is_awaited, false);
+    atomic_store_explicit(&table[fd], g, memory_order_release);
+    return fd;
+}
+
+/* Wait until every request but the last `own` ones has been answered. As long as a
+ * request may take: nbdkit waits for its workers too before it ends a connection. */
+static void
+await_replies(struct guarded *g, uint64_t own)
+{
+    int saved = errno;
+
+    (void)pthread_mutex_lock(&g->lock);
+    atomic_store(&g->is_awaited, true);
+    while (atomic_load(&g->replies) + own < atomic_load(&g->requests)) {
+        (void)pthread_cond_wait(&g->answered, &g->lock);
+    }
+    (void)pthread_mutex_unlock(&g->lock);
+    errno = saved;
+}
+
+static uint32_t
+be32_at(const unsigned char *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof v);
+    return be32toh(v);
+}
+
+static void
+end_of_header(struct guarded *g)
+{
+    unsigned cmd = (unsigned)g->header[6] << 8 | g->header[7];
+
+    g->header_have = 0;
+    if (be32_at(g->header) != REQUEST_MAGIC) {
+        await_replies(g, 0); /* nbdkit gives the connection up now */
+        return;
+    }
+    if (cmd != CMD_DISC) {
+        atomic_fetch_add(&g->requests, 1);
+    }
+    if (cmd == CMD_WRITE) {
+        g->body_left = be32_at(g->header + 24);
+    }
+}
+
+/* The first header ends the handshake. (One that arrives in pieces is missed: the
+ * connection goes unguarded until the next.) */
+static void
+look_for_first_header(struct guarded *g, const void *buf, size_t len, ssize_t r)
+{
+    if (len == HEADER_LEN && r == HEADER_LEN && be32_at(buf) == REQUEST_MAGIC) {
+        g->is_transmission = true;
+        memcpy(g->header, buf, HEADER_LEN);
+        end_of_header(g);
+    }
+}
+
+static ssize_t
+after_header_read(struct guarded *g, const void *buf, ssize_t r)
+{
+    if (r <= 0 && g->header_have == 0) {
+        return 0;
+    }
+    if (r <= 0) {
+        await_replies(g, 0);
+        return r;
+    }
+    if ((size_t)r > HEADER_LEN - g->header_have) {
+        g->is_transmission = false; /* not what we took it for: hands off */
+        return r;
+    }
+    memcpy(g->header + g->header_have, buf, (size_t)r);
+    g->header_have += (unsigned)r;
+    if (g->header_have == HEADER_LEN) {
+        end_of_header(g);
+    }
+    return r;
+}
+
+ssize_t
+read(int fd, void *buf, size_t len)
+{
+    ssize_t r = real_read(fd, buf, len);
+    struct guarded *g = guarded_of(fd);
+
+    if (g == NULL || (r < 0 && (errno == EINTR || errno == EAGAIN))) {
+        return r;
+    }
+    if (!g->is_transmission) {
+        look_for_first_header(g, buf, len, r);
+        return r;
+    }
+    if (g->body_left == 0) {
+        return after_header_read(g, buf, r);
+    }
+    if (r <= 0) {
+        await_replies(g, 1); /* all but the request whose body this is */
+        return r;
+    }
+    g->body_left -= (uint64_t)r < g->body_left ? (uint64_t)r : g->body_left;
+    return r;
+}
+
+ssize_t
+send(int fd, const void *buf, size_t len, int flags)
+{
+    struct guarded *g = guarded_of(fd);
+    ssize_t r = (ssize_t)len;
+
+    if (g == NULL || !g->is_transmission) {
+        return real_send(fd, buf, len, flags);
+    }
+    if (!g->is_gone) {
+        r = real_send(fd, buf, len, flags | MSG_NOSIGNAL);
+        if (r < 0 && (errno == EINTR || errno == EAGAIN)) {
+            return r;
+        }
+        if (r < 0) {
+            g->is_gone = true;
+            r = (ssize_t)len;
+        }
+    }
+    if ((size_t)r == len && (flags & MSG_MORE) == 0) {
+        atomic_fetch_add(&g->replies, 1);
+        if (atomic_load(&g->is_awaited)) {
+            (void)pthread_mutex_lock(&g->lock);
+            (void)pthread_cond_broadcast(&g->answered);
+            (void)pthread_mutex_unlock(&g->lock);
+        }
+    }
+    return r;
+}
