@@ -18,7 +18,7 @@
 
 #define SKIP 77
 
-static char path[64], sock[80];
+static char path[64], sock[80], copy[80];
 
 static void
 setup(void)
@@ -29,6 +29,7 @@ setup(void)
     fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     (void)snprintf(sock, sizeof sock, "%s.sock", path);
+    (void)snprintf(copy, sizeof copy, "%s.copy", path);
     ck_assert_int_eq(ftruncate(fd, 1 << 20), 0);
     ck_assert_int_eq(close(fd), 0);
 }
@@ -38,6 +39,7 @@ teardown(void)
 {
     ck_assert_int_eq(unlink(path), 0);
     (void)unlink(sock); /* only one test has it, and the daemon may remove it */
+    (void)unlink(copy); /* only one test has it */
 }
 
 /* -1 on failure. No asserts: main() uses it too. */
@@ -159,12 +161,14 @@ qemu_io_writes(void)
     return run(argv);
 }
 
-/* info of a raw file asks for no permission at all; comparing one reads it. */
+/* Converting, unlike info of a raw file, asks that nobody writes meanwhile. */
 static int
-qemu_img_reads(const char *force)
+qemu_img_converts(const char *force)
 {
-    const char *const plain[] = {"qemu-img", "compare", path, path, NULL};
-    const char *const forced[] = {"qemu-img", "compare", force, path, path, NULL};
+    const char *const plain[] = {"qemu-img", "convert", "-f", "raw", "-O",
+                                 "raw",      path,      copy, NULL};
+    const char *const forced[] = {"qemu-img", "convert", force, "-f", "raw",
+                                  "-O",       "raw",     path,  copy, NULL};
 
     return run(force == NULL ? plain : forced);
 }
@@ -196,15 +200,15 @@ START_TEST(qemu_io_is_refused_while_we_write)
 }
 END_TEST
 
-START_TEST(qemu_img_reads_only_with_force_while_we_write)
+START_TEST(qemu_img_converts_only_with_force_while_we_write)
 {
     struct port *p = own_port(false);
 
-    ck_assert_int_ne(qemu_img_reads(NULL), 0);
-    ck_assert_int_eq(qemu_img_reads("-U"), 0);
+    ck_assert_int_ne(qemu_img_converts(NULL), 0);
+    ck_assert_int_eq(qemu_img_converts("-U"), 0);
     ck_assert_int_eq(qemu_img_info_forced(), 0);
     close_port(p);
-    ck_assert_int_eq(qemu_img_reads(NULL), 0);
+    ck_assert_int_eq(qemu_img_converts(NULL), 0);
 }
 END_TEST
 
@@ -229,7 +233,7 @@ END_TEST
 
 /* Its export is writable and shares everything, so only what we bar keeps it out. */
 struct daemon_args {
-    char node[96], server[96];
+    char node[96], server[128];
     const char *argv[12];
 };
 
@@ -322,7 +326,7 @@ main(void)
 {
     const TTest *const tests[] = {
         qemu_io_is_refused_while_we_write,
-        qemu_img_reads_only_with_force_while_we_write,
+        qemu_img_converts_only_with_force_while_we_write,
         qemu_may_read_but_not_write_while_we_only_read,
         a_port_that_is_only_open_keeps_nobody_out,
         qemu_storage_daemon_is_refused_while_we_write,
