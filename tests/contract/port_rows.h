@@ -17,10 +17,12 @@
 #include <check.h>
 
 #include "../loop_device.h"
+#include "clock.h"
 #include "port.h"
 #include "port_fault.h"
 #include "port_file.h"
 #include "port_mem.h"
+#include "redirector.h"
 
 #define KIB 1024U
 #define MIB (1024U * KIB)
@@ -43,6 +45,19 @@ open_fault_over_mem(uint64_t size)
 
     ck_assert_int_eq(port_fault_new(open_mem(size), &p), 0);
     return p;
+}
+
+static struct redir *row_redir; /* behind the port of the redirector's row, else NULL */
+
+static inline struct port *
+open_redirector_over_mem(uint64_t size)
+{
+    struct port *mem = open_mem(size), *old = NULL;
+
+    ck_assert_int_eq(redir_new("row", &mem->info, CLOCK_NEVER, &row_redir), 0);
+    ck_assert_int_eq(redir_swap(row_redir, mem, REDIR_LOCAL, NULL, &old), 0);
+    ck_assert_int_eq(redir_release(row_redir), 0);
+    return redir_port(row_redir);
 }
 
 static inline struct port *
@@ -120,6 +135,7 @@ static const struct row {
     {"file, writeback", open_file_writeback, ODD_SIZE},
     {"file, writethrough", open_file_writethrough, ODD_SIZE},
     {"file, none", open_file_none, EVEN_SIZE},
+    {"redirector over mem", open_redirector_over_mem, ODD_SIZE},
     /* ROWS: add one line here for each further port */
 
     /* Last, because they need loop devices: nr_rows() leaves them out without. */
@@ -148,11 +164,20 @@ open_row(int i)
     return p;
 }
 
+/* For a port that is not owned. */
+static inline void
+free_row(struct port *p)
+{
+    port_close(p);
+    redir_free(row_redir);
+    row_redir = NULL;
+}
+
 static inline void
 close_row(struct port *p)
 {
     port_disown(p);
-    port_close(p);
+    free_row(p);
 }
 
 /* What a request returns that passed port_check(), or what that says. */

@@ -96,7 +96,7 @@ START_TEST(an_uncached_read_works_before_the_port_is_owned)
 
     ck_assert(is_filled(p, unit, 8 * unit, 0, REQ_F_UNCACHED));
     ck_assert(is_filled(p, p->info.size - unit, unit, 0, REQ_F_UNCACHED));
-    port_close(p);
+    free_row(p);
 }
 END_TEST
 
