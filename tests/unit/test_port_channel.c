@@ -222,6 +222,7 @@ mute_owner_start(struct mute_owner *m)
 {
     char pread[256];
     const char *const args[] = {"eval",
+                                "thread_model=echo parallel",
                                 "get_size=echo 4194304",
                                 "can_write=exit 0",
                                 "can_flush=exit 0",
@@ -456,8 +457,8 @@ END_TEST
 
 START_TEST(what_a_later_owner_cannot_do_is_made_up_for)
 {
-    const char *const args[] = {"--filter=nozero", "--filter=fua", "memory", "4M",
-                                "zeromode=none",   "fuamode=none", NULL};
+    const char *const args[] = {
+        "--filter=nozero", "--filter=fua", "memory", "4M", "zeromode=none", NULL};
     struct req zero = {.op = REQ_ZERO, .flags = REQ_F_FUA, .len = 3 * BLOCK};
     char buf[BLOCK];
 
