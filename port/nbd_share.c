@@ -24,6 +24,8 @@
 
 #include "lock.h"
 
+#define MAX_BATCH 32 /* answers that a driver takes for others after its own */
+
 struct wait {
     struct nbd_call call;
     struct nbd_share *share;
@@ -46,6 +48,7 @@ struct nbd_share {
     struct share_locked {
         bool is_lost;
         struct wait *oldest, *newest; /* without an answer */
+        uint64_t nr_done;             /* since it was opened */
         struct wait *driver;          /* only one; NULL when nothing waits */
         short polled; /* the events that the driver polls for now; 0: it does not */
     } locked_;        /* reach it only through share_locked() */
@@ -99,6 +102,7 @@ finish(struct nbd_share *s, struct wait *w, int rc) LK_REQUIRES(s->lock)
     *(w->next != NULL ? &w->next->prev : &l->newest) = w->prev;
     w->rc = rc;
     w->is_done = true;
+    l->nr_done++;
     if (!w->is_driver) {
         sem_post(&w->woken); /* w may be gone from here on */
     } else if (l->polled != 0) {
@@ -171,6 +175,31 @@ poll_socket(struct nbd_share *s) LK_REQUIRES(s->lock)
     return n > 0 ? fds[0].revents : 0;
 }
 
+static void
+feed(struct nbd_share *s, short events) LK_REQUIRES(s->lock)
+{
+    if (nbd_conn_feed(s->conn, events) < 0 || share_locked(s)->is_lost) {
+        lose(s);
+    }
+}
+
+/* Take the answers that are there already, without polling for each. Worth more than
+ * leaving at once: every answer not taken here costs the appointment of a driver. */
+static void
+take_answers(struct nbd_share *s) LK_REQUIRES(s->lock)
+{
+    struct share_locked *l = share_locked(s);
+
+    for (unsigned i = 0; i < MAX_BATCH && l->oldest != NULL; i++) {
+        uint64_t before = l->nr_done;
+
+        feed(s, POLLIN);
+        if (l->nr_done == before) {
+            break;
+        }
+    }
+}
+
 /* Drive the socket until w is done, then appoint the oldest that waits. */
 static void
 drive(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
@@ -180,9 +209,9 @@ drive(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
     while (!w->is_done) {
         short events = poll_socket(s);
 
-        if (!l->is_lost && events != 0 &&
-            (nbd_conn_feed(s->conn, events) < 0 || l->is_lost)) {
-            lose(s);
+        if (!l->is_lost && events != 0) {
+            feed(s, events);
+            take_answers(s);
         }
     }
     l->driver = l->oldest;
