@@ -58,9 +58,6 @@ format_phases(const json_t *phases, char *text, size_t size)
         char key[16];
 
         (void)snprintf(key, sizeof key, "%s_us", names[i]);
-        if (json_object_get(phases, key) == NULL) {
-            (void)snprintf(key, sizeof key, "%s", names[i]);
-        }
         n += (size_t)snprintf(text + n, size - n, "%s%s %.1f", n == 0 ? "" : ", ",
                               names[i], (double)cli_number(phases, key) / 1000.0);
     }
@@ -69,16 +66,12 @@ format_phases(const json_t *phases, char *text, size_t size)
 static void
 report_handoff(const json_t *disk, const json_t *group)
 {
-    const json_t *phases =
-        json_object_get(holder(disk, group, "phases_us"), "phases_us");
+    const json_t *phases = json_object_get(holder(disk, group, "phases"), "phases");
     const json_t *ledger = json_object_get(disk, "ledger");
     uint64_t queued = cli_number(disk, "queued");
     uint64_t failed = cli_number(ledger, "failed");
     char name[64], from[64], to[64], epoch[32], text[256], lost[48] = "none lost";
 
-    if (phases == NULL) {
-        phases = json_object_get(holder(disk, group, "phases"), "phases");
-    }
     format_phases(phases, text, sizeof text);
     if (failed > 0) {
         (void)snprintf(lost, sizeof lost, "%" PRIu64 " failed", failed);

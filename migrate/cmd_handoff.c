@@ -15,7 +15,7 @@
 #include "uri.h"
 
 #define DEFAULT_DEADLINE_NS (5 * NS_PER_S)
-#define MAX_DEADLINE_NS (24 * 3600 * NS_PER_S)
+#define MAX_DEADLINE_NS (3600 * NS_PER_S) /* the service has the same bound */
 
 /* Which options a verb has besides the common ones. */
 #define HAS_TO (1U << 0)       /* --to, --from and --budget */
@@ -147,7 +147,7 @@ parse_time(const struct order *o, const char *option, const char *text, uint64_t
         return false;
     }
     if (*ret_ns < min_ns || *ret_ns > MAX_DEADLINE_NS) {
-        (void)cli_fail(0, o->verb->name, "%s %s: allowed: %s to 1440m", option, text,
+        (void)cli_fail(0, o->verb->name, "%s %s: allowed: %s to 60m", option, text,
                        min_ns == NS_PER_MS ? "1ms" : "1us");
         return false;
     }

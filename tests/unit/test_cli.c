@@ -15,9 +15,9 @@
 
 #define HANDOFF(disk)                                                                  \
     "{\"disk\": \"" disk "\", \"from\": \"a\", \"to\": \"b\", \"epoch\": 7, "          \
-    "\"stall_us\": 1300, \"phases_us\": {\"prepare\": 5100, \"hold\": 20, "            \
-    "\"drain\": 200, \"flush\": 400, \"eject\": 300, \"assign\": 300, "                \
-    "\"replay\": 100}, \"queued\": 32, \"ledger\": {\"failed\": 0}}"
+    "\"stall_us\": 1300, \"phases\": {\"prepare_us\": 5100, \"hold_us\": 20, "         \
+    "\"drain_us\": 200, \"flush_us\": 400, \"eject_us\": 300, \"assign_us\": 300, "    \
+    "\"replay_us\": 100}, \"queued\": 32, \"ledger\": {\"failed\": 0}}"
 #define SENTENCE(disk)                                                                 \
     disk ": handed from a to b at epoch 7 in 1.3 ms (prepare 5.1, hold 0.0, drain "    \
          "0.2, flush 0.4, eject 0.3, assign 0.3, replay 0.1 ms); 32 requests waited, " \
