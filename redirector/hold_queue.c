@@ -9,6 +9,7 @@ hold_queue_init(struct hold_queue *q)
 {
     TAILQ_INIT(&q->list);
     q->nr_waiting = 0;
+    q->nr_sent = 0;
     q->nr_held = 0;
 }
 
@@ -81,6 +82,7 @@ run(struct hold_queue *q, struct held *e)
 {
     e->state = HELD_RUNNING;
     q->nr_waiting--;
+    q->nr_sent++;
     cv_signal(&e->woken);
 }
 

@@ -31,6 +31,7 @@ struct held {
 struct hold_queue {
     TAILQ_HEAD(, held) list;
     uint64_t nr_waiting;
+    uint64_t nr_sent; /* times that an entry became RUNNING; the owner resets it */
     uint64_t nr_held; /* entries in the list that are not late, in any state */
 };
 

@@ -63,7 +63,7 @@ redir_hold(struct redir *r)
     l->is_drain_cancelled = false;
     l->max_held_ns = 0;
     l->held = l->queue.nr_waiting;
-    l->replayed = 0;
+    l->queue.nr_sent = 0;
     redir_set_state(r, REDIR_HOLDING);
     hold_queue_rehold(&l->queue);
     return 0;
@@ -198,7 +198,7 @@ redir_active(struct redir *r)
 void
 redir_status(struct redir *r, struct redir_status *ret_status)
 {
-    uint64_t oldest, unfinished;
+    uint64_t oldest;
     struct redir_locked *l;
     LK_GUARD(&r->lock);
 
@@ -208,13 +208,13 @@ redir_status(struct redir *r, struct redir_status *ret_status)
                                         .queued = l->queue.nr_waiting,
                                         .max_held_ns = l->max_held_ns,
                                         .held = l->held,
-                                        .replayed = l->replayed,
+                                        .replayed = l->queue.nr_sent,
                                         .ledger = ledger_sum(&r->ledger)};
     hold_queue_measure(&l->queue, &oldest, &ret_status->queued_bytes);
     ret_status->oldest_ns = oldest != 0 ? clock_now_ns() - oldest : 0;
-    unfinished = ledger_unfinished(&r->ledger);
-    ret_status->in_flight =
-        unfinished > l->queue.nr_waiting ? unfinished - l->queue.nr_waiting : 0;
+    /* Not ledger_unfinished(): with the gate open it may be too low, below 0 even. What
+     * waits was accepted before, so it is among what is pending. */
+    ret_status->in_flight = ret_status->ledger.pending - l->queue.nr_waiting;
 }
 
 int

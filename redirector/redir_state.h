@@ -36,8 +36,8 @@ struct redir {
         bool is_drain_cancelled;
         uint64_t performed_at_quiesce; /* local + remote when it became QUIESCED */
         uint64_t max_held_ns;
-        uint64_t held, replayed; /* since the last hold */
-    } locked_;                   /* reach it only through redir_locked() */
+        uint64_t held; /* since the last hold */
+    } locked_;         /* reach it only through redir_locked() */
 };
 
 static inline struct redir_locked *redir_locked(struct redir *r) LK_REQUIRES(r->lock);

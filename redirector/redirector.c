@@ -45,14 +45,18 @@ outcome(const struct redir *r, int rc)
 }
 
 /* Perform rq at the active port. A channel request is never sent on by port B (the
- * owner moved while it was on its way in): its client sends it to the new owner. */
+ * owner moved while it was on its way in): its client sends it to the new owner.
+ * Port A is never recalled: -ESTALE from it is what the device said (a file on NFS). */
 static int
 perform(struct redir *r, const struct req *rq)
 {
+    int rc;
+
     if (r->side == REDIR_REMOTE && rq->origin != NULL) {
         return -ESTALE;
     }
-    return port_submit(r->active, rq);
+    rc = port_submit(r->active, rq);
+    return rc == -ESTALE && r->side == REDIR_LOCAL ? -EIO : rc;
 }
 
 /* Wait until e may go, was bounced (-ESTALE), or fail-after has passed (-EIO). */
@@ -61,25 +65,27 @@ wait_turn(struct redir *r, struct held *e) LK_REQUIRES(r->lock)
 {
     struct redir_locked *l = redir_locked(r);
     uint64_t deadline_ns = CLOCK_NEVER, held_ns;
+    int rc = 0;
 
-    if (r->fail_after_ns != CLOCK_NEVER) {
+    if (r->fail_after_ns < CLOCK_NEVER - e->since_ns) {
         deadline_ns = e->since_ns + r->fail_after_ns;
     }
-    while (e->state == HELD_WAITING) {
-        if (cv_wait_until(&e->woken, &r->lock, deadline_ns) == -ETIMEDOUT &&
-            e->state == HELD_WAITING) {
-            return -EIO;
-        }
+    while (rc == 0 && e->state == HELD_WAITING) {
+        rc = cv_wait_until(&e->woken, &r->lock, deadline_ns);
     }
     held_ns = clock_now_ns() - e->since_ns;
     if (held_ns > l->max_held_ns) {
         l->max_held_ns = held_ns;
     }
-    if (e->state == HELD_BOUNCED) {
+    switch (e->state) {
+    case HELD_WAITING:
+        return -EIO;
+    case HELD_RUNNING:
+        return 0;
+    case HELD_BOUNCED:
         return -ESTALE;
     }
-    l->replayed++;
-    return 0;
+    return -EIO;
 }
 
 /* e is in the queue: see it through. Called and left with the lock held. */
@@ -102,8 +108,10 @@ see_through(struct redir *r, struct ledger_stripe *s, struct held *e)
             break;
         }
         assert(l->state !=
-               REDIR_OPEN); /* only a port behind a closed gate is recalled */
+               REDIR_OPEN);           /* only a port behind a closed gate is recalled */
+        e->since_ns = clock_now_ns(); /* at the port it was not held */
         hold_queue_return(&l->queue, e);
+        l->held++;
         cv_broadcast(&r->changed);
         if (l->state == REDIR_REPLAYING) {
             hold_queue_dispatch(&l->queue);

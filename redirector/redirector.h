@@ -98,8 +98,9 @@ struct port *redir_active(struct redir *r);
 void redir_status(struct redir *r, struct redir_status *ret_status);
 
 /* 0, or -EPROTO when the ledger of a QUIESCED redirector does not add up: what is
- * pending must be exactly what is queued, and nothing may have completed since it
- * became QUIESCED. That is a bug, and stops a handoff before its commit. */
+ * queued must be pending (so may be more, on its way into the queue), and no port may
+ * have performed anything since it became QUIESCED. That is a bug, and stops a handoff
+ * before its commit. -EPROTO in any other state. */
 int redir_check_ledger(struct redir *r, struct err *e);
 
 /* Free r and close its port. No request is in r. NULL is accepted. */
