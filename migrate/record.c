@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Loading and committing.
+ *
+ * One record is committed by the rename of its own file. Several are committed by the
+ * rename of group.json, and stay there and in memory ("pending") until they are spread
+ * over their own files: first all of these durably, then group.json goes.
+ *
+ * The removal of group.json may get lost in a power cut, after later commits. It then
+ * comes back old. Therefore every file carries a stamp that grows with every commit,
+ * and a group is spread only over files with an older one. */
+#include "record.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "record_dir.h"
+
+#define STAMP_SERIAL_BITS 32
+#define FILE_NAME_SIZE (NAME_MAX_LEN + sizeof ".json")
+
+static void
+file_name(const char *name, char *buf)
+{
+    (void)snprintf(buf, FILE_NAME_SIZE, "%s.json", name); /* fits a valid name */
+}
+
+/* The disk's own file. */
+static int
+read_file(struct record_dir *d, const char *name, struct err *e,
+          struct record *ret_record, uint64_t *ret_stamp)
+{
+    AUTO_FREE char *text = NULL;
+    char file[FILE_NAME_SIZE];
+    struct record r;
+    uint64_t stamp;
+    size_t len;
+    int rc;
+
+    file_name(name, file);
+    rc = record_store_read(d->disk_fd, file, e, &text, &len);
+    if (rc == 0) {
+        rc = record_parse_disk(text, len, e, &r, &stamp);
+    }
+    if (rc == 0 && strcmp(r.name, name) != 0) {
+        rc = err_set(e, -EBADMSG, "it speaks of disk %s", r.name);
+    }
+    if (rc < 0) {
+        return err_prefix(e, rc, "state directory %s: disk/%s", d->path, file);
+    }
+    *ret_record = r;
+    *ret_stamp = stamp;
+    return 0;
+}
+
+static uint64_t next_stamp_locked(struct record_dir *d) LK_REQUIRES(d->lock);
+
+static uint64_t
+next_stamp_locked(struct record_dir *d)
+{
+    uint64_t serial = ++record_dir_locked(d)->serial;
+
+    assert(serial < UINT64_C(1) << STAMP_SERIAL_BITS);
+    return d->service.incarnation << STAMP_SERIAL_BITS | serial;
+}
+
+static int
+write_file(struct record_dir *d, const struct record *r, uint64_t stamp, struct err *e,
+           bool *ret_is_renamed)
+{
+    AUTO_FREE char *text = record_format_disk(r, stamp);
+    char file[FILE_NAME_SIZE];
+    int rc;
+
+    if (text == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    file_name(r->name, file);
+    rc = record_store_replace(d->io, d->disk_fd, file, text, e, ret_is_renamed);
+    return rc < 0 ? err_prefix(e, rc, "state directory %s: disk/%s", d->path, file) : 0;
+}
+
+int
+record_load_group(struct record_dir *d, struct err *e)
+{
+    LK_GUARD(&d->lock);
+    AUTO_FREE char *text = NULL;
+    AUTO_FREE struct record *records = NULL;
+    unsigned nr;
+    uint64_t stamp;
+    size_t len;
+    int rc = record_store_read(d->fd, RECORD_GROUP_FILE, e, &text, &len);
+
+    if (rc < 0) {
+        return rc == -ENOENT ? 0 : err_prefix(e, rc, RECORD_GROUP_FILE);
+    }
+    records = calloc(GROUP_MAX_DISKS, sizeof *records);
+    if (records == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    rc = record_parse_group(text, len, e, records, &nr, &stamp);
+    if (rc < 0) {
+        return err_prefix(e, rc, RECORD_GROUP_FILE);
+    }
+    record_dir_locked(d)->nr_pending = nr;
+    record_dir_locked(d)->pending = TAKE(records);
+    record_dir_locked(d)->pending_stamp = stamp;
+    return 0;
+}
+
+static int spread_locked(struct record_dir *d, struct err *e) LK_REQUIRES(d->lock);
+
+static int
+spread_locked(struct record_dir *d, struct err *e)
+{
+    struct record_dir_locked *l = record_dir_locked(d);
+    int rc;
+
+    for (unsigned i = 0; i < l->nr_pending; i++) {
+        struct record there;
+        uint64_t stamp = 0;
+        bool ignored;
+
+        rc = read_file(d, l->pending[i].name, e, &there, &stamp);
+        if (rc < 0 && rc != -ENOENT) {
+            return rc;
+        }
+        if (rc == 0 && stamp >= l->pending_stamp) {
+            continue;
+        }
+        rc = write_file(d, &l->pending[i], l->pending_stamp, e, &ignored);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    /* Also for files that an earlier try has renamed, but not made to last. */
+    rc = d->io->fsync(d->io, d->disk_fd);
+    if (rc < 0) {
+        return err_set(e, rc, "state directory %s: fsync of disk/: %s", d->path,
+                       err_text(NULL, rc));
+    }
+    return 0;
+}
+
+static int settle_locked(struct record_dir *d, struct err *e) LK_REQUIRES(d->lock);
+
+static int
+settle_locked(struct record_dir *d, struct err *e)
+{
+    struct record_dir_locked *l = record_dir_locked(d);
+    int rc;
+
+    if (l->nr_pending == 0) {
+        return 0;
+    }
+    rc = spread_locked(d, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = d->io->unlink(d->io, d->fd, RECORD_GROUP_FILE);
+    if (rc < 0) {
+        return err_set(e, rc, "state directory %s: remove " RECORD_GROUP_FILE ": %s",
+                       d->path, err_text(NULL, rc));
+    }
+    free(l->pending);
+    l->pending = NULL;
+    l->nr_pending = 0;
+    (void)d->io->fsync(d->io, d->fd); /* should it come back, its stamp is too old */
+    return 0;
+}
+
+int
+record_settle(struct record_dir *d, struct err *e)
+{
+    LK_GUARD(&d->lock);
+
+    return settle_locked(d, e);
+}
+
+int
+record_load(struct record_dir *d, const char *name, struct err *e,
+            struct record *ret_record)
+{
+    LK_GUARD(&d->lock);
+    const struct record_dir_locked *l = record_dir_locked(d);
+    uint64_t stamp;
+
+    if (!name_is_valid(name)) {
+        return err_set(e, -EINVAL, "\"%.80s\" is not a valid disk name", name);
+    }
+    for (unsigned i = 0; i < l->nr_pending; i++) {
+        if (strcmp(l->pending[i].name, name) == 0) {
+            *ret_record = l->pending[i];
+            return 0;
+        }
+    }
+    return read_file(d, name, e, ret_record, &stamp);
+}
+
+static int
+check_records(const struct record *records, unsigned nr, struct err *e)
+{
+    if (nr == 0 || nr > GROUP_MAX_DISKS) {
+        return err_set(e, -EINVAL, "%u records at once; 1 to %d are possible", nr,
+                       GROUP_MAX_DISKS);
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        int rc = record_check(&records[i], e);
+
+        if (rc < 0) {
+            return rc;
+        }
+        for (unsigned j = 0; j < i; j++) {
+            if (strcmp(records[i].name, records[j].name) == 0) {
+                return err_set(e, -EINVAL, "disk %s is named twice", records[i].name);
+            }
+        }
+    }
+    return 0;
+}
+
+static int commit_group_locked(struct record_dir *d, const struct record *records,
+                               unsigned nr, struct err *e, bool *ret_is_committed)
+    LK_REQUIRES(d->lock);
+
+/* Whatever can fail for want of memory does so before the rename. */
+static int
+commit_group_locked(struct record_dir *d, const struct record *records, unsigned nr,
+                    struct err *e, bool *ret_is_committed)
+{
+    struct record_dir_locked *l = record_dir_locked(d);
+    uint64_t stamp = next_stamp_locked(d);
+    AUTO_FREE char *text = record_format_group(records, nr, stamp);
+    AUTO_FREE struct record *copy = calloc(nr, sizeof *copy);
+    int rc;
+
+    if (text == NULL || copy == NULL) {
+        return err_set(e, -ENOMEM, "state directory %s: out of memory", d->path);
+    }
+    memcpy(copy, records, nr * sizeof *copy);
+    rc = record_store_replace(d->io, d->fd, RECORD_GROUP_FILE, text, e,
+                              ret_is_committed);
+    if (*ret_is_committed) {
+        assert(l->pending == NULL); /* settled before */
+        l->pending = TAKE(copy);
+        l->nr_pending = nr;
+        l->pending_stamp = stamp;
+    }
+    return rc < 0 ? err_prefix(e, rc, "state directory %s: " RECORD_GROUP_FILE, d->path)
+                  : 0;
+}
+
+int
+record_commit(struct record_dir *d, const struct record *records, unsigned nr,
+              struct err *e, bool *ret_is_committed)
+{
+    LK_GUARD(&d->lock);
+    int rc = check_records(records, nr, e);
+
+    *ret_is_committed = false;
+    if (rc == 0) {
+        rc = settle_locked(d, e);
+    }
+    if (rc == 0 && nr == 1) {
+        rc = write_file(d, &records[0], next_stamp_locked(d), e, ret_is_committed);
+    } else if (rc == 0) {
+        rc = commit_group_locked(d, records, nr, e, ret_is_committed);
+    }
+    return rc < 0 && *ret_is_committed ? -EIO : rc;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a record may say: asked before one is written, and of each that is read. */
+#include <errno.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "record_json.h"
+
+#define MAX_BLOCK_MIN 65536U
+#define PREF_BLOCK_MIN 512U
+#define PREF_BLOCK_MAX (32U * 1024 * 1024)
+
+bool
+uuid_is_valid(const char *s)
+{
+    size_t i;
+
+    for (i = 0; s[i] != '\0'; i++) {
+        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        bool is_hex = (s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'f');
+
+        if (i >= 36 || (is_dash ? s[i] != '-' : !is_hex)) {
+            return false;
+        }
+    }
+    return i == 36;
+}
+
+static bool
+is_power_of_two(uint32_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+static int
+check_info(const struct port_info *i, struct err *e)
+{
+    if (i->size == 0 && i->min_block == 0 && i->pref_block == 0 && i->max_block == 0 &&
+        i->caps == 0) {
+        return 0; /* nothing is known yet */
+    }
+    if (i->size > INT64_MAX) {
+        return err_set(e, -EINVAL, "size is above 2^63-1");
+    }
+    if (!is_power_of_two(i->min_block) || i->min_block > MAX_BLOCK_MIN) {
+        return err_set(e, -EINVAL, "min_block is not a power of two up to 65536");
+    }
+    if (!is_power_of_two(i->pref_block) || i->pref_block < PREF_BLOCK_MIN ||
+        i->pref_block > PREF_BLOCK_MAX || i->pref_block < i->min_block) {
+        return err_set(e, -EINVAL, "pref_block is not a power of two in range");
+    }
+    if (i->max_block < i->min_block ||
+        (i->max_block != UINT32_MAX && i->max_block % i->min_block != 0)) {
+        return err_set(e, -EINVAL, "max_block is not a multiple of min_block");
+    }
+    return 0;
+}
+
+/* Terminated, and able to stand in JSON? */
+static bool
+is_text(const char *s, size_t size)
+{
+    json_t *j = strnlen(s, size) < size ? json_string(s) : NULL;
+    bool is_good = j != NULL;
+
+    json_decref(j);
+    return is_good;
+}
+
+static int
+check_peer(const struct record *r, struct err *e)
+{
+    if (!is_text(r->peer_name, sizeof r->peer_name) ||
+        (r->peer_name[0] != '\0' && !name_is_valid(r->peer_name))) {
+        return err_set(e, -EINVAL, "peer_name is not a valid name");
+    }
+    if (!is_text(r->peer_control, sizeof r->peer_control)) {
+        return err_set(e, -EINVAL, "peer_control is too long or not UTF-8");
+    }
+    if (r->nr_channels > RECORD_MAX_URIS) {
+        return err_set(e, -EINVAL, "there are more than %d channels", RECORD_MAX_URIS);
+    }
+    for (unsigned i = 0; i < r->nr_channels; i++) {
+        if (!is_text(r->channels[i], sizeof r->channels[i]) ||
+            r->channels[i][0] == '\0') {
+            return err_set(e, -EINVAL, "a channel is empty, too long or not UTF-8");
+        }
+    }
+    return 0;
+}
+
+int
+record_check(const struct record *r, struct err *e)
+{
+    bool is_standby = r->role == ROLE_STANDBY;
+    int rc;
+
+    if (strnlen(r->name, sizeof r->name) == sizeof r->name || !name_is_valid(r->name)) {
+        return err_set(e, -EINVAL, "a record without a valid disk name");
+    }
+    if (strnlen(r->uuid, sizeof r->uuid) == sizeof r->uuid ||
+        (!uuid_is_valid(r->uuid) && !(is_standby && r->uuid[0] == '\0'))) {
+        rc = err_set(e, -EINVAL, "uuid is not 36 characters of lower case");
+    } else if (strnlen(r->vm, sizeof r->vm) == sizeof r->vm ||
+               (r->vm[0] != '\0' && !name_is_valid(r->vm))) {
+        rc = err_set(e, -EINVAL, "vm is not a valid name");
+    } else if ((unsigned)r->role >= ROLE_NR) {
+        rc = err_set(e, -EINVAL, "unknown role");
+    } else if (r->epoch > INT64_MAX || (r->epoch == 0 && !is_standby)) {
+        rc = err_set(e, -EINVAL, "epoch is out of range");
+    } else {
+        rc = check_info(&r->info, e);
+        if (rc == 0) {
+            rc = check_peer(r, e);
+        }
+    }
+    return rc < 0 ? err_prefix(e, rc, "record of disk %s", r->name) : 0;
+}
