@@ -28,7 +28,8 @@ ledger_sum(struct ledger *l)
         sum.bounced += atomic_load(&s->ended[LEDGER_BOUNCED]);
         sum.accepted += atomic_load(&s->accepted);
     }
-    sum.pending = sum.accepted - sum.local - sum.remote - sum.failed - sum.bounced;
+    sum.accepted -= sum.bounced; /* sent back: in the end they were not accepted */
+    sum.pending = sum.accepted - sum.local - sum.remote - sum.failed;
     return sum;
 }
 

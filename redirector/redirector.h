@@ -23,13 +23,14 @@ enum redir_state { REDIR_OPEN, REDIR_HOLDING, REDIR_QUIESCED, REDIR_REPLAYING };
 
 enum redir_side { REDIR_LOCAL, REDIR_REMOTE }; /* port A, port B */
 
-/* accepted = local + remote + failed + bounced + pending, always. */
+/* accepted = local + remote + failed + pending, always. */
 struct redir_ledger {
-    uint64_t accepted; /* every request that entered */
+    uint64_t accepted; /* requests that entered and were not bounced */
     uint64_t local;    /* performed by port A */
     uint64_t remote;   /* performed by port B */
     uint64_t failed;   /* ended with an error of the device or of fail-after */
-    uint64_t bounced;  /* channel requests sent back to their client unperformed */
+    uint64_t bounced;  /* channel requests sent back to their client unperformed: it
+                        * has them in its own ledger */
     uint64_t pending;  /* in flight or queued */
 };
 

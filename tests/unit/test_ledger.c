@@ -26,7 +26,7 @@ START_TEST(every_outcome_is_counted_once)
         }
     }
     sum = ledger_sum(&l);
-    ck_assert_uint_eq(sum.accepted, 11);
+    ck_assert_uint_eq(sum.accepted, 11 - 4); /* without what was bounced */
     ck_assert_uint_eq(sum.local, 1);
     ck_assert_uint_eq(sum.remote, 2);
     ck_assert_uint_eq(sum.failed, 3);
@@ -78,7 +78,7 @@ expect_complete(struct ledger *l)
     struct redir_ledger sum = ledger_sum(l);
     uint64_t share = (uint64_t)NR_THREADS * NR_REQUESTS / LEDGER_NR_OUTCOMES;
 
-    ck_assert_uint_eq(sum.accepted, share * LEDGER_NR_OUTCOMES);
+    ck_assert_uint_eq(sum.accepted, share * (LEDGER_NR_OUTCOMES - 1));
     ck_assert_uint_eq(sum.local, share);
     ck_assert_uint_eq(sum.remote, share);
     ck_assert_uint_eq(sum.failed, share);
