@@ -184,7 +184,9 @@ feed(struct nbd_share *s, short events) LK_REQUIRES(s->lock)
 }
 
 /* Take the answers that are there already, without polling for each. Worth more than
- * leaving at once: every answer not taken here costs the appointment of a driver. */
+ * leaving at once: every answer not taken here costs the appointment of a driver.
+ * Not while a request is half sent: libnbd that is told to read and finds nothing
+ * forgets to go on sending, until somebody brings the next request. */
 static void
 take_answers(struct nbd_share *s) LK_REQUIRES(s->lock)
 {
@@ -193,6 +195,9 @@ take_answers(struct nbd_share *s) LK_REQUIRES(s->lock)
     for (unsigned i = 0; i < MAX_BATCH && l->oldest != NULL; i++) {
         uint64_t before = l->nr_done;
 
+        if ((nbd_conn_events(s->conn) & POLLOUT) != 0) {
+            break;
+        }
         feed(s, POLLIN);
         if (l->nr_done == before) {
             break;
