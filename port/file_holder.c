@@ -131,9 +131,10 @@ file_holder_name(int fd, off_t byte, char who[FILE_HOLDER_MAX])
     while ((entry = readdir(proc)) != NULL) {
         if (is_number(entry->d_name) && process_holds(entry->d_name, &w)) {
             program_of(entry->d_name, program, sizeof program);
-            (void)snprintf(
-                who, FILE_HOLDER_MAX, "%s (pid %.16s), which holds a %s lock on byte %lld",
-                program, entry->d_name, w.is_write ? "write" : "read", (long long)byte);
+            (void)snprintf(who, FILE_HOLDER_MAX,
+                           "%s (pid %.16s), which holds a %s lock on byte %lld",
+                           program, entry->d_name, w.is_write ? "write" : "read",
+                           (long long)byte);
             return;
         }
     }

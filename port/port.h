@@ -103,10 +103,9 @@ struct port_ops {
 
     /* Optional; NULL means nothing is known. Write to id what the system knows of the
      * device's identity: "file:<major>:<minor>:<inode>@<boot id>", "wwn:...",
-     * "serial:..." (both with "/<n>" for partition n), "bdev:<major>:<minor>@<boot id>"
-     * for a block device with neither.
-     * Two different texts of the same kind ("file:" of one boot id, "wwn:", "serial:")
-     * prove two devices; not so "bdev:", as one device may have several nodes.
+     * "serial:..." (both with "/<n>" for partition n), else "bdev:<major>:<minor>@<boot
+     * id>". Two different texts of one kind ("file:" of one boot id, "wwn:", "serial:")
+     * prove two devices; not so "bdev:", as a device may have several nodes.
      * Returns the length, 0 when nothing is known. */
     int (*identify)(struct port *p, char *id, int id_size);
 
