@@ -105,8 +105,7 @@ struct port_ops {
      * device's identity: "file:<major>:<minor>:<inode>@<boot id>", "wwn:...",
      * "serial:..." (both with "/<n>" for partition n), else "bdev:<major>:<minor>@<boot
      * id>". Two different texts of one kind ("file:" of one boot id, "wwn:", "serial:")
-     * prove two devices; not so "bdev:", as a device may have several nodes.
-     * Returns the length, 0 when nothing is known. */
+     * prove two devices, not so "bdev:". Returns the length, 0: nothing is known. */
     int (*identify)(struct port *p, char *id, int id_size);
 
     /* Release p and what it owns, including its lock. The caller has already stopped
