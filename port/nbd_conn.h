@@ -60,7 +60,8 @@ int nbd_conn_issue(struct nbd_conn *c, const struct req *rq, struct nbd_call *ca
 int nbd_conn_fd(struct nbd_conn *c);
 short nbd_conn_events(struct nbd_conn *c);
 
-/* The descriptor had these events (poll's revents): send and receive. Calls done. 0, or
+/* The descriptor has these events, as poll has just said (revents; libnbd does not bear
+ * to be told of input that is not there): send and receive. Calls done. 0, or
  * -ENOTCONN: the connection is lost. */
 int nbd_conn_feed(struct nbd_conn *c, short revents);
 

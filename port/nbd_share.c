@@ -29,7 +29,8 @@
 struct wait {
     struct nbd_call call;
     struct nbd_share *share;
-    struct wait *prev, *next;
+    struct wait *prev, *next; /* of those without an answer */
+    struct wait *next_to_wake;
     /* Written under the lock. A follower is woken once, by either, and may then read
      * them without the lock: they do not change any more, but for is_done of a driver.
      */
@@ -48,7 +49,7 @@ struct nbd_share {
     struct share_locked {
         bool is_lost;
         struct wait *oldest, *newest; /* without an answer */
-        uint64_t nr_done;             /* since it was opened */
+        struct wait *to_wake;         /* as soon as the lock is released */
         struct wait *driver;          /* only one; NULL when nothing waits */
         short polled; /* the events that the driver polls for now; 0: it does not */
     } locked_;        /* reach it only through share_locked() */
@@ -92,6 +93,28 @@ link_wait(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
     l->newest = w;
 }
 
+/* A thread that is woken wants the lock for its next request, so it is woken without.
+ */
+static void
+release_and_wake(struct nbd_share *s) LK_ATTR(release_capability(s->lock))
+{
+    struct wait *w = share_locked(s)->to_wake, *next;
+
+    share_locked(s)->to_wake = NULL;
+    lk_release(&s->lock);
+    for (; w != NULL; w = next) {
+        next = w->next_to_wake;
+        sem_post(&w->woken); /* w may be gone from here on */
+    }
+}
+
+static void
+wake_later(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
+{
+    w->next_to_wake = share_locked(s)->to_wake;
+    share_locked(s)->to_wake = w;
+}
+
 static void
 finish(struct nbd_share *s, struct wait *w, int rc) LK_REQUIRES(s->lock)
 {
@@ -102,9 +125,8 @@ finish(struct nbd_share *s, struct wait *w, int rc) LK_REQUIRES(s->lock)
     *(w->next != NULL ? &w->next->prev : &l->newest) = w->prev;
     w->rc = rc;
     w->is_done = true;
-    l->nr_done++;
     if (!w->is_driver) {
-        sem_post(&w->woken); /* w may be gone from here on */
+        wake_later(s, w);
     } else if (l->polled != 0) {
         kick(s); /* the driver was answered behind its back */
     }
@@ -164,7 +186,7 @@ poll_socket(struct nbd_share *s) LK_REQUIRES(s->lock)
     int n;
 
     l->polled = fds[0].events;
-    lk_release(&s->lock);
+    release_and_wake(s);
     n = poll(fds, 2, -1); /* no deadline: nbd_share_shutdown() ends it */
     assert(n > 0 || errno == EINTR);
     if (n > 0 && fds[1].revents != 0) {
@@ -183,25 +205,21 @@ feed(struct nbd_share *s, short events) LK_REQUIRES(s->lock)
     }
 }
 
-/* Take the answers that are there already, without polling for each. Worth more than
- * leaving at once: every answer not taken here costs the appointment of a driver.
- * Not while a request is half sent: libnbd that is told to read and finds nothing
- * forgets to go on sending, until somebody brings the next request. */
+/* Take the answers that are there already, for others too: every answer that is left
+ * costs the appointment of a driver. poll has to say that there is one: when libnbd is
+ * told so and finds none it no longer sends, not even the rest of a request. */
 static void
 take_answers(struct nbd_share *s) LK_REQUIRES(s->lock)
 {
     struct share_locked *l = share_locked(s);
 
     for (unsigned i = 0; i < MAX_BATCH && l->oldest != NULL; i++) {
-        uint64_t before = l->nr_done;
+        struct pollfd fd = {.fd = nbd_conn_fd(s->conn), .events = POLLIN};
 
-        if ((nbd_conn_events(s->conn) & POLLOUT) != 0) {
+        if (poll(&fd, 1, 0) <= 0) { /* 0: does not wait */
             break;
         }
-        feed(s, POLLIN);
-        if (l->nr_done == before) {
-            break;
-        }
+        feed(s, fd.revents);
     }
 }
 
@@ -222,7 +240,7 @@ drive(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
     l->driver = l->oldest;
     if (l->oldest != NULL) {
         l->oldest->is_driver = true;
-        sem_post(&l->oldest->woken);
+        wake_later(s, l->oldest);
     }
 }
 
@@ -237,7 +255,7 @@ follow(struct nbd_share *s, struct wait *w)
         lk_acquire(&s->lock);
         assert(share_locked(s)->driver == w);
         drive(s, w);
-        lk_release(&s->lock);
+        release_and_wake(s);
     }
 }
 
@@ -260,7 +278,7 @@ exchange(struct nbd_share *s, const struct req *rq, struct wait *w)
         w->is_driver = true;
         drive(s, w);
     }
-    lk_release(&s->lock);
+    release_and_wake(s);
     if (is_follower) {
         follow(s, w);
     }
@@ -381,13 +399,13 @@ nbd_share_info(const struct nbd_share *s)
 void
 nbd_share_shutdown(struct nbd_share *s)
 {
-    LK_GUARD(&s->lock);
-
+    lk_acquire(&s->lock);
     if (!share_locked(s)->is_lost) {
         lose(s);
         /* The server is to know now; closing has to wait until all have left. */
         (void)shutdown(nbd_conn_fd(s->conn), SHUT_RDWR);
     }
+    release_and_wake(s);
 }
 
 bool

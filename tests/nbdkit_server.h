@@ -8,10 +8,11 @@
 #ifndef BATON_NBDKIT_SERVER_H
 #define BATON_NBDKIT_SERVER_H
 
-#include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,15 +64,15 @@ nbdkit_server_listen(const struct nbdkit_server *s)
     return fd;
 }
 
-/* nbdkit with these arguments (filters, plugin, parameters), NULL at the end. */
+/* nbdkit on this listening socket, which it takes over. */
 static inline void
-nbdkit_server_start(struct nbdkit_server *s, const char *const *args)
+nbdkit_server_spawn(struct nbdkit_server *s, int fd, const char *const *args)
 {
     static const char script[] = "LISTEN_PID=$$ LISTEN_FDS=1 exec nbdkit -f "
                                  "--exit-with-parent \"$@\"";
     const char *argv[NBDKIT_MAX_ARGS] = {"sh", "-c", script, "sh"};
     posix_spawn_file_actions_t actions;
-    int fd = nbdkit_server_listen(s), n = 4;
+    int n = 4;
 
     for (; *args != NULL && n < NBDKIT_MAX_ARGS - 1; args++) {
         argv[n++] = *args;
@@ -88,6 +89,30 @@ nbdkit_server_start(struct nbdkit_server *s, const char *const *args)
     }
     posix_spawn_file_actions_destroy(&actions);
     close(fd);
+}
+
+/* nbdkit with these arguments (filters, plugin, parameters), NULL at the end. */
+static inline void
+nbdkit_server_start(struct nbdkit_server *s, const char *const *args)
+{
+    nbdkit_server_spawn(s, nbdkit_server_listen(s), args);
+}
+
+/* The same on a free port of the loopback interface, which is returned. */
+static inline unsigned
+nbdkit_server_start_tcp(struct nbdkit_server *s, const char *const *args)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof addr;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ||
+        listen(fd, 64) < 0 || getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
+        abort();
+    }
+    nbdkit_server_spawn(s, fd, args);
+    return ntohs(addr.sin_port);
 }
 
 static inline void
