@@ -35,8 +35,8 @@ read_file(struct record_dir *d, const char *name, struct err *e,
 {
     AUTO_FREE char *text = NULL;
     char file[FILE_NAME_SIZE];
-    struct record r;
-    uint64_t stamp;
+    struct record r = {.name = ""};
+    uint64_t stamp = 0;
     size_t len;
     int rc;
 

@@ -19,8 +19,7 @@
 #include "record.h"
 
 #define RECORD_FILE_MAX (4U * 1024 * 1024)     /* a full group is below 2 MiB */
-#define RECORD_MAX_INCARNATION (INT32_MAX - 1) /* so that a stamp fits JSON's numbers  \
-                                                */
+#define RECORD_MAX_INCARNATION (INT32_MAX - 1) /* a stamp must fit in JSON */
 
 struct record_service {
     char id[37];

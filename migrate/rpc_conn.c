@@ -178,6 +178,24 @@ run_handler(struct rpc_call *c, const struct rpc_method *m, void *ctx, json_t *i
     return error_reply(id, code, err_text(&e, rc), rc);
 }
 
+/* What makes an object no request, or NULL. */
+static const char *
+why_invalid(const json_t *id, const json_t *request)
+{
+    const char *version = json_string_value(json_object_get(request, "jsonrpc"));
+
+    if (id != NULL && !json_is_string(id) && !json_is_number(id) && !json_is_null(id)) {
+        return "id must be a string, a number or null";
+    }
+    if (version == NULL || strcmp(version, "2.0") != 0) {
+        return "jsonrpc must be \"2.0\"";
+    }
+    if (!json_is_string(json_object_get(request, "method"))) {
+        return "method must be a string";
+    }
+    return NULL;
+}
+
 /* Returns false when there is nothing to say. */
 static bool
 answer_request(struct rpc_call *c, const struct rpc_method *methods, void *ctx,
@@ -185,22 +203,21 @@ answer_request(struct rpc_call *c, const struct rpc_method *methods, void *ctx,
 {
     json_t *id = json_object_get(request, "id");
     json_t *params = json_object_get(request, "params");
-    json_t *method = json_object_get(request, "method");
-    const char *version = json_string_value(json_object_get(request, "jsonrpc"));
+    const char *wrong = why_invalid(id, request);
     const struct rpc_method *m;
 
-    if (id != NULL && !json_is_string(id) && !json_is_number(id) && !json_is_null(id)) {
-        *ret_reply = error_reply(json_null(), INVALID_REQUEST,
-                                 "id must be a string, a number or null", 0);
-    } else if (version == NULL || strcmp(version, "2.0") != 0) {
-        *ret_reply = error_reply(id != NULL ? json_incref(id) : json_null(),
-                                 INVALID_REQUEST, "jsonrpc must be \"2.0\"", 0);
-    } else if (!json_is_string(method)) {
-        *ret_reply = error_reply(id != NULL ? json_incref(id) : json_null(),
-                                 INVALID_REQUEST, "method must be a string", 0);
-    } else if (id == NULL) {
+    if (wrong != NULL) {
+        bool can_name_it = json_is_string(id) || json_is_number(id);
+
+        *ret_reply = error_reply(can_name_it ? json_incref(id) : json_null(),
+                                 INVALID_REQUEST, wrong, 0);
+        return true;
+    }
+    if (id == NULL) {
         return false;
-    } else if ((m = find_method(methods, json_string_value(method))) == NULL) {
+    }
+    m = find_method(methods, json_string_value(json_object_get(request, "method")));
+    if (m == NULL) {
         *ret_reply = error_reply(json_incref(id), UNKNOWN_METHOD, "unknown method", 0);
     } else if (params != NULL && !json_is_object(params)) {
         *ret_reply =

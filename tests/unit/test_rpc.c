@@ -169,6 +169,7 @@ start_server(void *ctx)
 static void
 set_up(void)
 {
+    atomic_store_explicit(&nr_fired, 0, memory_order_relaxed);
     make_uri();
     start_server(NULL);
 }

@@ -305,6 +305,7 @@ START_TEST(a_live_socket_is_not_touched)
     int fd = -1, client;
 
     ck_assert_int_eq(uri_listen(&u, 0600, &e, &fd), -EADDRINUSE);
+    ck_assert_int_ne(fd, live);
     ck_assert_int_eq(fd, -1);
     ck_assert_ptr_nonnull(strstr(e.msg, u.text));
     client = connect_to(&u);
