@@ -36,6 +36,8 @@ struct group {
     struct group_report *report;
     struct slot *slots;
     struct nbd_handle *nbd[MAX_DISKS];
+    int why[MAX_DISKS]; /* 0, or the end was noticed: link_judge()'s answer */
+    char why_text[MAX_DISKS][256];
 };
 
 static void
@@ -100,18 +102,32 @@ on_complete(void *user, int *error)
     return 1; /* retire the command */
 }
 
+/* The first message counts: later calls only say that the connection is over. */
+static void
+note_end(struct group *g, unsigned disk)
+{
+    if (g->why[disk] == 0) {
+        g->why[disk] =
+            link_judge(g->nbd[disk], g->why_text[disk], sizeof(g->why_text[disk]));
+    }
+}
+
 static void
 send_slot(struct group *g, unsigned slot)
 {
     struct slot *s = &g->slots[slot];
     nbd_completion_callback done = {.callback = on_complete, .user_data = s};
     uint64_t at = g->o->offset + (uint64_t)slot * STAMP_SECTOR;
+    unsigned disk = g->chains[slot].disk;
+    int64_t cookie;
 
     s->state = SLOT_SENT; /* before the call: the reply may come within it */
-    if (nbd_aio_pwrite(g->nbd[g->chains[slot].disk], s->block, sizeof(s->block), at,
-                       done, 0) < 0 &&
-        s->state == SLOT_SENT) {
+    cookie = nbd_aio_pwrite(g->nbd[disk], s->block, sizeof(s->block), at, done, 0);
+    if (cookie < 0 && s->state == SLOT_SENT) {
         s->state = SLOT_LOST;
+    }
+    if (cookie < 0 || link_is_over(g->nbd[disk])) {
+        note_end(g, disk);
     }
 }
 
@@ -178,11 +194,10 @@ end_slots(struct group *g, unsigned *ret_busy, struct err *e)
 static int
 replace_disk(struct group *g, unsigned disk, struct err *e)
 {
-    char text[900];
-    int why = link_judge(text, sizeof(text));
+    int rc, why = g->why[disk];
     unsigned busy;
-    int rc;
 
+    g->why[disk] = 0;
     nbd_close(TAKE(g->nbd[disk]));
     rc = end_slots(g, &busy, e);
     if (rc < 0) {
@@ -190,7 +205,7 @@ replace_disk(struct group *g, unsigned disk, struct err *e)
     }
     if (why == -EPROTO || g->params->reconnect_ns == 0) {
         return err_set(e, -EILSEQ, "disk %u: %s: %s", disk + 1,
-                       why == -EPROTO ? "wrong reply" : "broke", text);
+                       why == -EPROTO ? "wrong reply" : "broke", g->why_text[disk]);
     }
     g->report->reconnects++;
     rc = connect_disk(g, disk, clock_deadline_ns(g->params->reconnect_ns), e);
@@ -233,8 +248,7 @@ wait_disks(struct group *g, struct err *e)
         fds[d] = (struct pollfd){.fd = nbd_aio_get_fd(g->nbd[d])};
         fds[d].events |= (direction & LIBNBD_AIO_DIRECTION_READ) != 0 ? POLLIN : 0;
         fds[d].events |= (direction & LIBNBD_AIO_DIRECTION_WRITE) != 0 ? POLLOUT : 0;
-        if (nbd_aio_is_dead(g->nbd[d]) == 1 || nbd_aio_is_closed(g->nbd[d]) == 1) {
-            (void)nbd_aio_notify_read(g->nbd[d]); /* fails, and so says why */
+        if (g->why[d] != 0) {
             return replace_disk(g, d, e);
         }
     }
@@ -242,7 +256,11 @@ wait_disks(struct group *g, struct err *e)
         return err_set(e, -errno, "poll");
     }
     for (unsigned d = 0; rc == 0 && d < g->o->nr_disks; d++) {
-        if (fds[d].revents != 0 && serve_disk(g, d, fds[d].revents) < 0) {
+        if (fds[d].revents == 0) {
+            continue;
+        }
+        if (serve_disk(g, d, fds[d].revents) < 0 || link_is_over(g->nbd[d])) {
+            note_end(g, d);
             rc = replace_disk(g, d, e);
         }
     }

@@ -8,12 +8,16 @@
 #include "clock.h"
 
 int
-link_judge(char *text, size_t size)
+link_judge(struct nbd_handle *nbd, char *text, size_t size)
 {
     static const char *const breaks[] = {"disconnected", "closed"};
     const char *message = nbd_get_error();
     int error = nbd_get_errno();
 
+    if (nbd_aio_is_closed(nbd) == 1) {
+        (void)snprintf(text, size, "the server closed it");
+        return -ECONNRESET;
+    }
     (void)snprintf(text, size, "%s", message == NULL ? "unknown error" : message);
     if (error == ECONNRESET || error == EPIPE || error == ENOTCONN ||
         error == ECONNREFUSED || error == ETIMEDOUT || error == ESHUTDOWN ||
@@ -26,6 +30,12 @@ link_judge(char *text, size_t size)
         }
     }
     return -EPROTO;
+}
+
+bool
+link_is_over(struct nbd_handle *nbd)
+{
+    return nbd_aio_is_dead(nbd) == 1 || nbd_aio_is_closed(nbd) == 1;
 }
 
 static int

@@ -4,6 +4,7 @@
 #ifndef BATON_LINK_H
 #define BATON_LINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,10 @@ int link_open(const char *uri, uint64_t deadline_ns, struct nbd_handle **ret_nbd
 /* A failed call on nbd left a message: -ECONNRESET when the connection broke, which a
  * client has to expect, -EPROTO when the server broke the protocol (a reply to no
  * request, a second reply). The message goes to text. */
-int link_judge(char *text, size_t size);
+int link_judge(struct nbd_handle *nbd, char *text, size_t size);
+
+/* The connection has ended. Ask after every call that sends: such a call may succeed
+ * and yet leave the message of the end, which the next failing call overwrites. */
+bool link_is_over(struct nbd_handle *nbd);
 
 #endif

@@ -236,10 +236,8 @@ print_json(const struct traffic_report *r, const struct hist_params *p, uint64_t
                  us == 0 ? 0.0 : (double)nr * 1e6 / (double)us, r->bytes,
                  p->nr_sectors);
     for (unsigned i = 0; i < TRAFFIC_NR_OPS; i++) {
-        static const char *const names[] = {"read", "write", "write_fua",   "flush",
-                                            "trim", "zero",  "zero_no_hole"};
-
-        (void)printf("\"%s\": %" PRIu64 ", ", names[i], r->ops[i]);
+        (void)printf("\"%s\": %" PRIu64 ", ", traffic_op_name((enum traffic_op)i),
+                     r->ops[i]);
     }
     (void)printf("\"reconnects\": %" PRIu64 ", \"sent_again\": %" PRIu64
                  ", \"torn_reads\": %" PRIu64 ", \"broken\": %s, ",
@@ -247,6 +245,21 @@ print_json(const struct traffic_report *r, const struct hist_params *p, uint64_t
     (void)printf("\"p50_us\": %" PRIu64 ", \"p99_us\": %" PRIu64
                  ", \"max_us\": %" PRIu64 "}\n",
                  latency_quantile_ns(&r->latency, 500) / NS_PER_US,
+                 latency_quantile_ns(&r->latency, 990) / NS_PER_US,
+                 r->latency.max_ns / NS_PER_US);
+}
+
+static void
+print_text(const struct traffic_report *r, uint64_t torn)
+{
+    (void)printf("%" PRIu64 " requests in %.1f s;", r->latency.nr,
+                 (double)r->ns / (double)NS_PER_S);
+    for (unsigned i = 0; i < TRAFFIC_NR_OPS; i++) {
+        (void)printf(" %s %" PRIu64, traffic_op_name((enum traffic_op)i), r->ops[i]);
+    }
+    (void)printf("\n%" PRIu64 " reconnects, %" PRIu64 " sent again, %" PRIu64
+                 " torn reads; p99 %" PRIu64 " us, max %" PRIu64 " us\n",
+                 r->reconnects, r->sent_again, torn,
                  latency_quantile_ns(&r->latency, 990) / NS_PER_US,
                  r->latency.max_ns / NS_PER_US);
 }
@@ -284,7 +297,11 @@ report(const struct options *o, struct traffic_report *r, struct hist *h)
                        "the slowest request took %" PRIu64 " us",
                        r->latency.max_ns / NS_PER_US);
     }
-    print_json(r, hist_params(h), hist_nr_torn(h));
+    if (o->is_json) {
+        print_json(r, hist_params(h), hist_nr_torn(h));
+    } else {
+        print_text(r, hist_nr_torn(h));
+    }
     if (o->is_histogram) {
         latency_print(&r->latency, stderr);
     }

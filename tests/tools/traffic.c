@@ -58,34 +58,6 @@ fail(struct conn *c, int rc, const char *text)
     return rc;
 }
 
-static int
-learn_export(struct conn *c, char *text, size_t size)
-{
-    const struct hist_params *area = hist_params(c->t->h);
-    int64_t least = nbd_get_block_size(c->nbd, LIBNBD_SIZE_MINIMUM);
-    int64_t disk = nbd_get_size(c->nbd);
-    uint64_t end = (area->first_sector + area->nr_sectors) * STAMP_SECTOR;
-
-    c->can_fua = nbd_can_fua(c->nbd) == 1;
-    c->can_trim = nbd_can_trim(c->nbd) == 1;
-    c->can_zero = nbd_can_zero(c->nbd) == 1;
-    c->can_flush = nbd_can_flush(c->nbd) == 1;
-    c->align = least > STAMP_SECTOR ? (uint64_t)least / STAMP_SECTOR : 1;
-    if (disk < 0 || (uint64_t)disk < end || area->nr_sectors % c->align != 0 ||
-        area->first_sector % c->align != 0) {
-        (void)snprintf(text, size,
-                       "disk of %" PRId64 " bytes in blocks of %" PRId64
-                       " does not hold the working area up to %" PRIu64,
-                       disk, least, end);
-        return -EINVAL;
-    }
-    if (nbd_is_read_only(c->nbd) == 1) {
-        (void)snprintf(text, size, "the disk is read-only");
-        return -EROFS;
-    }
-    return 0;
-}
-
 /* Try the URIs in turn; between tries wait a little, so as not to flood a server that
  * is about to come back. */
 static int
@@ -100,7 +72,7 @@ connect_conn(struct conn *c, uint64_t deadline_ns)
         rc = link_open(p->uris[c->attempt++ % p->nr_uris], deadline_ns, &c->nbd, text,
                        sizeof(text));
         if (rc == 0) {
-            rc = learn_export(c, text, sizeof(text));
+            rc = traffic_op_learn(c, text, sizeof(text));
             return rc < 0 ? fail(c, rc, text) : 0;
         }
         if (state_of(c->t) == TRAFFIC_FAILED) {
@@ -158,23 +130,24 @@ send_again(struct conn *c)
 }
 
 static int
-break_text(struct conn *c, int why, const char *what, char *text, size_t size)
+break_text(const struct conn *c, int why, char *text, size_t size)
 {
     (void)snprintf(text, size, "connection %u %s with %u requests in flight: %s",
                    c->index, why == -EPROTO ? "got a wrong reply" : "broke", c->nr_busy,
-                   what);
+                   c->why_text);
     return -EILSEQ;
 }
 
-/* The connection is dead for the reason why. 0 when a new one took its place, 1 when
+/* The connection is dead for the reason c->why. 0 when a new one took its place, 1 when
  * its end ends the phase. */
 static int
-replace_conn(struct conn *c, int why, const char *what)
+replace_conn(struct conn *c)
 {
     const struct traffic_params *p = c->t->params;
     char text[1200];
-    int rc;
+    int rc, why = c->why;
 
+    c->why = 0;
     nbd_close(TAKE(c->nbd));
     rc = end_requests(c);
     for (unsigned i = 0; i < p->depth; i++) {
@@ -191,7 +164,7 @@ replace_conn(struct conn *c, int why, const char *what)
         return 1;
     }
     if (why == -EPROTO || p->reconnect_ns == 0) {
-        rc = break_text(c, why, what, text, sizeof(text));
+        rc = break_text(c, why, text, sizeof(text));
         return fail(c, rc, text);
     }
     c->report.reconnects++;
@@ -225,7 +198,7 @@ begin_requests(struct conn *c)
 {
     bool is_drained = c->nr_busy == 0;
 
-    for (unsigned i = 0; i < c->t->params->depth; i++) {
+    for (unsigned i = 0; c->why == 0 && i < c->t->params->depth; i++) {
         struct op *op = &c->ops[i];
         int rc;
 
@@ -248,9 +221,7 @@ begin_requests(struct conn *c)
 static int
 run_conn(struct conn *c)
 {
-    char text[1024];
     int rc = connect_conn(c, clock_deadline_ns(c->t->params->timeout_ns));
-    int why;
 
     while (rc == 0) {
         if (state_of(c->t) == TRAFFIC_FAILED) {
@@ -260,9 +231,11 @@ run_conn(struct conn *c)
         if (rc != 0) {
             break;
         }
-        if (nbd_poll(c->nbd, LOOK_MS) < 0) {
-            why = link_judge(text, sizeof(text));
-            rc = replace_conn(c, why, text);
+        if (c->why == 0 && (nbd_poll(c->nbd, LOOK_MS) < 0 || link_is_over(c->nbd))) {
+            c->why = link_judge(c->nbd, c->why_text, sizeof(c->why_text));
+        }
+        if (c->why != 0) {
+            rc = replace_conn(c);
             continue;
         }
         rc = end_requests(c);

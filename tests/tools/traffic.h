@@ -56,6 +56,8 @@ struct traffic_report {
     char violation[4096]; /* "" when there was none */
 };
 
+const char *traffic_op_name(enum traffic_op op);
+
 /* Run a phase to its end and add to *report. 0 or -errno; a violation is -EILSEQ. */
 int traffic_run(const struct traffic_params *params, enum traffic_phase phase,
                 struct hist *h, struct traffic_report *report);

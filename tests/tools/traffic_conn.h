@@ -59,6 +59,8 @@ struct conn {
     unsigned index;
     unsigned attempt;       /* which URI is next */
     struct nbd_handle *nbd; /* or NULL */
+    int why; /* 0, or a send has noticed the end: link_judge()'s answer */
+    char why_text[1024];
     uint64_t rng;
     uint64_t align; /* sectors */
     bool can_fua, can_trim, can_zero, can_flush;
@@ -68,6 +70,10 @@ struct conn {
     unsigned nr_busy;
     struct traffic_report report; /* its own; merged at the end */
 };
+
+/* Ask a new connection what the disk can do. 0, or -errno with text when it does not
+ * hold the working area. */
+int traffic_op_learn(struct conn *c, char *text, size_t size);
 
 /* Make op the next request of c and tell the history. 1, 0 when the phase has no more,
  * or -errno. */
@@ -82,7 +88,5 @@ void traffic_op_send(struct conn *c, struct op *op);
 
 /* Its reply has come: check it. 0 or -EILSEQ with text. */
 int traffic_op_end(struct conn *c, struct op *op, char *text, size_t size);
-
-const char *traffic_op_name(enum traffic_op kind);
 
 #endif

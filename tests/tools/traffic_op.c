@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "link.h"
 #include "stamp.h"
 #include "traffic_conn.h"
 
@@ -16,6 +17,34 @@ traffic_op_name(enum traffic_op kind)
         "read", "write", "write_fua", "flush", "trim", "zero", "zero_no_hole"};
 
     return names[kind];
+}
+
+int
+traffic_op_learn(struct conn *c, char *text, size_t size)
+{
+    const struct hist_params *area = hist_params(c->t->h);
+    int64_t least = nbd_get_block_size(c->nbd, LIBNBD_SIZE_MINIMUM);
+    int64_t disk = nbd_get_size(c->nbd);
+    uint64_t end = (area->first_sector + area->nr_sectors) * STAMP_SECTOR;
+
+    c->can_fua = nbd_can_fua(c->nbd) == 1;
+    c->can_trim = nbd_can_trim(c->nbd) == 1;
+    c->can_zero = nbd_can_zero(c->nbd) == 1;
+    c->can_flush = nbd_can_flush(c->nbd) == 1;
+    c->align = least > STAMP_SECTOR ? (uint64_t)least / STAMP_SECTOR : 1;
+    if (disk < 0 || (uint64_t)disk < end || area->nr_sectors % c->align != 0 ||
+        area->first_sector % c->align != 0) {
+        (void)snprintf(text, size,
+                       "disk of %" PRId64 " bytes in blocks of %" PRId64
+                       " does not hold the working area up to %" PRIu64,
+                       disk, least, end);
+        return -EINVAL;
+    }
+    if (nbd_is_read_only(c->nbd) == 1) {
+        (void)snprintf(text, size, "the disk is read-only");
+        return -EROFS;
+    }
+    return 0;
 }
 
 static uint64_t
@@ -240,6 +269,9 @@ traffic_op_send(struct conn *c, struct op *op)
     }
     if (cookie < 0 && op->state == OP_SENT) {
         op->state = OP_LOST;
+    }
+    if (c->why == 0 && (cookie < 0 || link_is_over(c->nbd))) {
+        c->why = link_judge(c->nbd, c->why_text, sizeof(c->why_text));
     }
 }
 
