@@ -10,10 +10,11 @@
  * says so. That covers lost and stale writes, ghost writes (an old write landing after
  * a newer one) and values that come back.
  *
- * A trim may do nothing, a write that was sent twice may have taken effect once: such a
- * write is not "sure" and cannot supersede another until a read shows that it is there.
- * Contents that several writes explain (zeroes) teach nothing. Both are on the safe
- * side: no false alarm, at the price of a rare miss.
+ * A write that was sent twice stands here twice: either copy may be the one in effect,
+ * and both are known to be when the reply to the second has come. A trim may do
+ * nothing: it is not "sure" and cannot supersede another until a read shows that it is
+ * there. Contents that several writes explain (zeroes) teach nothing. Both are on the
+ * safe side: no false alarm, at the price of a rare miss.
  *
  * A write that no read in flight or to come may return is forgotten; its place in the
  * order is folded into the write that supersedes it. */
@@ -49,13 +50,9 @@ cands_add_again(struct cands *c, uint64_t seq, uint64_t now)
     bool is_found = false;
 
     for (uint32_t i = 0; i < c->nr; i++) {
-        struct hist_cand *cand = &c->v[i];
-
-        if (cand->seq == seq) {
-            again = *cand;
+        if (c->v[i].seq == seq) {
+            again = c->v[i];
             is_found = true;
-            /* A copy that a read has shown is there for sure. */
-            cand->is_sure = cand->is_sure && cand->known != HIST_NEVER;
         }
     }
     if (!is_found) {

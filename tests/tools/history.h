@@ -56,7 +56,7 @@ struct hist_cand {
     uint64_t current; /* at some time not before this it was what the sector held */
     uint32_t writer;
     enum hist_kind kind;
-    bool is_sure;   /* it takes effect exactly once */
+    bool is_sure;   /* it takes effect; false for a trim that no read has shown */
     bool is_merged; /* stands for several trims: a read cannot tell which */
     bool is_fua;
 };

@@ -211,6 +211,18 @@ START_TEST(a_write_sent_once_does_not_take_effect_twice)
 }
 END_TEST
 
+START_TEST(the_order_that_a_forgotten_write_told_is_kept)
+{
+    struct hist_write c = begin(HIST_WRITE), a = done(HIST_WRITE), b;
+
+    b = begin(HIST_WRITE);
+    hist_write_end(h, &c);
+    ck_assert_int_eq(read_now(&a), 0); /* so c came before a */
+    hist_write_end(h, &b);             /* and a is forgotten */
+    ck_assert_int_eq(read_now(&c), -EILSEQ);
+}
+END_TEST
+
 START_TEST(a_write_without_reply_may_be_there_or_not)
 {
     struct hist_write old = done(HIST_WRITE), open = begin(HIST_WRITE);
@@ -231,6 +243,16 @@ START_TEST(a_torn_sector_is_refused_when_no_write_races)
 
     ck_assert_int_eq(read_mix_now(&a, &b), -EILSEQ);
     ck_assert_ptr_nonnull(strstr(text, "torn"));
+}
+END_TEST
+
+START_TEST(a_torn_sector_is_refused_when_overlapping_writes_have_ended)
+{
+    struct hist_write a = begin(HIST_WRITE), b = begin(HIST_WRITE);
+
+    hist_write_end(h, &a);
+    hist_write_end(h, &b);
+    ck_assert_int_eq(read_mix_now(&a, &b), -EILSEQ);
 }
 END_TEST
 
@@ -369,8 +391,10 @@ main(void)
     tcase_add_test(t, a_ghost_write_that_lands_after_its_own_retry_is_refused);
     tcase_add_test(t, a_retried_write_may_take_effect_twice_before_its_reply);
     tcase_add_test(t, a_write_sent_once_does_not_take_effect_twice);
+    tcase_add_test(t, the_order_that_a_forgotten_write_told_is_kept);
     tcase_add_test(t, a_write_without_reply_may_be_there_or_not);
     tcase_add_test(t, a_torn_sector_is_refused_when_no_write_races);
+    tcase_add_test(t, a_torn_sector_is_refused_when_overlapping_writes_have_ended);
     tcase_add_test(t, a_torn_sector_is_counted_when_a_write_races);
     tcase_add_test(t, a_torn_sector_with_bytes_of_a_superseded_write_is_refused);
     tcase_add_test(t, a_trim_may_keep_or_zero_but_not_both_in_turn);
