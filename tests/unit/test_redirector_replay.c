@@ -136,10 +136,10 @@ START_TEST(a_read_waits_for_the_write_before_it)
     wait_queued(g.r, 1);
     port_fault_release(g.a, "h", 0);
     ck_assert_int_eq(job_end(h), 0);
-    pthread_join(read->thread, NULL);
+    job_wait(read);
     ck_assert_int_eq(read->rc, 0);
     ck_assert_int_eq(read->buf[0], 'h');
-    free(read);
+    job_free(read);
     finish(&g);
 }
 END_TEST
