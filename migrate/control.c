@@ -158,10 +158,12 @@ static int
 control_unpark(void *service, struct rpc_call *call, json_t *params, struct err *e,
                json_t **ret_result)
 {
+    static const char *const allowed[] = {"target", "deadline_ms", NULL};
     const char *target;
-    int rc = target_only(params, e, &target);
+    int rc = check_members(params, allowed, e);
 
     (void)call;
+    rc = rc < 0 ? rc : get_target(params, e, &target);
     return rc < 0 ? rc : handoff_unpark(service, target, e, ret_result);
 }
 

@@ -214,17 +214,19 @@ has(void *handle, uint32_t cap)
     return (client_info(handle)->caps & cap) != 0;
 }
 
-static int
-baton_can_write(void *handle)
-{
-    return has(handle, PORT_CAN_WRITE);
-}
-
-static int
-baton_can_flush(void *handle)
-{
-    return has(handle, PORT_CAN_FLUSH);
-}
+#define ANSWER(method, cap)                                                            \
+    static int baton_##method(void *handle)                                            \
+    {                                                                                  \
+        return has(handle, cap);                                                       \
+    }
+ANSWER(can_write, PORT_CAN_WRITE)
+ANSWER(can_flush, PORT_CAN_FLUSH)
+ANSWER(can_trim, PORT_CAN_TRIM)
+ANSWER(can_zero, PORT_CAN_ZERO) /* nbdkit writes zeroes otherwise */
+ANSWER(can_fast_zero, PORT_CAN_FAST_ZERO)
+ANSWER(can_extents, PORT_CAN_EXTENTS)
+ANSWER(can_multi_conn, PORT_CAN_MULTI_CONN)
+ANSWER(is_rotational, PORT_ROTATIONAL)
 
 static int
 baton_can_fua(void *handle)
@@ -236,45 +238,9 @@ baton_can_fua(void *handle)
 }
 
 static int
-baton_can_trim(void *handle)
-{
-    return has(handle, PORT_CAN_TRIM);
-}
-
-static int
-baton_can_zero(void *handle)
-{
-    return has(handle, PORT_CAN_ZERO); /* nbdkit writes zeroes otherwise */
-}
-
-static int
-baton_can_fast_zero(void *handle)
-{
-    return has(handle, PORT_CAN_FAST_ZERO);
-}
-
-static int
-baton_can_extents(void *handle)
-{
-    return has(handle, PORT_CAN_EXTENTS);
-}
-
-static int
 baton_can_cache(void *handle)
 {
     return has(handle, PORT_CAN_CACHE) ? NBDKIT_CACHE_NATIVE : NBDKIT_CACHE_NONE;
-}
-
-static int
-baton_can_multi_conn(void *handle)
-{
-    return has(handle, PORT_CAN_MULTI_CONN);
-}
-
-static int
-baton_is_rotational(void *handle)
-{
-    return has(handle, PORT_ROTATIONAL);
 }
 
 /* The one conversion of errors to nbdkit. -ESTALE means "not performed, ask the owner":

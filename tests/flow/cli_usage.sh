@@ -145,7 +145,7 @@ serve_refuses 2 "this key is the service's" --filter-param disk=x
 serve_refuses 2 "\"extra\" is no option" extra
 serve_refuses 1 "cannot run $dir/none: No such file or directory; it is in the Debian package nbdkit" \
     --nbdkit "$dir/none"
-serve_refuses 1 "cannot read the plugin $dir/none.so: No such file" --plugin "$dir/none.so"
+serve_refuses 1 "cannot read $dir/none.so: No such file" --plugin "$dir/none.so"
 touch "$dir/p.so"
 refuses 1 "unix:$dir/none/l: No such file" serve --name a --listen "unix:$dir/none/l" \
     --control "unix:$dir/c" --disk name=D,device=/x --plugin "$dir/p.so"
