@@ -209,6 +209,6 @@ fails_with() {
 ledger_balances() {
     local ledger
     ledger=$(status_of "$1" "$2" .ledger)
-    jq -e '.accepted == .local + .remote + .failed + .bounced + .pending' <<<"$ledger" >/dev/null ||
+    jq -e '.accepted == .local + .remote + .failed + .pending' <<<"$ledger" >/dev/null ||
         fail "ledger of $2 at $1 does not balance: $ledger"
 }
