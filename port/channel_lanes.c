@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "nbd_request.h"
 
 /* Of one attempt. Long, because an owner may have to fence an older session first; not
  * endless, so that another address is tried at some time. */
@@ -65,7 +66,7 @@ lanes_submit(struct port *p, const struct req *rq)
 {
     struct channel_lanes *l = (struct channel_lanes *)p;
 
-    return nbd_share_submit(l->conns[nbd_share_of_thread(l->nr)], rq);
+    return nbd_request_submit(l->conns[nbd_share_of_thread(l->nr)], rq);
 }
 
 static void
@@ -89,7 +90,7 @@ add_lane(struct channel_lanes *l, const struct nbd_conn_opts *o,
     if (rc < 0) {
         return rc;
     }
-    l->port.info = *nbd_share_info(l->conns[l->nr++]);
+    l->port.info = nbd_request_info(l->conns[l->nr++]);
     rc = port_info_can_replace(promised, &l->port.info, e);
     return rc < 0 ? err_prefix(e, rc, "%s: the export cannot take the disk over",
                                o->address)

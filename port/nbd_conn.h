@@ -30,10 +30,10 @@ struct nbd_conn_opts {
  * nbd_conn_issue() until done is called or the connection is closed. */
 struct nbd_call {
     void (*done)(struct nbd_call *call, int rc);
+    void *opaque; /* the caller's */
     uint64_t off; /* of the request */
-    unsigned
-        nr_extents; /* of an extents request that is done: where the range begins */
-    struct {
+    unsigned nr_extents;
+    struct { /* of an extents request that is done, from off on, contiguous */
         uint32_t len, type;
     } extents[NBD_CALL_MAX_EXTENTS];
 };

@@ -16,7 +16,6 @@
 #include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -27,7 +26,6 @@
 #define MAX_BATCH 32 /* answers that a driver takes for others after its own */
 
 struct wait {
-    struct nbd_call call;
     struct nbd_share *share;
     struct wait *prev, *next; /* of those without an answer */
     struct wait *next_to_wake;
@@ -42,10 +40,8 @@ struct wait {
 
 struct nbd_share {
     struct nbd_conn *conn; /* used under the lock, but for its info */
-    struct port_info info;
-    uint32_t max_payload;
-    int wake_fd;    /* eventfd that takes the driver out of poll */
-    struct lk lock; /* leaf but for libnbd's own lock */
+    int wake_fd;           /* eventfd that takes the driver out of poll */
+    struct lk lock;        /* leaf but for libnbd's own lock */
     struct share_locked {
         bool is_lost;
         struct wait *oldest, *newest; /* without an answer */
@@ -147,7 +143,7 @@ lose(struct nbd_share *s) LK_REQUIRES(s->lock)
 static void
 on_done(struct nbd_call *call, int rc) LK_UNCHECKED
 {
-    struct wait *w = (struct wait *)((char *)call - offsetof(struct wait, call));
+    struct wait *w = call->opaque;
 
     if (rc == -ENOTCONN) {
         share_locked(w->share)->is_lost = true;
@@ -157,14 +153,14 @@ on_done(struct nbd_call *call, int rc) LK_UNCHECKED
 
 /* Have rq sent, or queued in the connection. Afterwards w is linked, or done. */
 static void
-send_request(struct nbd_share *s, struct wait *w, const struct req *rq)
-    LK_REQUIRES(s->lock)
+send_request(struct nbd_share *s, struct wait *w, const struct req *rq,
+             struct nbd_call *call) LK_REQUIRES(s->lock)
 {
     struct share_locked *l = share_locked(s);
     int rc;
 
     link_wait(s, w);
-    rc = l->is_lost ? -ENOTCONN : nbd_conn_issue(s->conn, rq, &w->call);
+    rc = l->is_lost ? -ENOTCONN : nbd_conn_issue(s->conn, rq, call);
     if (rc == -ENOTCONN || l->is_lost) {
         lose(s);
     } else if (rc < 0) {
@@ -259,110 +255,29 @@ follow(struct nbd_share *s, struct wait *w)
     }
 }
 
-/* Send rq and wait for its answer. */
-static int
-exchange(struct nbd_share *s, const struct req *rq, struct wait *w)
+int
+nbd_share_exchange(struct nbd_share *s, const struct req *rq, struct nbd_call *call)
 {
+    struct wait w = {.share = s};
     bool is_follower;
 
-    w->call.done = on_done;
-    w->share = s;
-    w->is_driver = false;
-    w->is_done = false;
-    sem_init(&w->woken, 0, 0);
+    call->done = on_done;
+    call->opaque = &w;
+    sem_init(&w.woken, 0, 0);
     lk_acquire(&s->lock);
-    send_request(s, w, rq);
-    is_follower = share_locked(s)->driver != NULL || w->is_done;
+    send_request(s, &w, rq, call);
+    is_follower = share_locked(s)->driver != NULL || w.is_done;
     if (!is_follower) {
-        share_locked(s)->driver = w;
-        w->is_driver = true;
-        drive(s, w);
+        share_locked(s)->driver = &w;
+        w.is_driver = true;
+        drive(s, &w);
     }
     release_and_wake(s);
     if (is_follower) {
-        follow(s, w);
+        follow(s, &w);
     }
-    sem_destroy(&w->woken);
-    return w->rc;
-}
-
-static int
-submit_payload(struct nbd_share *s, const struct req *rq)
-{
-    struct req part = *rq;
-    uint32_t done = 0;
-    struct wait w;
-    int rc = 0;
-
-    while (rc == 0 && done < rq->len) {
-        part.off = rq->off + done;
-        part.buf = (char *)rq->buf + done;
-        part.len = rq->len - done < s->max_payload ? rq->len - done : s->max_payload;
-        rc = exchange(s, &part, &w);
-        done += part.len;
-    }
-    return rc;
-}
-
-/* Hand on what an answer says of the range from *off. A server may describe less than
- * it was asked for, or more; not nothing. */
-static int
-feed_sink(const struct req *rq, const struct nbd_call *call, uint64_t *off)
-{
-    const uint64_t begin = *off, end = rq->off + rq->len;
-    int rc = 0;
-
-    for (unsigned i = 0; rc == 0 && i < call->nr_extents && *off < end; i++) {
-        uint64_t len = call->extents[i].len;
-
-        len = len < end - *off ? len : end - *off;
-        if (len > 0) {
-            rc = rq->extents->add(rq->extents, *off, len, call->extents[i].type);
-            *off += len;
-        }
-        if ((rq->flags & REQ_F_ONE) != 0) {
-            break;
-        }
-    }
-    return rc == 0 && *off == begin ? -EIO : rc;
-}
-
-static int
-submit_extents(struct nbd_share *s, const struct req *rq)
-{
-    const uint64_t end = rq->off + rq->len;
-    struct req part = *rq;
-    struct wait w;
-    int rc;
-
-    do {
-        part.len = (uint32_t)(end - part.off);
-        rc = exchange(s, &part, &w);
-        if (rc == 0) {
-            rc = feed_sink(&part, &w.call, &part.off);
-        }
-    } while (rc == 0 && part.off < end && (rq->flags & REQ_F_ONE) == 0);
-    return rc;
-}
-
-int
-nbd_share_submit(struct nbd_share *s, const struct req *rq)
-{
-    struct wait w;
-
-    switch (rq->op) {
-    case REQ_READ:
-    case REQ_WRITE:
-        return submit_payload(s, rq);
-    case REQ_EXTENTS:
-        return submit_extents(s, rq);
-    case REQ_FLUSH:
-    case REQ_TRIM:
-    case REQ_ZERO:
-    case REQ_CACHE:
-        break;
-    }
-    return exchange(s, rq, &w);
+    sem_destroy(&w.woken);
+    return w.rc;
 }
 
 int
@@ -383,9 +298,6 @@ nbd_share_open(const struct nbd_conn_opts *o, struct err *e,
         nbd_share_close(s);
         return rc;
     }
-    s->info = *nbd_conn_info(s->conn);
-    s->max_payload = s->info.max_block;
-    s->info.max_block = UINT32_MAX;
     *ret_share = s;
     return 0;
 }
@@ -393,7 +305,7 @@ nbd_share_open(const struct nbd_conn_opts *o, struct err *e,
 const struct port_info *
 nbd_share_info(const struct nbd_share *s)
 {
-    return &s->info;
+    return nbd_conn_info(s->conn);
 }
 
 void

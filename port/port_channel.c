@@ -12,9 +12,10 @@
  * session is sent after one of a newer; what the owner still has of the older ones it
  * fences.
  *
- * A session counts as a success if it gave an answer and lasted longer than the latest
- * back-off. Without the second an owner that answers some requests and refuses others
- * with NBD_ESHUTDOWN would be asked for sessions as fast as it can give them.
+ * After a session that gave an answer the next is tried at once; otherwise the back-off
+ * grows. An owner that answers some requests and refuses others with NBD_ESHUTDOWN
+ * would then be asked for sessions as fast as it can give them, so a session that ends
+ * in a refusal has to have lasted, too.
  */
 #include "port_channel.h"
 
@@ -104,12 +105,12 @@ back_off(struct channel *c) LK_REQUIRES(c->lock)
 }
 
 static void
-break_session(struct channel *c) LK_REQUIRES(c->lock)
+break_session(struct channel *c, int rc) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
-    uint64_t least = l->backoff_ns > BACKOFF_MIN_NS ? l->backoff_ns : BACKOFF_MIN_NS;
+    bool has_lasted = clock_now_ns() - l->since_ns >= BACKOFF_MIN_NS;
 
-    if (l->has_answered && clock_now_ns() - l->since_ns >= least) {
+    if (l->has_answered && (rc == -ENOTCONN || has_lasted)) {
         l->backoff_ns = 0;
         l->next_try_ns = 0;
     } else {
@@ -212,7 +213,7 @@ enter(struct channel *c) LK_REQUIRES(c->lock)
 }
 
 static void
-leave(struct channel *c, bool is_answered) LK_REQUIRES(c->lock)
+leave(struct channel *c, bool is_answered, int rc) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
 
@@ -220,7 +221,7 @@ leave(struct channel *c, bool is_answered) LK_REQUIRES(c->lock)
     if (is_answered) {
         l->has_answered = true;
     } else if (l->state == CHANNEL_UP) {
-        break_session(c);
+        break_session(c, rc);
     }
     if (l->users == 0 && l->state != CHANNEL_UP) {
         cv_broadcast(&c->changed);
@@ -274,7 +275,7 @@ channel_submit(struct port *p, const struct req *rq)
         rc = port_submit(&lanes->port, &sent);
         lk_acquire(&c->lock);
         is_answered = (rc != -ENOTCONN && rc != -ESHUTDOWN) || resumed.rc != 0;
-        leave(c, is_answered);
+        leave(c, is_answered, rc);
     }
     channel_locked(c)->unacknowledged--;
     lk_release(&c->lock);
@@ -335,7 +336,7 @@ port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e)
     struct channel_locked *l = channel_locked(c);
 
     if (l->state == CHANNEL_UP && !channel_lanes_are_alive(l->lanes)) {
-        break_session(c);
+        break_session(c, -ENOTCONN);
     }
     l->next_try_ns = 0; /* a request that has backed off does it for us */
     cv_broadcast(&c->changed);

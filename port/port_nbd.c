@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "nbd_share.h"
+#include "nbd_request.h"
 
 #define MAX_CONNECTIONS 16
 #define CONNECT_NS (30 * NS_PER_S)
@@ -32,7 +32,7 @@ static int
 nbd_submit(struct port *p, const struct req *rq)
 {
     struct nbd_port *n = nbd_port(p);
-    int rc = nbd_share_submit(n->conns[nbd_share_of_thread(n->nr)], rq);
+    int rc = nbd_request_submit(n->conns[nbd_share_of_thread(n->nr)], rq);
 
     if (rc == -ENOTCONN &&
         !atomic_exchange_explicit(&n->has_failed, true, memory_order_relaxed)) {
@@ -74,7 +74,7 @@ connect_all(struct nbd_port *n, const char *uri, unsigned connections, struct er
             return rc;
         }
         n->nr++;
-        n->port.info = *nbd_share_info(n->conns[0]);
+        n->port.info = nbd_request_info(n->conns[0]);
         if ((n->port.info.caps & PORT_CAN_MULTI_CONN) == 0) {
             connections = 1;
         }

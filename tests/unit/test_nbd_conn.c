@@ -8,10 +8,11 @@
 
 #include <check.h>
 
+#include "../mute_server.h"
 #include "../nbdkit_server.h"
 #include "clock.h"
 #include "err.h"
-#include "nbd_share.h"
+#include "nbd_request.h"
 
 #define NR_THREADS 8
 
@@ -36,7 +37,7 @@ read_block(void)
     char buf[512];
     const struct req rq = {.op = REQ_READ, .buf = buf, .len = sizeof buf};
 
-    return nbd_share_submit(share, &rq);
+    return nbd_request_submit(share, &rq);
 }
 
 static void
@@ -200,10 +201,11 @@ write_and_read_big(void *opaque)
     bool is_good;
 
     memset(out, (int)(uintptr_t)opaque + 1, len);
-    is_good = nbd_share_submit(share, &rq) == 0;
+    is_good = nbd_request_submit(share, &rq) == 0;
     rq.op = REQ_READ;
     rq.buf = in;
-    is_good = is_good && nbd_share_submit(share, &rq) == 0 && memcmp(in, out, len) == 0;
+    is_good =
+        is_good && nbd_request_submit(share, &rq) == 0 && memcmp(in, out, len) == 0;
     free(in);
     free(out);
     return is_good ? NULL : (void *)1;
@@ -228,6 +230,27 @@ START_TEST(payloads_that_fill_the_socket_pass_each_other)
 }
 END_TEST
 
+START_TEST(driver_makes_room_for_a_payload_that_another_thread_sends)
+{
+    const uint32_t len = UINT32_C(4) << 20;
+    char *buf = calloc(1, len);
+    const struct req rq = {.op = REQ_WRITE, .buf = buf, .len = len};
+    struct mute_server mute;
+    pthread_t driver;
+
+    mute_server_start(&mute, &server);
+    ck_assert_int_eq(open_at(server.address, CLOCK_NEVER, -1, NULL), 0);
+    ck_assert_int_eq(pthread_create(&driver, NULL, read_until_lost, NULL), 0);
+    mute_server_wait(&mute, 1); /* it drives now, and waits for input only */
+    ck_assert_int_eq(nbd_request_submit(share, &rq), 0);
+    nbd_share_shutdown(share);
+    pthread_join(driver, NULL);
+    mute_server_done(&mute);
+    free(buf);
+    close_all();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -247,6 +270,7 @@ main(void)
     tcase_add_test(t, idle_connection_notices_the_death_of_its_server);
     tcase_add_test(t, shutdown_ends_the_requests_of_all_threads);
     tcase_add_test(t, payloads_that_fill_the_socket_pass_each_other);
+    tcase_add_test(t, driver_makes_room_for_a_payload_that_another_thread_sends);
     srunner_run_all(r, CK_NORMAL);
     nr_failed = srunner_ntests_failed(r);
     srunner_free(r);

@@ -9,6 +9,7 @@
 
 #include <check.h>
 
+#include "../mute_server.h"
 #include "../nbdkit_server.h"
 #include "clock.h"
 #include "err.h"
@@ -159,7 +160,8 @@ stamp_until_over(void *opaque)
         stamp(block, me, round);
         last[nr] = round;
         is_good = is_good && do_io(REQ_WRITE, block, off, BLOCK) == 0 &&
-                  holds(me, round, off) && do_io(REQ_FLUSH, NULL, 0, 0) == 0;
+                  holds(me, round, off) &&
+                  (nr != 0 || do_io(REQ_FLUSH, NULL, 0, 0) == 0);
     } while (count_round());
     for (uint64_t nr = 0; nr < NR_BLOCKS && nr < round; nr++) {
         is_good = is_good && holds(me, last[nr], (nr * NR_THREADS + me) * BLOCK);
@@ -185,11 +187,11 @@ START_TEST(owner_may_be_killed_at_any_time_and_no_request_notices)
     nbdkit_server_init(&server);
     close(open(server.file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     ck_assert_int_eq(truncate(server.file, 4 * MIB), 0);
-    new_channel(4, server.address, NULL);
+    new_channel(2, server.address, NULL);
     start_threads(threads, stamp_until_over);
     for (int i = 0; i < NR_KILLS; i++) {
         start_file_server();
-        wait_for_rounds(100);
+        wait_for_rounds(40);
         nbdkit_server_kill(&server);
     }
     start_file_server();
@@ -211,66 +213,16 @@ read_is_stale(void *opaque)
     return do_io(REQ_READ, buf, 0, sizeof buf) == -ESTALE ? NULL : (void *)1;
 }
 
-/* An owner that tells a pipe of every read, and never answers it. */
-struct mute_owner {
-    char started[80], hang[80];
-    int started_fd, hang_fd;
-};
-
-static void
-mute_owner_start(struct mute_owner *m)
-{
-    char pread[256];
-    const char *const args[] = {"eval",
-                                "thread_model=echo parallel",
-                                "get_size=echo 4194304",
-                                "can_write=exit 0",
-                                "can_flush=exit 0",
-                                "pwrite=exit 1",
-                                pread,
-                                NULL};
-
-    nbdkit_server_init(&server);
-    snprintf(m->started, sizeof m->started, "%s/started", server.dir);
-    snprintf(m->hang, sizeof m->hang, "%s/hang", server.dir);
-    ck_assert_int_eq(mkfifo(m->started, 0600), 0);
-    ck_assert_int_eq(mkfifo(m->hang, 0600), 0);
-    m->started_fd = open(m->started, O_RDWR | O_CLOEXEC);
-    m->hang_fd = open(m->hang, O_RDWR | O_CLOEXEC);
-    snprintf(pread, sizeof pread, "pread=printf r > %s; cat %s > /dev/null; exit 1",
-             m->started, m->hang);
-    nbdkit_server_start(&server, args);
-}
-
-static void
-mute_owner_wait(const struct mute_owner *m, int nr_reads)
-{
-    char c;
-
-    while (nr_reads-- > 0) {
-        ck_assert_int_eq(read(m->started_fd, &c, 1), 1);
-    }
-}
-
-static void
-mute_owner_done(struct mute_owner *m)
-{
-    close(m->started_fd);
-    close(m->hang_fd); /* the scripts end */
-    unlink(m->started);
-    unlink(m->hang);
-}
-
 START_TEST(recall_sends_requests_back_that_wait_for_an_answer)
 {
     pthread_t threads[NR_THREADS];
-    struct mute_owner owner;
+    struct mute_server owner;
     struct port_channel_status status;
 
-    mute_owner_start(&owner);
+    mute_server_start(&owner, &server);
     new_channel(1, server.address, NULL);
     start_threads(threads, read_is_stale);
-    mute_owner_wait(&owner, NR_THREADS);
+    mute_server_wait(&owner, NR_THREADS);
     port_channel_status(port, &status);
     ck_assert_uint_eq(status.unacknowledged, NR_THREADS);
     ck_assert(status.is_connected);
@@ -278,7 +230,7 @@ START_TEST(recall_sends_requests_back_that_wait_for_an_answer)
     ck_assert_int_eq(join_threads(threads), 0);
     ck_assert_ptr_null(read_is_stale(NULL));
     ck_assert_int_eq(port_channel_connect(port, CLOCK_NEVER, NULL), -ESTALE);
-    mute_owner_done(&owner);
+    mute_server_done(&owner);
     close_all();
 }
 END_TEST
@@ -405,7 +357,7 @@ START_TEST(next_address_is_tried_when_one_refuses)
 }
 END_TEST
 
-/* An owner that answers the first three reads with NBD_ESHUTDOWN. */
+/* An owner that answers the first reads with NBD_ESHUTDOWN. */
 static void
 start_leaving_owner(void)
 {
@@ -420,7 +372,7 @@ start_leaving_owner(void)
 
     nbdkit_server_init(&server);
     snprintf(pread, sizeof pread,
-             "pread=for i in 1 2 3; do mkdir %s/$i 2>/dev/null && "
+             "pread=for i in 1 2 3 4 5; do mkdir %s/$i 2>/dev/null && "
              "echo ESHUTDOWN >&2 && exit 1; done; head -c $3 /dev/zero",
              server.dir);
     nbdkit_server_start(&server, args);
@@ -431,7 +383,7 @@ done_leaving_owner(void)
 {
     char path[80];
 
-    for (int i = 1; i <= 3; i++) {
+    for (int i = 1; i <= 5; i++) {
         snprintf(path, sizeof path, "%s/%d", server.dir, i);
         ck_assert_int_eq(rmdir(path), 0);
     }
@@ -448,9 +400,64 @@ START_TEST(shutdown_answer_is_retried_in_a_new_session_with_back_off)
     ck_assert_int_eq(do_io(REQ_READ, buf, 0, sizeof buf), 0);
     ck_assert_int_eq(buf[0], 0);
     port_channel_status(port, &status);
-    ck_assert_uint_eq(status.reconnects, 3);
-    ck_assert_uint_ge(clock_now_ns() - start, (10 + 20 + 40) * NS_PER_MS);
+    ck_assert_uint_eq(status.reconnects, 5);
+    ck_assert_uint_ge(clock_now_ns() - start, (10 + 20 + 40 + 80 + 160) * NS_PER_MS);
     done_leaving_owner();
+    close_all();
+}
+END_TEST
+
+static void *
+read_succeeds(void *opaque)
+{
+    char buf[512];
+
+    (void)opaque;
+    return do_io(REQ_READ, buf, 0, sizeof buf) == 0 ? NULL : (void *)1;
+}
+
+/* The first read of the beginning is never answered, the first read of something else
+ * is refused. */
+static void
+start_half_mute_owner(struct mute_server *m)
+{
+    char pread[512];
+    const char *const args[] = {"eval",
+                                "thread_model=echo parallel",
+                                "get_size=echo 4194304",
+                                "can_write=exit 0",
+                                "can_flush=exit 0",
+                                "can_multi_conn=exit 0",
+                                "pwrite=exit 1",
+                                pread,
+                                NULL};
+
+    mute_server_init(m, &server);
+    snprintf(pread, sizeof pread,
+             "pread=if mkdir %s/$4 2>/dev/null; then if [ $4 = 0 ]; then "
+             "printf r > %s; cat %s; else echo ESHUTDOWN >&2; exit 1; fi; fi; "
+             "head -c $3 /dev/zero",
+             server.dir, m->started, m->hang);
+    nbdkit_server_start(&server, args);
+}
+
+START_TEST(refusal_on_one_lane_has_the_requests_of_the_others_sent_again)
+{
+    pthread_t threads[NR_THREADS];
+    struct mute_server owner;
+    char buf[512], path[80];
+
+    start_half_mute_owner(&owner);
+    new_channel(2, server.address, NULL);
+    start_threads(threads, read_succeeds); /* all but one are answered */
+    mute_server_wait(&owner, 1);
+    ck_assert_int_eq(do_io(REQ_READ, buf, 512, sizeof buf), 0);
+    ck_assert_int_eq(join_threads(threads), 0);
+    mute_server_done(&owner);
+    snprintf(path, sizeof path, "%s/0", server.dir);
+    ck_assert_int_eq(rmdir(path), 0);
+    snprintf(path, sizeof path, "%s/512", server.dir);
+    ck_assert_int_eq(rmdir(path), 0);
     close_all();
 }
 END_TEST
@@ -487,6 +494,7 @@ count_extent(struct extent_sink *s, uint64_t off, uint64_t len, uint32_t type)
 
     (void)type;
     ck_assert_uint_eq(off, c->next);
+    ck_assert(len > 0 && len <= 4 * MIB);
     c->next += len;
     return c->rc;
 }
@@ -503,7 +511,8 @@ START_TEST(error_of_a_sink_ends_the_request_whatever_it_is)
 }
 END_TEST
 
-/* An owner that describes 1 MiB at a time, and once says NBD_ESHUTDOWN after that. */
+/* An owner that describes 0.5 MiB at a time, once says NBD_ESHUTDOWN when asked beyond
+ * the first MiB, and from then on describes 1.5 MiB at a time. */
 static void
 start_forgetful_owner(void)
 {
@@ -521,8 +530,9 @@ start_forgetful_owner(void)
     nbdkit_server_init(&server);
     snprintf(extents, sizeof extents,
              "extents=if [ $4 -ge 1048576 ] && mkdir %s/1 2>/dev/null; then "
-             "echo ESHUTDOWN >&2; exit 1; fi; echo $4 1048576",
-             server.dir);
+             "echo ESHUTDOWN >&2; exit 1; fi; "
+             "echo $4 524288; [ ! -e %s/1 ] || echo $(($4 + 524288)) 1048576",
+             server.dir, server.dir);
     nbdkit_server_start(&server, args);
 }
 
@@ -561,6 +571,7 @@ main(void)
     tcase_add_test(t, connect_notices_that_an_idle_channel_has_died);
     tcase_add_test(t, next_address_is_tried_when_one_refuses);
     tcase_add_test(t, shutdown_answer_is_retried_in_a_new_session_with_back_off);
+    tcase_add_test(t, refusal_on_one_lane_has_the_requests_of_the_others_sent_again);
     tcase_add_test(t, what_a_later_owner_cannot_do_is_made_up_for);
     tcase_add_test(t, error_of_a_sink_ends_the_request_whatever_it_is);
     tcase_add_test(t, extents_go_on_where_the_older_session_ended);
