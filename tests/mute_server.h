@@ -18,11 +18,11 @@ struct mute_server {
 };
 
 static inline void
-mute_server_init(struct mute_server *m, struct nbdkit_server *server)
+mute_server_init(struct mute_server *m, struct nbdkit_server *s)
 {
-    nbdkit_server_init(server);
-    snprintf(m->started, sizeof m->started, "%s/started", server->dir);
-    snprintf(m->hang, sizeof m->hang, "%s/hang", server->dir);
+    nbdkit_server_init(s);
+    snprintf(m->started, sizeof m->started, "%s/started", s->dir);
+    snprintf(m->hang, sizeof m->hang, "%s/hang", s->dir);
     if (mkfifo(m->started, 0600) < 0 || mkfifo(m->hang, 0600) < 0) {
         abort();
     }
@@ -31,7 +31,7 @@ mute_server_init(struct mute_server *m, struct nbdkit_server *server)
 }
 
 static inline void
-mute_server_start(struct mute_server *m, struct nbdkit_server *server)
+mute_server_start(struct mute_server *m, struct nbdkit_server *s)
 {
     char pread[256];
     const char *const args[] = {"eval",
@@ -43,10 +43,10 @@ mute_server_start(struct mute_server *m, struct nbdkit_server *server)
                                 pread,
                                 NULL};
 
-    mute_server_init(m, server);
+    mute_server_init(m, s);
     snprintf(pread, sizeof pread, "pread=printf r > %s; cat %s > /dev/null; exit 1",
              m->started, m->hang);
-    nbdkit_server_start(server, args);
+    nbdkit_server_start(s, args);
 }
 
 /* Wait until this many reads have arrived since the last call. */

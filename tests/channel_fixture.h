@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* channel_fixture.h - a channel and a server for it, of 4 MiB, for the channel's tests.
+ */
+#ifndef BATON_CHANNEL_FIXTURE_H
+#define BATON_CHANNEL_FIXTURE_H
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "nbdkit_server.h"
+#include "port_channel.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define NR_THREADS 8
+#define BLOCK 4096U
+#define ALL_CAPS                                                                       \
+    (PORT_CAN_WRITE | PORT_CAN_FLUSH | PORT_CAN_FUA | PORT_CAN_TRIM | PORT_CAN_ZERO |  \
+     PORT_CAN_FAST_ZERO | PORT_CAN_EXTENTS | PORT_CAN_CACHE)
+
+static struct nbdkit_server server;
+static struct port *port;
+static _Atomic uint64_t sessions;
+
+static inline void
+new_channel(unsigned lanes, const char *first, const char *second)
+{
+    const struct port_channel_opts opts = {.uris = {first, second},
+                                           .nr_uris = second != NULL ? 2 : 1,
+                                           .lanes = lanes,
+                                           .uuid =
+                                               "0f3f1c9e-58a2-4f6e-9d4c-7a1f0f6b2c11",
+                                           .epoch = 2,
+                                           .client = "test",
+                                           .session = &sessions,
+                                           .info = {.size = 4 * MIB,
+                                                    .min_block = 1,
+                                                    .pref_block = 4096,
+                                                    .max_block = UINT32_MAX,
+                                                    .caps = ALL_CAPS}};
+
+    ck_assert_int_eq(port_channel_new(&opts, &port), 0);
+}
+
+static inline void
+close_all(void)
+{
+    port_close(port);
+    port = NULL;
+    nbdkit_server_done(&server);
+}
+
+static inline int
+do_io(enum req_op op, void *buf, uint64_t off, uint32_t len)
+{
+    const struct req rq = {.op = op, .buf = buf, .off = off, .len = len};
+
+    return port_submit(port, &rq);
+}
+
+static inline void
+start_threads(pthread_t *threads, void *(*work)(void *))
+{
+    for (uintptr_t i = 0; i < NR_THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, work, (void *)i), 0);
+    }
+}
+
+/* How many threads returned something else than NULL. */
+static inline int
+join_threads(const pthread_t *threads)
+{
+    int nr_failed = 0;
+
+    for (unsigned i = 0; i < NR_THREADS; i++) {
+        void *result;
+
+        pthread_join(threads[i], &result);
+        nr_failed += result != NULL;
+    }
+    return nr_failed;
+}
+
+/* A server over server.file, which has a file's memory: it can be killed and started.
+ */
+static inline void
+start_file_server(void)
+{
+    const char *const args[] = {"file", server.file, NULL};
+    int fd = open(server.file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+    ck_assert_int_eq(ftruncate(fd, 4 * MIB), 0);
+    close(fd);
+    nbdkit_server_start(&server, args);
+}
+
+#endif
