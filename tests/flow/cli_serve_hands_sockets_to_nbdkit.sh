@@ -39,7 +39,7 @@ touch "$dir/p.so"
 printf 'listen = "unix:%s/l2";\n' "$dir" >"$dir/a.conf"
 disk="name=D,device=$dir/x,,y"
 
-"$baton" serve --name a --listen "unix:$dir/l1" --config "$dir/a.conf" \
+LD_PRELOAD=${BATON_PRELOAD-} "$baton" serve --name a --listen "unix:$dir/l1" --config "$dir/a.conf" \
     --control "unix:$dir/c" --disk "$disk" --threads 4 --pidfile "$dir/pid" --verbose \
     --filter delay --filter-param rdelay=1 --plugin "$dir/p.so" --socket-mode 0666 \
     --nbdkit "$dir/nbdkit" 9>&1
