@@ -9,7 +9,7 @@ start_service a --disk "name=vda,device=$device"
 start_service b --disk "name=vda,device=$device,role=standby"
 io "$(uri_of a vda)" "write -P 1 0 1M"
 report=$(handoff vda a b)
-eq "$(jq -r .outcome <<<"$report")" done outcome
+eq "$(jq -r .outcome <<<"$report")" "done" outcome
 eq "$(jq -r .epoch <<<"$report")" 2 epoch
 eq "$(status_of a vda .role) $(status_of b vda .role)" "given owner" roles
 eq "$(status_of a vda .owner)" b owner

@@ -7,7 +7,7 @@
 PATH=$PATH:/sbin:/usr/sbin
 need qemu-system-x86_64 busybox cpio modprobe mkfs.ext4 e2fsck jq
 guest_kernel >/dev/null 2>&1 || skip "no kernel of linux-image-cloud-amd64 in /boot"
-trap 'guest_kill; cleanup_' EXIT
+at_exit guest_kill
 
 device=$(new_device disk 256M)
 mkfs.ext4 -q -F "$device"
@@ -21,7 +21,7 @@ from=a to=b round=0
 for _ in 1 2 3 4; do
     round=$((round + 4))
     guest_wait "^round $round |^ERROR" 60 || fail "the guest does not go on"
-    eq "$(handoff D "$from" "$to" | jq -r .outcome)" done "outcome of the handoff"
+    eq "$(handoff D "$from" "$to" | jq -r .outcome)" "done" "outcome of the handoff"
     read -r from to <<<"$to $from"
 done
 guest_wait "^round $((round + 4)) |^ERROR" 60 || fail "the guest does not go on"

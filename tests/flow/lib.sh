@@ -43,9 +43,18 @@ need() {
     done
 }
 
+# at_exit COMMAND: run it when the test ends, however it ends, before the services go.
+at_exit() {
+    AT_EXIT_+=("$1")
+}
+AT_EXIT_=()
+
 cleanup_() {
-    local status=$? name log
+    local status=$? name log command
     trap - EXIT
+    for command in ${AT_EXIT_[@]+"${AT_EXIT_[@]}"}; do
+        $command || true # the test's own status counts
+    done
     for name in "${!SERVICE_PID[@]}"; do
         kill -KILL -- "-${SERVICE_PID[$name]}" 2>/dev/null || true # gone already
     done
