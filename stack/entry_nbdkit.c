@@ -299,28 +299,30 @@ baton_flush(void *handle, uint32_t flags)
 }
 
 static int
+perform_range(void *handle, enum req_op op, uint32_t count, uint64_t offset,
+              uint32_t flags)
+{
+    return perform(
+        handle, &(struct req){
+                    .op = op, .flags = req_flags(flags), .len = count, .off = offset});
+}
+
+static int
 baton_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-    return perform(handle, &(struct req){.op = REQ_TRIM,
-                                         .flags = req_flags(flags),
-                                         .len = count,
-                                         .off = offset});
+    return perform_range(handle, REQ_TRIM, count, offset, flags);
 }
 
 static int
 baton_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-    return perform(handle, &(struct req){.op = REQ_ZERO,
-                                         .flags = req_flags(flags),
-                                         .len = count,
-                                         .off = offset});
+    return perform_range(handle, REQ_ZERO, count, offset, flags);
 }
 
 static int
 baton_cache(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
-    (void)flags;
-    return perform(handle, &(struct req){.op = REQ_CACHE, .len = count, .off = offset});
+    return perform_range(handle, REQ_CACHE, count, offset, flags);
 }
 
 struct nbdkit_sink {

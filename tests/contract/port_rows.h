@@ -18,6 +18,7 @@
 
 #include "../loop_device.h"
 #include "clock.h"
+#include "nbd_ports.h"
 #include "port.h"
 #include "port_fault.h"
 #include "port_file.h"
@@ -136,7 +137,8 @@ static const struct row {
     {"file, writethrough", open_file_writethrough, ODD_SIZE},
     {"file, none", open_file_none, EVEN_SIZE},
     {"redirector over mem", open_redirector_over_mem, ODD_SIZE},
-    /* ROWS: add one line here for each further port */
+    {"nbd", nbd_ports_open_nbd, ODD_SIZE},
+    {"channel", nbd_ports_open_channel, ODD_SIZE},
 
     /* Last, because they need loop devices: nr_rows() leaves them out without. */
     {"block device, writeback", open_block_writeback, EVEN_SIZE},
@@ -171,6 +173,7 @@ free_row(struct port *p)
     port_close(p);
     redir_free(row_redir);
     row_redir = NULL;
+    nbd_ports_close();
 }
 
 static inline void
