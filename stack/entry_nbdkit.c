@@ -1,37 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The nbdkit plugin: hands parameters to the configuration, requests to the service,
- * and errors back. No logic.
- *
- * SIGTERM and SIGINT are ours: nbdkit would answer pending requests with errors, which
- * a VM sees as a failed disk. Instead the service stops in order and the process ends
- * with the connections open, so that they break and their clients reconnect. */
+ * and errors back. No logic. */
 #define NBDKIT_API_VERSION 2
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <nbdkit-plugin.h>
-#include <systemd/sd-daemon.h>
 
-#include "clock.h"
 #include "config.h"
 #include "log.h"
 #include "port.h"
+#include "run.h"
 #include "service.h"
 #include "trace.h"
-
-#define STOP_TIMEOUT_NS (10 * NS_PER_S)
 
 static struct service_config config;
 static struct service *service;
 static int control_fd = -1;
-static int stop_pipe[2] = {-1, -1}; /* written by the signal handler */
 
 static void
 baton_load(void)
@@ -74,71 +62,15 @@ baton_config_complete(void)
     return 0;
 }
 
-static void
-on_signal(int sig)
-{
-    int saved = errno;
-
-    (void)sig;
-    if (write(stop_pipe[1], "", 1) < 0) {
-        _exit(EXIT_FAILURE); /* the pipe is ours and empty: cannot be */
-    }
-    errno = saved;
-}
-
-static void *
-stop_thread(void *arg)
-{
-    char c;
-
-    while (read(stop_pipe[0], &c, 1) < 0 && errno == EINTR) {
-    }
-    log_info("stopping: no request is answered with an error, connections just end");
-    (void)sd_notify(0, "STOPPING=1");
-    service_stop(service, clock_deadline_ns(STOP_TIMEOUT_NS));
-    _exit(EXIT_SUCCESS);
-    return arg;
-}
-
-static int
-take_signals(void)
-{
-    struct sigaction sa = {.sa_handler = on_signal};
-    pthread_t thread;
-
-    if (pipe2(stop_pipe, O_CLOEXEC) < 0 ||
-        pthread_create(&thread, NULL, stop_thread, NULL) != 0) {
-        nbdkit_error("cannot make the thread that stops the service: %m");
-        return -1;
-    }
-    (void)pthread_detach(thread);
-    if (sigaction(SIGTERM, &sa, NULL) < 0 || sigaction(SIGINT, &sa, NULL) < 0) {
-        nbdkit_error("sigaction: %m");
-        return -1;
-    }
-    return 0;
-}
-
 static int
 baton_after_fork(void)
 {
     struct err e = {0};
-    int fd = control_fd;
 
-    if (fd < 0 && config.has_control &&
-        uri_listen(&config.control, 0600, &e, &fd) < 0) {
+    if (run_service(&config, control_fd, &e, &service) < 0) {
         nbdkit_error("%s", e.msg);
         return -1;
     }
-    if (service_new(&config, fd, &e, &service) < 0) {
-        nbdkit_error("%s", e.msg);
-        return -1;
-    }
-    if (take_signals() < 0) {
-        return -1;
-    }
-    log_info("ready");
-    (void)sd_notify(0, "READY=1"); /* does nothing unless NOTIFY_SOCKET is set */
     return 0;
 }
 

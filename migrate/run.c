@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "clock.h"
+#include "log.h"
+#include "uri.h"
+
+#define STOP_TIMEOUT_NS (10 * NS_PER_S)
+
+static int stop_pipe[2] = {-1, -1}; /* written by the signal handler */
+
+static void
+on_signal(int sig)
+{
+    int saved = errno;
+
+    (void)sig;
+    if (write(stop_pipe[1], "", 1) < 0) {
+        _exit(EXIT_FAILURE); /* the pipe is ours and empty: cannot be */
+    }
+    errno = saved;
+}
+
+static void *
+stop_thread(void *service)
+{
+    char c;
+
+    while (read(stop_pipe[0], &c, 1) < 0 && errno == EINTR) {
+    }
+    log_info("stopping: no request is answered with an error, connections just end");
+    (void)sd_notify(0, "STOPPING=1"); /* only tells */
+    service_stop(service, clock_deadline_ns(STOP_TIMEOUT_NS));
+    _exit(EXIT_SUCCESS);
+}
+
+static int
+take_signals(struct service *s, struct err *e)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    pthread_t thread;
+
+    if (pipe2(stop_pipe, O_CLOEXEC) < 0) {
+        return err_set(e, -errno, "no pipe for signals");
+    }
+    if (pthread_create(&thread, NULL, stop_thread, s) != 0) {
+        return err_set(e, -EAGAIN, "no thread for signals");
+    }
+    (void)pthread_detach(thread);
+    if (sigaction(SIGTERM, &sa, NULL) < 0 || sigaction(SIGINT, &sa, NULL) < 0) {
+        return err_set(e, -errno, "cannot take signals");
+    }
+    return 0;
+}
+
+int
+run_service(const struct service_config *cfg, int control_fd, struct err *e,
+            struct service **ret_service)
+{
+    int rc = 0;
+
+    if (control_fd < 0 && cfg->has_control) {
+        rc = uri_listen(&cfg->control, 0600, e, &control_fd);
+    }
+    rc = rc == 0 ? service_new(cfg, control_fd, e, ret_service) : rc;
+    rc = rc == 0 ? take_signals(*ret_service, e) : rc;
+    if (rc == 0) {
+        log_info("ready");
+        (void)sd_notify(0, "READY=1"); /* does nothing unless NOTIFY_SOCKET is set */
+    }
+    return rc;
+}
