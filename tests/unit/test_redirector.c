@@ -248,6 +248,7 @@ START_TEST(cancel_ends_a_drain_that_waits)
 
     ck_assert_int_eq(redir_hold(g.r), 0);
     ck_assert_int_eq(pthread_create(&d.thread, NULL, drain_main, &d), 0);
+    pass_time(20 * NS_PER_MS); /* likely it waits by now; right in both cases */
     redir_cancel_drain(g.r);
     ck_assert_int_eq(pthread_join(d.thread, NULL), 0);
     ck_assert_int_eq(d.rc, -ECANCELED);
@@ -261,6 +262,9 @@ START_TEST(cancel_ends_one_drain_and_the_next_one_works)
     struct rig g = rig_open(CLOCK_NEVER);
 
     redir_cancel_drain(g.r); /* of an earlier handoff: forgotten by the hold */
+    ck_assert_int_eq(redir_hold(g.r), 0);
+    ck_assert_int_eq(redir_drain(g.r, soon()), 0);
+    ck_assert_int_eq(redir_release(g.r), 0);
     ck_assert_int_eq(redir_hold(g.r), 0);
     redir_cancel_drain(g.r);
     ck_assert_int_eq(redir_drain(g.r, soon()), -ECANCELED);

@@ -235,14 +235,16 @@ START_TEST(a_hold_during_a_replay_drains_what_was_sent_and_keeps_what_is_late)
 
     late = queue_write(&g, 0, 'l');
     ck_assert_int_eq(redir_hold(g.r), 0);
-    after = queue_write(&g, 0, 'n');
     ck_assert_int_eq(redir_drain(g.r, clock_deadline_ns(NS_PER_MS)), -ETIMEDOUT);
     port_fault_release(g.a, "h", 0);
     ck_assert_int_eq(redir_drain(g.r, soon()), 0);
     ck_assert_int_eq(job_end(h), 0);
-    expect_ledger(g.r, 1, 0, 0, 0, 2);
-    ck_assert_uint_eq(rig_status(&g).queued, 2);
+    expect_ledger(g.r, 1, 0, 0, 0, 1);
+    port_fault_hold(g.a, "l", REQ_WRITE, 0);
     ck_assert_int_eq(redir_release(g.r), 0);
+    ck_assert_int_eq(rig_status(&g).state, REDIR_REPLAYING); /* it is held now */
+    after = queue_write(&g, 0, 'n');
+    port_fault_release(g.a, "l", 0);
     ck_assert_int_eq(job_end(late), 0);
     ck_assert_int_eq(job_end(after), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), 'n');
