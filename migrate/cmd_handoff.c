@@ -148,7 +148,7 @@ parse_time(const struct order *o, const char *option, const char *text, uint64_t
     }
     if (*ret_ns < min_ns || *ret_ns > MAX_DEADLINE_NS) {
         (void)cli_fail(0, o->verb->name, "%s %s: allowed: %s to 60m", option, text,
-                       min_ns == NS_PER_MS ? "1ms" : "1us");
+                       min_ns == 0 ? "0" : "1us");
         return false;
     }
     return true;
@@ -168,7 +168,7 @@ check_order(struct order *o)
                         "\"%s\" is neither a disk nor a VM; allowed: DISK or vm:VM",
                         o->target);
     }
-    if (!parse_time(o, "--deadline", o->deadline, NS_PER_MS, &o->deadline_ns) ||
+    if (!parse_time(o, "--deadline", o->deadline, 0, &o->deadline_ns) ||
         !parse_time(o, "--budget", o->budget, NS_PER_US, &o->budget_ns)) {
         return CLI_USAGE;
     }
