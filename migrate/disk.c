@@ -115,6 +115,14 @@ disk_need_redir(struct disk *d, const struct port_info *info, struct err *e)
     return 0;
 }
 
+int
+disk_can_take(struct disk *d, const struct port *port, struct err *e)
+{
+    int rc = port_info_can_replace(&redir_port(d->redir)->info, &port->info, e);
+
+    return rc < 0 ? err_prefix(e, rc, "disk %s: the device", d->cfg->name) : 0;
+}
+
 struct record
 disk_next_record(struct disk *d, enum role role, uint64_t epoch)
 {
@@ -238,11 +246,14 @@ first_record(struct disk *d, struct err *e)
     (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", d->cfg->uuid);
     if (rec.role == ROLE_OWNER) {
         rc = disk_open_device(d, e, &port);
+        if (rc == 0) {
+            rc = port_own(port, e); /* before the record: a refusal leaves none */
+        }
         if (rc < 0) {
-            return rc;
+            port_close(port);
+            return err_prefix(e, rc, "disk %s", d->cfg->name);
         }
         rec.info = port->info;
-        port_close(port);
         rec.epoch = 1;
         if (rec.uuid[0] == '\0') {
             uuid_t u;
@@ -255,6 +266,7 @@ first_record(struct disk *d, struct err *e)
     if (rc == 0) {
         disk_set_record(d, &rec);
     }
+    port_close(port); /* start_owner() opens it as at every other start */
     return rc;
 }
 

@@ -90,6 +90,10 @@ int disk_start(struct disk *d, struct err *e);
 /* Open the configured device without owning it. */
 int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);
 
+/* Can port be port A of this disk? -EINVAL and a sentence when it breaks what clients
+ * were promised. There is a redirector. */
+int disk_can_take(struct disk *d, const struct port *port, struct err *e);
+
 /* Make the redirector if there is none yet. */
 int disk_need_redir(struct disk *d, const struct port_info *info, struct err *e);
 

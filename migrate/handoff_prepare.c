@@ -130,6 +130,9 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
                                uri);
             }
         }
+        if (rec->nr_channels == 0) {
+            return err_set(e, -EPROTO, "%s names no address of a channel", name);
+        }
     }
     return 0;
 }
@@ -230,6 +233,9 @@ job_prepare(struct handoff *h, struct err *e)
         if (rc < 0) {
             return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
         }
+        /* The next owner has to keep what clients were promised, not what this device
+         * can do beyond that: else a disk may go where it cannot come back from. */
+        before[i].info = redir_port(h->disks[i]->redir)->info;
     }
     rc = job_call(h, "peer.prepare", prepare_params(h, before), PREPARE_TIMEOUT_NS, e,
                   &code, &answer);

@@ -280,13 +280,17 @@ reopen_all(struct handoff *h, struct port **ports, struct err *e)
             continue; /* from an earlier try */
         }
         rc = disk_open_device(d, e, &ports[i]);
+        if (rc < 0) {
+            break;
+        }
+        rc = disk_can_take(d, ports[i], e);
         if (rc == 0) {
             rc = port_own(ports[i], e);
-            if (rc < 0) {
-                port_close(ports[i]);
-                ports[i] = NULL;
-                (void)err_prefix(e, rc, "disk %s", d->cfg->name);
-            }
+        }
+        if (rc < 0) {
+            (void)err_prefix(e, rc, "disk %s", d->cfg->name);
+            port_close(ports[i]);
+            ports[i] = NULL;
         }
     }
     return rc;

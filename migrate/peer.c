@@ -103,6 +103,9 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     if (rc == 0) {
         rc = disk_need_redir(d, &info, e);
     }
+    if (rc == 0) { /* our clients may have been promised something else, long ago */
+        rc = disk_can_take(d, port, e);
+    }
     if (rc < 0) {
         port_close(port);
         return rc;
@@ -227,9 +230,9 @@ take_device(struct disk *d, const struct batch *b, unsigned i, struct err *e,
         if (rc == 0) {
             rc = disk_need_redir(d, &in.port->info, e);
         }
-        if (rc == 0) {
-            rc = port_info_can_replace(&redir_port(d->redir)->info, &in.port->info, e);
-        }
+    }
+    if (rc == 0) {
+        rc = disk_can_take(d, in.port, e);
     }
     if (rc == 0) {
         if (!d->cfg->is_nbd) {
@@ -331,13 +334,20 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
     int rc = batch_parse(s, params, e, &b);
 
     (void)call;
-    if (rc == 0) {
-        rc = batch_claim(&b, e);
+    if (rc < 0) {
+        return rc;
     }
+    /* Asked without the claim: when the caller, restarted, asks for what we own and are
+     * just handing back to it, each side would wait for the other's claim for ever. */
+    if (is_assigned(&b)) {
+        *ret_result = json_pack("{s:b}", "assigned", 1);
+        return 0;
+    }
+    rc = batch_claim(&b, e);
     if (rc < 0) {
         return rc; /* promises nothing: the same call may be running already */
     }
-    if (is_assigned(&b)) {
+    if (is_assigned(&b)) { /* it was running, and has ended */
         *ret_result = json_pack("{s:b}", "assigned", 1);
     } else {
         assign_or_refuse(s, &b, ret_result);

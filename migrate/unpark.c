@@ -56,7 +56,7 @@ own_parked(struct service *s, struct parked *p, struct err *e)
     for (unsigned i = 0; i < p->nr && rc == 0; i++) {
         rc = disk_open_device(p->disks[i], e, &p->ports[i]);
         if (rc == 0) {
-            rc = port_info_can_replace(&p->next[i].info, &p->ports[i]->info, e);
+            rc = disk_can_take(p->disks[i], p->ports[i], e);
         }
         if (rc == 0) {
             rc = port_own(p->ports[i], e);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The next owner's side of a handoff. */
+#include <errno.h>
+
+#include "clock.h"
+#include "peer_rig.h"
+
+START_TEST(an_assignment_is_confirmed_while_the_disk_is_busy_going_on)
+{
+    struct service_config c;
+    struct service *s;
+
+    rig_new_device("d", 65536);
+    rig_configure(&c, "y", "d", ",role=standby");
+    s = rig_start(&c);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 1);
+    /* The giver has crashed and asks again, while we are handing the disk back to it
+     * and cannot go on before it has its answer. */
+    ck_assert_int_eq(disk_claim(&s->disks[0], "a handoff", NULL), 0);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 1);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 3), -EBUSY);
+    disk_unclaim(&s->disks[0]);
+    rig_end(s);
+    service_config_done(&c);
+}
+END_TEST
+
+START_TEST(what_was_refused_stays_refused)
+{
+    struct service_config c;
+    struct service *s;
+
+    rig_configure(&c, "y", "missing", ",role=standby");
+    s = rig_start(&c);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 0);
+    rig_new_device("missing", 65536);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 0);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 3), 1);
+    rig_end(s);
+    service_config_done(&c);
+}
+END_TEST
+
+START_TEST(a_device_that_cannot_replace_ours_is_refused_not_a_crash)
+{
+    struct service_config c;
+    json_t *params = rig_batch(RIG_UUID, 4), *result = NULL;
+    struct record next;
+    struct service *s;
+    struct err e = {0};
+
+    rig_new_device("d", 65536);
+    rig_configure(&c, "y", "d", ",role=standby");
+    s = rig_start(&c);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 1);
+    next = disk_next_record(&s->disks[0], ROLE_GIVEN, 3);
+    disk_set_record(&s->disks[0], &next);
+    ck_assert_int_eq(redir_hold(s->disks[0].redir), 0);
+    ck_assert_int_eq(redir_drain(s->disks[0].redir, CLOCK_NEVER), 0);
+    disk_eject(&s->disks[0]);
+    rig_new_device("d", 131072); /* our clients were promised 64k */
+    json_object_set_new(
+        json_object_get(json_array_get(json_object_get(params, "disks"), 0), "info"),
+        "size", json_integer(131072));
+    ck_assert_int_lt(peer_prepare(s, NULL, params, &e, &result), 0);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 4), 0);
+    json_decref(params);
+    rig_end(s);
+    service_config_done(&c);
+}
+END_TEST
+
+START_TEST(an_owner_that_is_refused_at_its_first_start_leaves_no_record)
+{
+    struct service_config first, second;
+    struct service *s, *other = NULL;
+    struct err e = {0};
+
+    rig_new_device("d", 65536);
+    rig_configure(&first, "x", "d", "");
+    rig_configure(&second, "y", "d", "");
+    s = rig_start(&first);
+    ck_assert_int_lt(service_new(&second, -1, &e, &other), 0); /* it is locked */
+    service_config_done(&second);
+    rig_configure(&second, "y", "d", ",role=standby");
+    other = rig_start(&second);
+    ck_assert_int_eq(disk_record(&other->disks[0]).role, ROLE_STANDBY);
+    rig_end(other);
+    rig_end(s);
+    service_config_done(&first);
+    service_config_done(&second);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("peer");
+    TCase *tc = tcase_create("peer");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(tc, rig_set_up, rig_tear_down);
+    tcase_add_test(tc, an_assignment_is_confirmed_while_the_disk_is_busy_going_on);
+    tcase_add_test(tc, what_was_refused_stays_refused);
+    tcase_add_test(tc, a_device_that_cannot_replace_ours_is_refused_not_a_crash);
+    tcase_add_test(tc, an_owner_that_is_refused_at_its_first_start_leaves_no_record);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
