@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,12 +21,18 @@ struct client {
 static int
 need_stack(struct disk *d, struct redir *r, struct err *e)
 {
+    struct stack *stack;
+    int rc;
     LK_GUARD(&d->build_lock);
 
-    if (d->stack != NULL) {
+    if (atomic_load_explicit(&d->stack, memory_order_acquire) != NULL) {
         return 0;
     }
-    return stack_open(&d->cfg->layers, redir_port(r), e, &d->stack);
+    rc = stack_open(&d->cfg->layers, redir_port(r), e, &stack);
+    if (rc == 0) {
+        atomic_store_explicit(&d->stack, stack, memory_order_release);
+    }
+    return rc;
 }
 
 static int

@@ -351,17 +351,23 @@ disk_start(struct disk *d, struct err *e)
 void
 disk_stop(struct disk *d, uint64_t deadline_ns)
 {
-    const struct req flush = {.op = REQ_FLUSH};
     struct redir *r = disk_redir(d);
     struct port *old;
 
+    /* For good. Not under a handoff that is going on: it is left as by a crash. */
+    if (disk_claim(d, "the end of the service", NULL) < 0) {
+        return;
+    }
     if (r == NULL || redir_hold(r) < 0 || disk_record(d).role != ROLE_OWNER) {
         return; /* nothing of ours is in the device */
     }
     if (redir_drain(r, deadline_ns) < 0) {
         return; /* the kernel lets the lock go when the process ends */
     }
-    (void)port_submit(redir_active(r), &flush); /* unflushed writes were not promised */
+    if (flusher_start(&d->flusher, redir_active(r), deadline_ns) < 0 ||
+        flusher_wait(&d->flusher, deadline_ns) == -ETIMEDOUT) {
+        return; /* unflushed writes were not promised; the flush has the port still */
+    }
     if (redir_swap(r, NULL, REDIR_LOCAL, NULL, &old) == 0) {
         port_close(old);
     }

@@ -43,7 +43,9 @@ struct disk {
     struct flusher flusher;
 
     struct lk build_lock; /* one thread builds the stack; held over its first reads */
-    struct stack *stack;  /* under build_lock until built, then constant */
+    /* Made under build_lock, then constant; release, and acquire by who has no lock:
+     * to build it may last as long as the disk is held. */
+    _Atomic(struct stack *) stack;
 
     struct lk lock; /* leaf: guards what follows; nothing is called with it held */
     struct disk_locked {

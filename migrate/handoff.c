@@ -286,7 +286,7 @@ handoff_abort(struct service *s, const char *target, struct err *e)
         return err_set(e, -ENOENT, "no handoff of %s is going on", target);
     }
     lk_acquire(&h->lock);
-    if (job_locked(h)->committed_ns != 0) {
+    if (job_locked(h)->is_committing || job_locked(h)->committed_ns != 0) {
         lk_release(&h->lock);
         return err_set(e, -EALREADY, "the handoff of %s is committed already", target);
     }

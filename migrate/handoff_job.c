@@ -106,10 +106,12 @@ finish(struct handoff *h, int rc, const struct err *e, const char *outcome)
     struct handoff_table *t = h->service->handoffs;
     json_t *report = job_report(h, outcome);
 
+    /* Both at once: else an abort of this job would hit the drain of the next one, or
+     * the next one would find the disks busy with a job that is gone. */
+    lk_acquire(&t->lock);
     for (unsigned i = 0; i < h->nr; i++) {
         disk_unclaim(h->disks[i]);
     }
-    lk_acquire(&t->lock);
     LIST_REMOVE(h, link);
     lk_release(&t->lock);
     lk_acquire(&h->lock);

@@ -50,6 +50,7 @@ struct handoff {
         uint64_t news; /* counts changes of phase and detail */
         char detail[256];
         bool is_abort_wanted;
+        bool is_committing; /* too late for an abort; the record is being written */
         bool is_finished;
         uint64_t committed_ns; /* 0: not yet */
         int rc;

@@ -119,6 +119,19 @@ job_flush(struct handoff *h, struct err *e)
     return job_check(h, e);
 }
 
+/* From here on nobody is told that the handoff is aborted, unless it is. */
+static int
+begin_commit(struct handoff *h, struct err *e)
+{
+    LK_GUARD(&h->lock);
+
+    if (job_locked(h)->is_abort_wanted) {
+        return err_set(e, -ECANCELED, "aborted on request");
+    }
+    job_locked(h)->is_committing = true;
+    return 0;
+}
+
 int
 job_eject(struct handoff *h, struct err *e)
 {
@@ -130,6 +143,10 @@ job_eject(struct handoff *h, struct err *e)
         if (rc < 0) {
             return rc;
         }
+    }
+    rc = begin_commit(h, e);
+    if (rc < 0) {
+        return rc;
     }
     rc = record_commit(h->service->records, h->next, h->nr, e, &is_committed);
     if (rc < 0 && !is_committed) {

@@ -65,14 +65,12 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
     if (rc == 0) {
         rc = start_disks(s, e);
     }
-    if (rc == 0) {
-        rc = handoff_resume(s, e);
-    }
     if (rc < 0) {
         drop(s);
         return rc;
     }
-    if (control_fd >= 0) {
+    rc = handoff_resume(s, e);
+    if (rc == 0 && control_fd >= 0) {
         rc = rpc_server_new(control_fd, control_methods, s, e, &s->control);
     }
     if (rc < 0) {

@@ -16,7 +16,7 @@
 struct session {
     struct session_table *table;
     char client[64];
-    uint64_t number;
+    uint64_t number, epoch;
     /* Guarded by the table's lock. */
     unsigned nr_lanes;  /* connections that use it */
     uint64_t in_flight; /* requests between enter() and leave() */
@@ -166,14 +166,15 @@ fence_older(struct session_table *t, const struct session *newest, uint64_t dead
 }
 
 static struct session *
-add_session(struct session_table *t, const char *client, uint64_t number)
-    LK_REQUIRES(t->lock)
+add_session(struct session_table *t, const char *client, uint64_t number,
+            uint64_t epoch) LK_REQUIRES(t->lock)
 {
     struct session *s = calloc(1, sizeof *s);
 
     if (s != NULL) {
         s->table = t;
         s->number = number;
+        s->epoch = epoch;
         (void)snprintf(s->client, sizeof s->client, "%s", client);
         TAILQ_INSERT_TAIL(&table_locked(t)->sessions, s, link);
     }
@@ -198,14 +199,15 @@ session_open(struct session_table *t, const char *client, uint64_t number,
                        epoch);
     }
     s = find_newest(t, client);
-    if (s != NULL && number < s->number) {
+    if (s != NULL &&
+        (number < s->number || (number == s->number && epoch != s->epoch))) {
         return err_set(e, -ESTALE,
                        "%s: session %" PRIu64 " of client %s is fenced by session "
                        "%" PRIu64,
                        t->id, number, client, s->number);
     }
     if (s == NULL || number > s->number) {
-        s = add_session(t, client, number);
+        s = add_session(t, client, number, epoch);
         if (s == NULL) {
             return err_set(e, -ENOMEM, "out of memory");
         }
@@ -243,7 +245,10 @@ enter(struct session *s)
     struct session_table *t = s->table;
     LK_GUARD(&t->lock);
 
-    if (s->is_fenced || table_locked(t)->first > table_locked(t)->current) {
+    /* The epoch too: who was connected before somebody else owned the disk may have a
+     * request on its way that is older than what was written there. */
+    if (s->is_fenced || s->epoch < table_locked(t)->first ||
+        s->epoch > table_locked(t)->current) {
         return false;
     }
     s->in_flight++;

@@ -2,6 +2,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "clock.h"
@@ -21,11 +22,8 @@ static json_t *
 latency_json(struct disk *d)
 {
     json_t *all = json_object();
-    struct stack *stack;
+    struct stack *stack = atomic_load_explicit(&d->stack, memory_order_acquire);
 
-    lk_acquire(&d->build_lock);
-    stack = d->stack; /* constant once it is there */
-    lk_release(&d->build_lock);
     for (unsigned op = 0; stack != NULL && op < REQ_NR_OPS; op++) {
         struct stack_latency lat;
 

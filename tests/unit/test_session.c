@@ -69,6 +69,17 @@ read_byte(void)
     return c;
 }
 
+START_TEST(a_session_does_not_outlive_an_ownership_in_between)
+{
+    struct session *s = open_session("c", 1, 4);
+
+    session_table_close(table); /* given away at 6, and back at 7 */
+    session_table_open(table, 7, 7);
+    ck_assert_int_eq(write_byte(s, 'x'), -ESTALE);
+    session_close(s);
+}
+END_TEST
+
 START_TEST(only_the_epochs_of_this_ownership_are_served)
 {
     struct err e = {0};
@@ -222,6 +233,7 @@ main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, a_session_does_not_outlive_an_ownership_in_between);
     tcase_add_test(tc, only_the_epochs_of_this_ownership_are_served);
     tcase_add_test(tc, an_expected_epoch_is_admitted_but_not_served);
     tcase_add_test(tc, a_newer_session_fences_the_older);

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Is the other device the same device? */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <check.h>
+#include <jansson.h>
+
+#include "identity.h"
+#include "port_mem.h"
+
+#define SIZE (1024 * 1024)
+
+static struct port *ours, *theirs;
+static struct identity before, after, other;
+
+static void
+write_at(struct port *p, uint64_t off, char c)
+{
+    const struct req rq = {.op = REQ_WRITE, .len = 1, .off = off, .buf = &c};
+
+    ck_assert_int_eq(port_submit(p, &rq), 0);
+}
+
+static void
+set_up(void)
+{
+    ck_assert_int_eq(port_mem_new(SIZE, &ours), 0);
+    ck_assert_int_eq(port_mem_new(SIZE, &theirs), 0);
+}
+
+static void
+tear_down(void)
+{
+    port_close(ours);
+    port_close(theirs);
+}
+
+static int
+compare(struct err *e)
+{
+    ck_assert_int_eq(identity_take(ours, e, &before), 0);
+    ck_assert_int_eq(identity_take(theirs, e, &other), 0);
+    ck_assert_int_eq(identity_take(ours, e, &after), 0);
+    (void)snprintf(before.device_id, sizeof before.device_id, "file:8:1:42@B");
+    (void)snprintf(other.device_id, sizeof other.device_id, "file:8:1:42@B");
+    return identity_compare(&before, &after, &other, e);
+}
+
+START_TEST(the_same_contents_are_the_same_device)
+{
+    struct err e = {0};
+
+    ck_assert_int_eq(compare(&e), 0);
+}
+END_TEST
+
+START_TEST(another_last_block_is_another_device)
+{
+    struct err e = {0};
+
+    write_at(theirs, SIZE - 1, 'x');
+    ck_assert_int_eq(compare(&e), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(e.msg, "other contents"));
+}
+END_TEST
+
+START_TEST(a_block_that_is_being_written_proves_nothing)
+{
+    struct err e = {0};
+
+    write_at(theirs, 0, 'x');
+    ck_assert_int_eq(compare(&e), -EINVAL);
+    write_at(ours, 0, 'x');
+    ck_assert_int_eq(identity_take(ours, &e, &after), 0);
+    ck_assert_int_eq(identity_compare(&before, &after, &other, &e), 0);
+}
+END_TEST
+
+START_TEST(another_inode_of_one_host_is_another_device)
+{
+    struct err e = {0};
+
+    ck_assert_int_eq(compare(&e), 0);
+    (void)snprintf(other.device_id, sizeof other.device_id, "file:8:1:43@B");
+    ck_assert_int_eq(identity_compare(&before, &after, &other, &e), -EINVAL);
+    (void)snprintf(other.device_id, sizeof other.device_id, "file:8:1:43@C");
+    ck_assert_int_eq(identity_compare(&before, &after, &other, &e), 0);
+}
+END_TEST
+
+START_TEST(an_identity_survives_json_and_anything_else_is_refused)
+{
+    struct identity back;
+    struct err e = {0};
+    json_t *j;
+
+    ck_assert_int_eq(compare(&e), 0);
+    j = identity_to_json(&before);
+    ck_assert_int_eq(identity_from_json(j, &e, &back), 0);
+    ck_assert_str_eq(back.device_id, before.device_id);
+    ck_assert_int_eq(memcmp(back.samples, before.samples, sizeof back.samples), 0);
+    json_array_remove(json_object_get(j, "samples"), 0);
+    ck_assert_int_eq(identity_from_json(j, &e, &back), -EBADMSG);
+    ck_assert_int_eq(identity_from_json(NULL, &e, &back), -EBADMSG);
+    json_decref(j);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("identity");
+    TCase *tc = tcase_create("identity");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, the_same_contents_are_the_same_device);
+    tcase_add_test(tc, another_last_block_is_another_device);
+    tcase_add_test(tc, a_block_that_is_being_written_proves_nothing);
+    tcase_add_test(tc, another_inode_of_one_host_is_another_device);
+    tcase_add_test(tc, an_identity_survives_json_and_anything_else_is_refused);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
