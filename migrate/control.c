@@ -160,10 +160,13 @@ control_unpark(void *service, struct rpc_call *call, json_t *params, struct err 
 {
     static const char *const allowed[] = {"target", "deadline_ms", NULL};
     const char *target;
+    json_int_t deadline_ms;
     int rc = check_members(params, allowed, e);
 
     (void)call;
     rc = rc < 0 ? rc : get_target(params, e, &target);
+    rc = rc < 0 ? rc
+                : get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
     return rc < 0 ? rc : handoff_unpark(service, target, e, ret_result);
 }
 

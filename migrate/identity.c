@@ -149,8 +149,11 @@ port_info_from_json(const json_t *j, struct err *e, struct port_info *ret_info)
                     &max_block, "caps", &caps) != 0 ||
         size < 0 || min_block < 1 || min_block > 65536 ||
         (min_block & (min_block - 1)) != 0 || pref_block < min_block ||
-        pref_block > UINT32_MAX || max_block < min_block || max_block > UINT32_MAX ||
-        caps < 0 || caps > UINT32_MAX) {
+        pref_block < 512 || pref_block > 32 * 1024 * 1024 ||
+        (pref_block & (pref_block - 1)) != 0 || max_block < min_block ||
+        max_block > UINT32_MAX ||
+        (max_block != UINT32_MAX && max_block % min_block != 0) || caps < 0 ||
+        caps > UINT32_MAX) {
         return err_set(e, -EBADMSG,
                        "malformed info: size and limits of a disk expected");
     }

@@ -21,14 +21,20 @@ is_refused(struct disk *d, uint64_t epoch)
 }
 
 /* From now on a call that was delayed on its way cannot make us own what its sender has
- * taken back. */
+ * taken back. A call for another disk (uuid) never can: it must not use up our epochs.
+ */
 static void
 refuse_for_good(const struct batch *b)
 {
     for (unsigned i = 0; i < b->nr; i++) {
-        lk_acquire(&b->disks[i]->lock);
-        disk_locked(b->disks[i])->refused_epoch = b->epochs[i];
-        lk_release(&b->disks[i]->lock);
+        struct disk *d = b->disks[i];
+        LK_GUARD(&d->lock);
+        const char *ours = disk_locked(d)->rec.uuid;
+
+        if ((ours[0] == '\0' || strcmp(ours, b->uuids[i]) == 0) &&
+            b->epochs[i] > disk_locked(d)->refused_epoch) {
+            disk_locked(d)->refused_epoch = b->epochs[i];
+        }
     }
 }
 

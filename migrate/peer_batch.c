@@ -2,8 +2,10 @@
 #include "peer_batch.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "record_json.h"
 #include "service.h"
 
 static int
@@ -15,7 +17,8 @@ parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
 
     if (json_unpack(item, "{s:s,s:s,s:I}", "name", &name, "uuid", &uuid, "epoch",
                     &epoch) != 0 ||
-        !name_is_valid(name) || strlen(uuid) != 36 || epoch < 1) {
+        !name_is_valid(name) || !uuid_is_valid(uuid) || epoch < 1 ||
+        epoch == INT64_MAX) { /* an owner needs a next epoch */
         return err_set(e, -EBADMSG, "malformed disk: name, uuid and epoch expected");
     }
     d = service_find_disk(s, name);
