@@ -6,7 +6,7 @@ need qemu-io jq
 device=$(new_device vda 64M)
 start_service a --disk "name=vda,device=$device"
 io "$(uri_of a vda)" "write -P 1 0 1M"
-fails_with 1 'in use' -- "$BATON" serve --name c --listen "unix:$T/c.nbd" \
+fails_with 1 'in use' -- env LD_PRELOAD="${BATON_PRELOAD-}" "$BATON" serve --name c --listen "unix:$T/c.nbd" \
     --control "unix:$T/c.ctl" --state-dir "$T/c.state" --disk "name=vda,device=$device"
 baton park vda --at "$(control_of a)" >/dev/null
 eq "$(status_of a vda .role)" parked role
