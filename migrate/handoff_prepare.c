@@ -224,6 +224,11 @@ job_prepare(struct handoff *h, struct err *e)
             disk_next_record(d, h->to_text[0] != '\0' ? ROLE_GIVEN : ROLE_PARKED,
                              disk_record(d).epoch + 1);
     }
+    /* So that the commit does not have to spread what an earlier group left. */
+    rc = record_settle(h->service->records, e);
+    if (rc < 0) {
+        return err_prefix(e, rc, "records");
+    }
     rc = flush_early(h, &flush_ns, e);
     if (rc < 0 || h->to_text[0] == '\0') {
         return rc;

@@ -153,6 +153,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     if (rc < 0) {
         return rc;
     }
+    rc = record_settle(s->records, e); /* now, and not when we are assigned */
     disks = json_array();
     for (unsigned i = 0; i < b.nr && rc == 0; i++) {
         struct identity id;
