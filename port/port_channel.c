@@ -12,6 +12,10 @@
  * session is sent after one of a newer; what the owner still has of the older ones it
  * fences.
  *
+ * An owner that gives way (NBD_ESHUTDOWN, or a recall) still answers all it was sent:
+ * performed, or not. These answers are taken before the lanes are shut down, because a
+ * request that was performed and whose answer is thrown away would be performed twice.
+ *
  * After a session that gave an answer the next is tried at once; otherwise the back-off
  * grows. An owner that answers some requests and refuses others with NBD_ESHUTDOWN
  * would then be asked for sessions as fast as it can give them, so a session that ends
@@ -30,6 +34,7 @@
 
 #define BACKOFF_MIN_NS (10 * NS_PER_MS)
 #define BACKOFF_MAX_NS NS_PER_S
+#define FAREWELL_NS NS_PER_S /* for the last answers of an owner that gives way */
 
 enum channel_state {
     CHANNEL_IDLE,       /* no lanes */
@@ -63,6 +68,7 @@ struct channel {
         unsigned unacknowledged;
         bool has_answered;    /* this session */
         uint64_t since_ns;    /* this session */
+        uint64_t farewell_ns; /* BROKEN, CONNECTING: until then its answers are taken */
         uint64_t nr_sessions; /* that came up */
         uint64_t backoff_ns;  /* the latest; 0 after a success */
         uint64_t next_try_ns;
@@ -116,8 +122,29 @@ break_session(struct channel *c, int rc) LK_REQUIRES(c->lock)
     } else {
         back_off(c);
     }
-    channel_lanes_shutdown(l->lanes);
+    if (rc == -ESHUTDOWN) {
+        l->farewell_ns = clock_deadline_ns(FAREWELL_NS);
+    } else {
+        l->farewell_ns = 0;
+        channel_lanes_shutdown(l->lanes);
+    }
     set_state(c, CHANNEL_BROKEN);
+}
+
+/* Wait until nobody uses the lanes; from deadline_ns on they are shut down, so that
+ * nobody stays. */
+static void
+await_users(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
+{
+    struct channel_locked *l = channel_locked(c);
+
+    while (l->users > 0) {
+        if (cv_wait_until(&c->changed, &c->lock, deadline_ns) == -ETIMEDOUT &&
+            l->users > 0) {
+            channel_lanes_shutdown(l->lanes); /* there, as long as there are users */
+            deadline_ns = CLOCK_NEVER;
+        }
+    }
 }
 
 /* The state is CONNECTING, by this thread. Wait until nobody uses the lanes of before,
@@ -128,9 +155,7 @@ drop_lanes(struct channel *c) LK_REQUIRES(c->lock)
     struct channel_locked *l = channel_locked(c);
     struct channel_lanes *old;
 
-    while (l->users > 0) {
-        (void)cv_wait_until(&c->changed, &c->lock, CLOCK_NEVER); /* never times out */
-    }
+    await_users(c, l->farewell_ns != 0 ? l->farewell_ns : CLOCK_NEVER);
     old = l->lanes;
     l->lanes = NULL;
     lk_release(&c->lock);
@@ -366,11 +391,9 @@ port_channel_recall(struct port *p)
     if (l->state == CHANNEL_RECALLED) {
         return;
     }
-    if (l->state == CHANNEL_UP) {
-        channel_lanes_shutdown(l->lanes);
-    }
     set_state(c, CHANNEL_RECALLED);
     channel_route_cancel(&c->route);
+    await_users(c, clock_deadline_ns(FAREWELL_NS));
 }
 
 void

@@ -16,16 +16,17 @@
 #ifndef BATON_PORT_CHANNEL_H
 #define BATON_PORT_CHANNEL_H
 
-#include "port.h"
-
 #include <stdatomic.h>
+
+#include "port.h"
 
 #define CHANNEL_NAME_PREFIX "baton-channel;"
 #define CHANNEL_NAME_MAX 512
 #define CHANNEL_MAX_URIS 8
 
 /* The export name that a channel asks for:
- * baton-channel;uuid=U;epoch=N;client=C;session=S with N, S decimal, C [A-Za-z0-9._-]{1,63} */
+ * baton-channel;uuid=U;epoch=N;client=C;session=S with N, S decimal, C
+ * [A-Za-z0-9._-]{1,63} */
 struct channel_name {
     char uuid[37];
     uint64_t epoch;
@@ -39,18 +40,19 @@ int channel_name_parse(const char *s, struct channel_name *ret_name);
 int channel_name_format(const struct channel_name *n, char *buf);
 
 struct port_channel_opts {
-    const char *uris[CHANNEL_MAX_URIS]; /* owner's listeners "unix:PATH", "tcp:HOST:PORT",
-                                         * "vsock:CID:PORT", tried in order; copied */
+    const char
+        *uris[CHANNEL_MAX_URIS]; /* owner's listeners "unix:PATH", "tcp:HOST:PORT",
+                                  * "vsock:CID:PORT", tried in order; copied */
     unsigned nr_uris;
-    unsigned lanes;                /* connections, 1..16 */
-    const char *uuid;              /* copied */
-    uint64_t epoch;                /* of the owner this channel goes to */
-    const char *client;            /* copied */
-    _Atomic uint64_t *session;     /* next session number, shared by all channels of the
-                                    * process, outlives the port; fetch-and-add, relaxed:
-                                    * only uniqueness and growth per channel count */
-    struct port_info info;         /* what the disk promises to its clients; the owner
-                                    * must be able to replace it (port_info_can_replace) */
+    unsigned lanes;            /* connections, 1..16 */
+    const char *uuid;          /* copied */
+    uint64_t epoch;            /* of the owner this channel goes to */
+    const char *client;        /* copied */
+    _Atomic uint64_t *session; /* next session number, shared by all channels of the
+                                * process, outlives the port; fetch-and-add, relaxed:
+                                * only uniqueness and growth per channel count */
+    struct port_info info;     /* what the disk promises to its clients; the owner
+                                * must be able to replace it (port_info_can_replace) */
 };
 
 /* Make the port; connects nothing. -ENOMEM only. */
@@ -61,9 +63,11 @@ int port_channel_new(const struct port_channel_opts *opts, struct port **ret_por
  * the port is as before and can be tried again. p was made by port_channel_new(). */
 int port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e);
 
-/* Final: drop the lanes; every unacknowledged and every later request returns -ESTALE.
- * To be called only when the owner has durably given the device away, so that what it
- * had not answered it will not perform either. Does not block for long. */
+/* Final: take the answers that are on their way (an owner that has given the device
+ * away answers all it was sent at once; for at most a second), then drop the lanes;
+ * every request that was not performed, and every later one, returns -ESTALE. To be
+ * called only when the owner has durably given the device away, so that what it had not
+ * answered it will not perform either. */
 void port_channel_recall(struct port *p);
 
 struct port_channel_status {

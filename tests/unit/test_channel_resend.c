@@ -298,6 +298,43 @@ START_TEST(extents_go_on_where_the_older_session_ended)
 }
 END_TEST
 
+static _Atomic int write_rc; /* relaxed: read after the thread was joined */
+
+static void *
+write_once(void *opaque)
+{
+    char buf[512] = "w";
+
+    (void)opaque;
+    atomic_store_explicit(&write_rc, do_io(REQ_WRITE, buf, 0, sizeof buf),
+                          memory_order_relaxed);
+    return NULL;
+}
+
+/* An owner that is at work on a request when the channel is recalled performs it: sent
+ * to the next port too, it would be performed twice, perhaps after a newer one. */
+START_TEST(a_recall_takes_the_answers_that_are_on_their_way)
+{
+    const char *const slow[] = {"--filter=delay", "memory", "4M", "wdelay=300ms", NULL};
+    struct port_channel_status status;
+    pthread_t thread;
+
+    nbdkit_server_init(&server);
+    nbdkit_server_start(&server, slow);
+    new_channel(1, server.address, NULL);
+    ck_assert_int_eq(port_channel_connect(port, clock_deadline_ns(10 * NS_PER_S), NULL),
+                     0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_once, NULL), 0);
+    do {
+        port_channel_status(port, &status);
+    } while (status.unacknowledged == 0); /* the thread gets there by itself */
+    port_channel_recall(port);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(atomic_load_explicit(&write_rc, memory_order_relaxed), 0);
+    close_all();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -311,6 +348,7 @@ main(void)
     tcase_add_test(t, shutdown_answer_is_retried_in_a_new_session_with_back_off);
     tcase_add_test(t, refusal_on_one_lane_has_the_requests_of_the_others_sent_again);
     tcase_add_test(t, error_of_a_sink_ends_the_request_whatever_it_is);
+    tcase_add_test(t, a_recall_takes_the_answers_that_are_on_their_way);
     tcase_add_test(t, extents_go_on_where_the_older_session_ended);
     srunner_run_all(r, CK_NORMAL);
     nr_failed = srunner_ntests_failed(r);
