@@ -132,6 +132,7 @@ disk_next_record(struct disk *d, enum role role, uint64_t epoch)
     (void)snprintf(rec.vm, sizeof rec.vm, "%s", d->cfg->vm);
     rec.role = role;
     rec.epoch = epoch;
+    rec.handoff = 0;
     return rec;
 }
 
@@ -214,16 +215,14 @@ disk_eject(struct disk *d)
 }
 
 void
-disk_assign(struct disk *d, struct port *port, uint64_t owned_since)
+disk_assign(struct disk *d, struct port *port)
 {
     struct record rec = disk_record(d);
 
     recall_channel(d);
     swap_in(d, port, REDIR_LOCAL);
-    lk_acquire(&d->lock);
-    disk_locked(d)->owned_since = owned_since;
-    lk_release(&d->lock);
-    session_table_open(d->sessions, owned_since, rec.epoch);
+    session_table_open(d->sessions, rec.owned_since != 0 ? rec.owned_since : rec.epoch,
+                       rec.epoch);
     release(d);
 }
 
@@ -255,6 +254,7 @@ first_record(struct disk *d, struct err *e)
         }
         rec.info = port->info;
         rec.epoch = 1;
+        rec.owned_since = 1;
         if (rec.uuid[0] == '\0') {
             uuid_t u;
 
@@ -293,7 +293,7 @@ start_owner(struct disk *d, const struct record *rec, struct err *e)
         (void)err_prefix(e, rc, "disk %s", d->cfg->name);
         goto fail;
     }
-    disk_assign(d, port, rec->epoch);
+    disk_assign(d, port);
     return 0;
 fail:
     port_close(port);

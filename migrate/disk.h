@@ -53,7 +53,6 @@ struct disk {
         struct record rec;
         struct incoming incoming;
         uint64_t refused_epoch; /* we promised not to own it at this epoch or before */
-        uint64_t owned_since;   /* first epoch of this uninterrupted ownership */
     } locked_;
 };
 
@@ -112,7 +111,7 @@ void disk_eject(struct disk *d);
 /* Put port (owned on success, the lock is taken) in as port A and open the gate. What
  * was port B is recalled and closed. The record says owner already. Cannot fail: all
  * that can was done before. */
-void disk_assign(struct disk *d, struct port *port, uint64_t owned_since);
+void disk_assign(struct disk *d, struct port *port);
 
 /* Put the channel in as port B and open the gate: requests follow the new owner. */
 void disk_follow(struct disk *d, struct port *channel);

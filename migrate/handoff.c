@@ -321,24 +321,37 @@ handoff_phase_of(struct service *s, const char *disk_name)
     return NULL;
 }
 
+/* The disks that were given at once go on as one job, so that a refusal takes all of
+ * them back. `first` is the first of them. */
 static int
-resume_one(struct service *s, struct disk *d, const struct record *rec, struct err *e)
+resume_group(struct service *s, unsigned first, const struct record *rec, struct err *e)
 {
-    const struct handoff_request rq = {
-        .target = d->cfg->name, .to = rec->peer_control, .budget_ns = CLOCK_NEVER};
+    const struct handoff_request rq = {.target = s->disks[first].cfg->name,
+                                       .to = rec->peer_control,
+                                       .budget_ns = CLOCK_NEVER};
     struct handoff *h = job_alloc(s, &rq);
     int rc;
 
     if (h == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
+    for (unsigned i = first; i < s->nr_disks && h->nr < GROUP_MAX_DISKS; i++) {
+        struct record other = disk_record(&s->disks[i]);
+
+        if (i == first || (other.role == ROLE_GIVEN && rec->handoff != 0 &&
+                           other.handoff == rec->handoff)) {
+            h->next[h->nr] = other;
+            h->disks[h->nr++] = &s->disks[i];
+        }
+    }
+    if (h->nr > 1 && rec->vm[0] != '\0') {
+        (void)snprintf(h->target, sizeof h->target, "vm:%s", rec->vm);
+    }
     h->is_resumed = true;
-    h->disks[h->nr++] = d;
-    h->next[0] = *rec;
     h->locked_.committed_ns = clock_now_ns();
     rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);
     if (rc == 0) {
-        rc = disk_claim(d, "a handoff that was interrupted", e);
+        rc = claim_all(h, e);
     }
     if (rc == 0) {
         LK_GUARD(&s->handoffs->lock);
@@ -346,9 +359,24 @@ resume_one(struct service *s, struct disk *d, const struct record *rec, struct e
         rc = job_start(h, e);
     }
     if (rc < 0) {
-        job_free(h);
+        job_free(h); /* the service does not start: the claim is of no interest */
     }
     return rc;
+}
+
+/* Is an earlier disk of the same handoff there, with which this one goes on? */
+static bool
+is_resumed_already(struct service *s, unsigned at, const struct record *rec)
+{
+    for (unsigned i = 0; i < at; i++) {
+        struct record other = disk_record(&s->disks[i]);
+
+        if (other.role == ROLE_GIVEN && rec->handoff != 0 &&
+            other.handoff == rec->handoff) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int
@@ -359,8 +387,8 @@ handoff_resume(struct service *s, struct err *e)
     for (unsigned i = 0; i < s->nr_disks && rc == 0; i++) {
         struct record rec = disk_record(&s->disks[i]);
 
-        if (rec.role == ROLE_GIVEN) {
-            rc = resume_one(s, &s->disks[i], &rec, e);
+        if (rec.role == ROLE_GIVEN && !is_resumed_already(s, i, &rec)) {
+            rc = resume_group(s, i, &rec, e);
         }
     }
     return rc;

@@ -2,6 +2,7 @@
 /* PREPARE: everything that is slow or can be refused, while I/O flows. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -208,10 +209,13 @@ int
 job_prepare(struct handoff *h, struct err *e)
 {
     struct identity before[GROUP_MAX_DISKS];
-    uint64_t flush_ns = 0;
+    uint64_t flush_ns = 0, number;
     json_t *answer = NULL;
     int rc, code = 0;
 
+    /* Any number that this service has not used before will do. */
+    number =
+        atomic_fetch_add_explicit(&h->service->next_session, 1, memory_order_relaxed);
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
 
@@ -223,6 +227,7 @@ job_prepare(struct handoff *h, struct err *e)
         h->next[i] =
             disk_next_record(d, h->to_text[0] != '\0' ? ROLE_GIVEN : ROLE_PARKED,
                              disk_record(d).epoch + 1);
+        h->next[i].handoff = h->to_text[0] != '\0' ? number : 0;
     }
     /* So that the commit does not have to spread what an earlier group left. */
     rc = record_settle(h->service->records, e);

@@ -342,14 +342,10 @@ job_take_back(struct handoff *h)
     }
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
-        uint64_t since;
 
-        lk_acquire(&d->lock);
-        since = disk_locked(d)->owned_since;
-        lk_release(&d->lock);
         disk_set_record(d, &mine[i]);
         /* Nobody else owned it meanwhile: channels of the epochs before go on. */
-        disk_assign(d, ports[i], since != 0 ? since : mine[i].epoch);
+        disk_assign(d, ports[i]);
         port_close(h->channels[i]);
         h->channels[i] = NULL;
     }

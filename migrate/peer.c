@@ -288,6 +288,7 @@ own_all(struct service *s, const struct batch *b, struct port **ports, struct er
         recs[nr] = disk_next_record(b->disks[nr], ROLE_OWNER, b->epochs[nr]);
         (void)snprintf(recs[nr].uuid, sizeof recs[nr].uuid, "%s", b->uuids[nr]);
         (void)snprintf(recs[nr].peer_name, sizeof recs[nr].peer_name, "%s", b->from);
+        recs[nr].owned_since = b->epochs[nr];
         recs[nr].peer_control[0] = '\0';
         recs[nr].nr_channels = 0;
         if (rc == 0) {
@@ -325,7 +326,7 @@ assign_or_refuse(struct service *s, const struct batch *b, json_t **ret_result)
         return;
     }
     for (unsigned i = 0; i < b->nr; i++) {
-        disk_assign(b->disks[i], ports[i], b->epochs[i]);
+        disk_assign(b->disks[i], ports[i]);
     }
     log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s", b->disks[0]->cfg->name,
              b->nr > 1 ? " and others" : "", b->epochs[0], b->from);

@@ -41,6 +41,11 @@ struct record {
     enum role role;
     uint64_t
         epoch; /* of the ownership this speaks of; 0 for a standby that knows none */
+    /* First epoch of an ownership that nobody else's has interrupted, also while it is
+     * given away and not taken yet, or parked: channels of all epochs since then are
+     * served. 0: unknown, take epoch. */
+    uint64_t owned_since;
+    uint64_t handoff; /* given: the same number for disks that were given at once */
     struct port_info
         info; /* what the disk's clients were promised; size 0 if unknown */
     /* given: to whom. owner: from whom it came ("" when it was made here). */

@@ -109,6 +109,8 @@ record_check(const struct record *r, struct err *e)
         rc = err_set(e, -EINVAL, "unknown role");
     } else if (r->epoch > INT64_MAX || (r->epoch == 0 && !is_standby)) {
         rc = err_set(e, -EINVAL, "epoch is out of range");
+    } else if (r->owned_since > r->epoch || r->handoff > INT64_MAX) {
+        rc = err_set(e, -EINVAL, "owned_since or handoff is out of range");
     } else {
         rc = check_info(&r->info, e);
         if (rc == 0) {

@@ -72,13 +72,14 @@ record_to_json(const struct record *r)
         }
     }
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o}", "name",
-        r->name, "uuid", r->uuid, "vm", r->vm, "role", role_name(r->role), "epoch",
-        (json_int_t)r->epoch, "size", (json_int_t)r->info.size, "min_block",
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:I, s:I}",
+        "name", r->name, "uuid", r->uuid, "vm", r->vm, "role", role_name(r->role),
+        "epoch", (json_int_t)r->epoch, "size", (json_int_t)r->info.size, "min_block",
         (json_int_t)r->info.min_block, "pref_block", (json_int_t)r->info.pref_block,
         "max_block", (json_int_t)r->info.max_block, "caps", (json_int_t)r->info.caps,
         "peer_name", r->peer_name, "peer_control", r->peer_control, "channels",
-        channels);
+        channels, "owned_since", (json_int_t)r->owned_since, "handoff",
+        (json_int_t)r->handoff);
 }
 
 char *
@@ -193,16 +194,18 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
 {
     struct record r = {.name = ""};
     const char *name, *uuid, *vm, *role, *peer_name, *peer_control;
-    json_int_t epoch, size, min, pref, max, caps;
+    json_int_t epoch, size, min, pref, max, caps, since = 0, handoff = 0;
     json_t *channels;
     int rc;
 
-    if (json_unpack(
-            j, "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o!}",
-            "name", &name, "uuid", &uuid, "vm", &vm, "role", &role, "epoch", &epoch,
-            "size", &size, "min_block", &min, "pref_block", &pref, "max_block", &max,
-            "caps", &caps, "peer_name", &peer_name, "peer_control", &peer_control,
-            "channels", &channels) < 0 ||
+    if (json_unpack(j,
+                    "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, "
+                    "s?I, s?I!}",
+                    "name", &name, "uuid", &uuid, "vm", &vm, "role", &role, "epoch",
+                    &epoch, "size", &size, "min_block", &min, "pref_block", &pref,
+                    "max_block", &max, "caps", &caps, "peer_name", &peer_name,
+                    "peer_control", &peer_control, "channels", &channels, "owned_since",
+                    &since, "handoff", &handoff) < 0 ||
         !copy_text(r.name, sizeof r.name, name) ||
         !copy_text(r.uuid, sizeof r.uuid, uuid) || !copy_text(r.vm, sizeof r.vm, vm) ||
         role_parse(role, &r.role) < 0 || !read_u32(min, &r.info.min_block) ||
@@ -215,6 +218,8 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
     }
     r.epoch = (uint64_t)epoch; /* a negative one is out of record_check()'s range */
     r.info.size = (uint64_t)size;
+    r.owned_since = (uint64_t)since;
+    r.handoff = (uint64_t)handoff;
     rc = record_check(&r, e);
     if (rc < 0) {
         return -EBADMSG;

@@ -87,7 +87,7 @@ handoff_unpark(struct service *s, const char *target, struct err *e,
     }
     for (unsigned i = 0; i < p.nr && rc == 0; i++) {
         disk_set_record(p.disks[i], &p.next[i]);
-        disk_assign(p.disks[i], p.ports[i], p.next[i].epoch);
+        disk_assign(p.disks[i], p.ports[i]);
         (void)json_array_append_new(disks,
                                     json_pack("{s:s,s:I}", "disk", p.next[i].name,
                                               "epoch", (json_int_t)p.next[i].epoch));
