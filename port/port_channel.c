@@ -20,6 +20,8 @@
  * grows. An owner that answers some requests and refuses others with NBD_ESHUTDOWN
  * would then be asked for sessions as fast as it can give them, so a session that ends
  * in a refusal has to have lasted, too.
+ *
+ * What a session left unanswered is doubtful, and newer requests follow it: unacked.h.
  */
 #include "port_channel.h"
 
@@ -30,7 +32,9 @@
 #include "channel_lanes.h"
 #include "clock.h"
 #include "lock.h"
+#include "resumed_sink.h"
 #include "trace.h"
+#include "unacked.h"
 
 #define BACKOFF_MIN_NS (10 * NS_PER_MS)
 #define BACKOFF_MAX_NS NS_PER_S
@@ -60,12 +64,13 @@ struct channel {
     struct port port;
     struct channel_route route;
     struct lk lock;    /* before the locks of the lanes; not held while connecting */
-    struct cv changed; /* the state, or users has become 0, or next_try_ns */
+    struct cv changed; /* the state, or users has become 0, or next_try_ns, or a
+                        * doubtful request has its answer */
     struct channel_locked {
         enum channel_state state;
         struct channel_lanes *lanes; /* UP, BROKEN: not NULL */
         unsigned users;              /* threads that use them */
-        unsigned unacknowledged;
+        struct unacked_table unacked;
         bool has_answered;    /* this session */
         uint64_t since_ns;    /* this session */
         uint64_t farewell_ns; /* BROKEN, CONNECTING: until then its answers are taken */
@@ -163,9 +168,7 @@ drop_lanes(struct channel *c) LK_REQUIRES(c->lock)
     lk_acquire(&c->lock);
 }
 
-/* The state is CONNECTING, by this thread; afterwards it is UP, IDLE or RECALLED.
- * deadline_ns as for
- * channel_lanes_open(). */
+/* The state is CONNECTING, by this thread; afterwards it is UP, IDLE or RECALLED. */
 static int
 try_connect(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(c->lock)
 {
@@ -212,22 +215,27 @@ reconnect(struct channel *c) LK_REQUIRES(c->lock)
     }
 }
 
-/* Wait until there are lanes, and become a user of them. 0 or -ESTALE. */
+/* Wait until there are lanes and it is u's turn, and become a user of them. 0 or
+ * -ESTALE. */
 static int
-enter(struct channel *c) LK_REQUIRES(c->lock)
+enter(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
 
     for (;;) {
         switch (l->state) {
         case CHANNEL_UP:
-            l->users++;
-            return 0;
+            if (!unacked_has_to_follow(&l->unacked, u)) {
+                l->users++;
+                return 0;
+            }
+            (void)cv_wait_until(&c->changed, &c->lock,
+                                CLOCK_NEVER); /* the oldest never waits here */
+            break;
         case CHANNEL_RECALLED:
             return -ESTALE;
         case CHANNEL_CONNECTING:
-            (void)cv_wait_until(&c->changed, &c->lock,
-                                CLOCK_NEVER); /* until recalled */
+            (void)cv_wait_until(&c->changed, &c->lock, CLOCK_NEVER); /* no time-out */
             break;
         case CHANNEL_IDLE:
         case CHANNEL_BROKEN:
@@ -253,45 +261,23 @@ leave(struct channel *c, bool is_answered, int rc) LK_REQUIRES(c->lock)
     }
 }
 
-/* A request for extents may break off after some were given out; the next attempt
- * starts again, and this leaves out what the sink has had. */
-struct resumed_sink {
-    struct extent_sink sink;
-    struct extent_sink *inner;
-    uint64_t next;
-    int rc; /* of the inner sink */
-};
-
-static int
-resumed_add(struct extent_sink *s, uint64_t off, uint64_t len, uint32_t type)
-{
-    struct resumed_sink *r = (struct resumed_sink *)s;
-    uint64_t end = off + len;
-
-    if (end > r->next) {
-        r->rc = r->inner->add(r->inner, r->next, end - r->next, type);
-        r->next = end;
-    }
-    return r->rc;
-}
-
 static int
 channel_submit(struct port *p, const struct req *rq)
 {
     struct channel *c = channel(p);
-    struct resumed_sink resumed = {
-        .sink.add = resumed_add, .inner = rq->extents, .next = rq->off};
+    struct resumed_sink resumed = resumed_sink(rq->extents, rq->off);
+    struct unacked u = {.rq = rq};
     struct req sent = *rq;
     bool is_answered = false;
     int rc = 0;
 
     sent.extents = rq->extents != NULL ? &resumed.sink : NULL;
     lk_acquire(&c->lock);
-    channel_locked(c)->unacknowledged++;
+    unacked_arrive(&channel_locked(c)->unacked, &u);
     while (!is_answered) {
         struct channel_lanes *lanes;
 
-        rc = enter(c);
+        rc = enter(c, &u);
         if (rc < 0) {
             break;
         }
@@ -300,9 +286,14 @@ channel_submit(struct port *p, const struct req *rq)
         rc = port_submit(&lanes->port, &sent);
         lk_acquire(&c->lock);
         is_answered = (rc != -ENOTCONN && rc != -ESHUTDOWN) || resumed.rc != 0;
+        if (rc == -ENOTCONN && !is_answered) {
+            unacked_doubt(&channel_locked(c)->unacked, &u);
+        }
         leave(c, is_answered, rc);
     }
-    channel_locked(c)->unacknowledged--;
+    if (unacked_depart(&channel_locked(c)->unacked, &u)) {
+        cv_broadcast(&c->changed); /* who has to follow it may go */
+    }
     lk_release(&c->lock);
     return rc;
 }
@@ -311,11 +302,10 @@ static void
 channel_close(struct port *p)
 {
     struct channel *c = channel(p);
-
     struct channel_lanes *lanes;
 
     lk_acquire(&c->lock);
-    assert(channel_locked(c)->unacknowledged == 0);
+    assert(channel_locked(c)->unacked.nr == 0);
     lanes = channel_locked(c)->lanes;
     lk_release(&c->lock);
     channel_lanes_close(lanes);
@@ -344,6 +334,7 @@ port_channel_new(const struct port_channel_opts *opts, struct port **ret_port)
     c->port.info = opts->info;
     lk_init(&c->lock);
     cv_init(&c->changed);
+    unacked_init(&c->locked_.unacked);
     rc = channel_route_init(&c->route, opts);
     if (rc < 0) {
         channel_close(&c->port);
@@ -405,6 +396,6 @@ port_channel_status(struct port *p, struct port_channel_status *ret_status)
 
     ret_status->is_connected =
         l->state == CHANNEL_UP && channel_lanes_are_alive(l->lanes);
-    ret_status->unacknowledged = l->unacknowledged;
+    ret_status->unacknowledged = l->unacked.nr;
     ret_status->reconnects = l->nr_sessions > 0 ? l->nr_sessions - 1 : 0;
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "unacked.h"
+
+void
+unacked_init(struct unacked_table *t)
+{
+    TAILQ_INIT(&t->list);
+    t->nr = 0;
+    t->nr_doubtful = 0;
+}
+
+void
+unacked_arrive(struct unacked_table *t, struct unacked *u)
+{
+    TAILQ_INSERT_TAIL(&t->list, u, link);
+    t->nr++;
+}
+
+bool
+unacked_depart(struct unacked_table *t, struct unacked *u)
+{
+    TAILQ_REMOVE(&t->list, u, link);
+    t->nr--;
+    t->nr_doubtful -= u->is_doubtful ? 1 : 0;
+    return u->is_doubtful;
+}
+
+void
+unacked_doubt(struct unacked_table *t, struct unacked *u)
+{
+    t->nr_doubtful += u->is_doubtful ? 0 : 1;
+    u->is_doubtful = true;
+}
+
+bool
+unacked_has_to_follow(const struct unacked_table *t, const struct unacked *u)
+{
+    const struct unacked *older;
+
+    if (t->nr_doubtful == 0) {
+        return false;
+    }
+    TAILQ_FOREACH(older, &t->list, link)
+    {
+        if (older == u) {
+            break;
+        }
+        if (older->is_doubtful && req_conflicts(older->rq, u->rq)) {
+            return true;
+        }
+    }
+    return false;
+}

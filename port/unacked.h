@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* unacked.h - private to port_channel.c: its table of unacknowledged requests, in the
+ * order of arrival. Entries live on the stacks of the threads inside submit. No lock of
+ * its own: every call is made under the channel's.
+ *
+ * A request that a session left unanswered is doubtful: the owner may have performed
+ * it, and others may have seen that. Newer requests that conflict with it have to
+ * follow its second sending. */
+#ifndef BATON_UNACKED_H
+#define BATON_UNACKED_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "port.h"
+
+struct unacked {
+    const struct req *rq;
+    bool is_doubtful;
+    TAILQ_ENTRY(unacked) link;
+};
+
+struct unacked_table {
+    TAILQ_HEAD(, unacked) list;
+    unsigned nr;          /* entries in it */
+    unsigned nr_doubtful; /* of these */
+};
+
+void unacked_init(struct unacked_table *t);
+void unacked_arrive(struct unacked_table *t, struct unacked *u);
+
+/* Take u out. Was it doubtful, so that others may go now? */
+bool unacked_depart(struct unacked_table *t, struct unacked *u);
+
+void unacked_doubt(struct unacked_table *t, struct unacked *u);
+
+/* Does u conflict with an older request that is doubtful? */
+bool unacked_has_to_follow(const struct unacked_table *t, const struct unacked *u);
+
+#endif
