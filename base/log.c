@@ -14,7 +14,7 @@ log_set_name(const char *name)
     (void)snprintf(log_name, sizeof log_name, "%s", name);
 }
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 log_line(const char *level, const char *fmt, va_list ap)
 {
     char line[2048];

@@ -11,15 +11,15 @@
 #ifndef BATON_PORT_H
 #define BATON_PORT_H
 
-#include "err.h"
-
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "err.h"
 
 enum req_op {
     REQ_READ,    /* fill buf */
     REQ_WRITE,   /* write buf */
-    REQ_FLUSH,   /* make durable every write that was acknowledged before; off = len = 0 */
+    REQ_FLUSH,   /* make durable every write acknowledged before; off = len = 0 */
     REQ_TRIM,    /* the range is no longer needed; what it reads as is undefined */
     REQ_ZERO,    /* the range reads as zeroes afterwards */
     REQ_CACHE,   /* a hint: the range will be read soon */
@@ -32,8 +32,9 @@ enum req_op {
 #define REQ_F_MAY_TRIM (1U << 1) /* zero: may make a hole */
 #define REQ_F_FAST (1U << 2)     /* zero: -ENOTSUP unless faster than writing */
 #define REQ_F_ONE (1U << 3)      /* extents: the first one is enough */
-#define REQ_F_UNCACHED (1U << 4) /* read: from the medium, past every cache of this host
-                                  * that can be passed; used to compare devices */
+/* read: from the medium, past every cache of this host that can be passed; used to
+ * compare devices */
+#define REQ_F_UNCACHED (1U << 4)
 
 /* What an extent is; 0 is allocated data. The values are NBD's base:allocation. */
 #define EXTENT_HOLE (1U << 0)
@@ -48,8 +49,8 @@ struct extent_sink {
 
 struct req {
     enum req_op op;
-    uint32_t flags;              /* REQ_F_* */
-    uint32_t len;                /* > 0 but for flush; off + len <= size */
+    uint32_t flags; /* REQ_F_* */
+    uint32_t len;   /* > 0 but for flush; off + len <= size */
     uint64_t off;
     void *buf;                   /* read: to fill; write: to write, never modified */
     struct extent_sink *extents; /* extents only */
@@ -73,7 +74,7 @@ struct req {
 /* Fixed for the life of a port. */
 struct port_info {
     uint64_t size;       /* bytes; may be any number, also 0 */
-    uint32_t min_block;  /* power of two, 1..65536: every offset and length is a multiple;
+    uint32_t min_block;  /* power of two, 1..65536: offsets and lengths are multiples;
                           * the tail of an odd-sized device needs min_block 1 */
     uint32_t pref_block; /* power of two, 512..32 MiB, >= min_block */
     uint32_t max_block;  /* a read or write is not longer; multiple of min_block or

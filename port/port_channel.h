@@ -25,8 +25,8 @@
 #define CHANNEL_MAX_URIS 8
 
 /* The export name that a channel asks for:
- * baton-channel;uuid=U;epoch=N;client=C;session=S with N, S decimal, C
- * [A-Za-z0-9._-]{1,63} */
+ * baton-channel;uuid=U;epoch=N;client=C;session=S with N, S decimal,
+ * C [A-Za-z0-9._-]{1,63} */
 struct channel_name {
     char uuid[37];
     uint64_t epoch;
@@ -40,9 +40,9 @@ int channel_name_parse(const char *s, struct channel_name *ret_name);
 int channel_name_format(const struct channel_name *n, char *buf);
 
 struct port_channel_opts {
-    const char
-        *uris[CHANNEL_MAX_URIS]; /* owner's listeners "unix:PATH", "tcp:HOST:PORT",
-                                  * "vsock:CID:PORT", tried in order; copied */
+    const char *uris[CHANNEL_MAX_URIS]; /* owner's listeners "unix:PATH",
+                                         * "tcp:HOST:PORT", "vsock:CID:PORT", tried in
+                                         * order; copied */
     unsigned nr_uris;
     unsigned lanes;            /* connections, 1..16 */
     const char *uuid;          /* copied */

@@ -10,7 +10,7 @@
 int port_fault_new(struct port *inner, struct port **ret_port);
 
 /* Fail the n-th request from now on (1 = the next) with rc < 0; with for_ever also
- * every one after it. n = 0 switches faults off. Returns nothing; takes effect at once. */
+ * every one after it. n = 0 switches faults off. Takes effect at once. */
 void port_fault_fail_nth(struct port *p, uint64_t n, int rc, bool for_ever);
 
 /* Has a fault been given out since the last port_fault_fail_nth()? */

@@ -7,14 +7,14 @@
 
 enum file_cache {
     FILE_CACHE_WRITEBACK,    /* page cache; durable after flush (the default) */
-    FILE_CACHE_WRITETHROUGH, /* page cache for reads; every write durable at its reply */
+    FILE_CACHE_WRITETHROUGH, /* page cache for reads; writes durable at their reply */
     FILE_CACHE_NONE,         /* O_DIRECT; buffers that are not aligned are bounced */
 };
 
 struct port_file_opts {
     enum file_cache cache;
     bool readonly;
-    bool share; /* read-only only: take no lock that keeps writers out of others' hands */
+    bool share; /* read-only only: take no lock that keeps others from writing */
 };
 
 /* Open path without owning it: no lock is taken and, until port_own(), only reads with

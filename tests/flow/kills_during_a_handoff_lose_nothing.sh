@@ -59,7 +59,7 @@ one_round() {
     case $((RANDOM % 5)) in
     0 | 1) victim=$owner ;;
     2 | 3) victim=$other ;;
-    4) victim=command ;;
+    4) victim='command' ;;
     esac
     if [ "$victim" = command ]; then
         kill -KILL "$job" 2>/dev/null || true # it has ended before

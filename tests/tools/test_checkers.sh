@@ -50,6 +50,7 @@ serve() {
     await "$dir/$name.pid"
 }
 uri() { echo "nbd+unix:///?socket=$dir/$1.sock"; }
+# shellcheck disable=SC2317 # expect calls it
 stamp() { "$bin/stampcheck" --uri "$(uri "$1")" --area 1m --json "${@:2}"; }
 
 truncate -s 16M "$dir/disk"
