@@ -70,7 +70,6 @@ struct req {
 #define PORT_CAN_CACHE (1U << 7)
 #define PORT_CAN_MULTI_CONN (1U << 8) /* a flush on one connection covers all */
 #define PORT_ROTATIONAL (1U << 9)
-
 /* Fixed for the life of a port. */
 struct port_info {
     uint64_t size;       /* bytes; may be any number, also 0 */
