@@ -20,7 +20,7 @@
  * grows. An owner that answers some requests and refuses others with NBD_ESHUTDOWN
  * would then be asked for sessions as fast as it can give them, so a session that ends
  * in a refusal has to have lasted, too.
- * What a session left unanswered is doubtful, and newer requests follow it: unacked.h. */
+ * What a session left unanswered is doubtful, and newer requests follow: unacked.h. */
 #include "port_channel.h"
 
 #include <assert.h>
