@@ -14,7 +14,7 @@ void
 report_notification(void *opaque, const char *method, json_t *params)
 {
     struct report_progress *p = opaque;
-    char disk[64], phase[32], detail[64], line[LINE + 1];
+    char phase[32], detail[64], line[LINE + 1];
     double ms = (double)cli_number(params, "elapsed_us") / 1000.0;
     bool has_detail = json_string_length(json_object_get(params, "detail")) > 0;
 
@@ -22,10 +22,10 @@ report_notification(void *opaque, const char *method, json_t *params)
         return;
     }
     (void)cli_text(params, "detail", detail, sizeof detail);
-    (void)snprintf(line, sizeof line, "%s: %s%s%s (%.1f ms)",
-                   cli_text(params, "disk", disk, sizeof disk),
-                   cli_text(params, "phase", phase, sizeof phase),
-                   has_detail ? ", " : "", has_detail ? detail : "", ms);
+    /* The time stands before the detail, of which only as much is shown as fits. */
+    (void)snprintf(line, sizeof line, "%s: %s (%.1f ms)%s%s", p->target,
+                   cli_text(params, "phase", phase, sizeof phase), ms,
+                   has_detail ? ", " : "", has_detail ? detail : "");
     (void)fprintf(stderr, "\r\033[K%s", line);
     p->has_line = true;
 }

@@ -9,8 +9,9 @@
 #include <jansson.h>
 
 struct report_progress {
-    bool is_shown; /* standard error is a terminal and nobody asked for quiet */
-    bool has_line; /* there is a line to wipe */
+    const char *target; /* what the command was asked for */
+    bool is_shown;      /* standard error is a terminal and nobody asked for quiet */
+    bool has_line;      /* there is a line to wipe */
 };
 
 /* An rpc_on_notify; opaque is a struct report_progress. */

@@ -253,8 +253,8 @@ report_failure(const struct order *o, int rc, int code, const char *sentence)
 static int
 run_order(const struct order *o)
 {
-    struct report_progress progress = {.is_shown =
-                                           !o->is_quiet && isatty(STDERR_FILENO) != 0};
+    struct report_progress progress = {
+        .target = o->target, .is_shown = !o->is_quiet && isatty(STDERR_FILENO) != 0};
     struct rpc_client *client;
     struct err e = {{0}};
     json_t *result = NULL;
