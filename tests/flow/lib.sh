@@ -177,6 +177,44 @@ new_device() {
     echo "$T/$1.img"
 }
 
+# start_gated_device NAME SIZE OP: an NBD server whose OP (pwrite or flush) ends only
+# while the gate is open. It is closed at first; each OP that arrives there is told to
+# wait_arrivals. device_uri NAME is what a service opens.
+start_gated_device() {
+    local file gate
+    file=$(new_device "$1" "$2")
+    mkfifo "$T/$1.gate" "$T/$1.arrived"
+    exec {ARRIVED}<>"$T/$1.arrived"
+    # An open of a fifo waits as long as nobody has it open for writing.
+    gate="echo >'$T/$1.arrived'; : <'$T/$1.gate';"
+    setsid nbdkit -f -U "$T/$1.sock" -P "$T/$1.pid" -t 64 eval \
+        thread_model='echo parallel' get_size="echo $2" can_multi_conn='exit 0' \
+        pread="exec dd if='$file' bs=64k skip=\$4B count=\$3B status=none" \
+        flush="$([ "$3" != flush ] || echo "$gate")" \
+        pwrite="$([ "$3" != pwrite ] || echo "$gate") \
+            exec dd of='$file' bs=64k seek=\$4B conv=notrunc status=none" \
+        >"$T/$1.log" 2>&1 </dev/null &
+    SERVICE_PID[$1]=$!
+    await_file "$T/$1.pid"
+}
+device_uri() { echo "nbd+unix:///?socket=$T/$1.sock"; }
+open_gate() { exec {GATE}<>"$T/$1.gate"; }
+
+# wait_arrivals N: until N requests are at the gate of the gated device
+wait_arrivals() {
+    local i
+    for ((i = 0; i < $1; i++)); do
+        read -r -t 20 -u "$ARRIVED" _ || fail "$i of $1 requests reach the device"
+    done
+}
+
+# Wait until the file is there and is not empty.
+await_file() {
+    timeout 20 bash -c 'mkfifo "$1.never" && until [ -s "$1" ]; do
+        read -rt 0.02 <>"$1.never" || true
+    done' - "$1" || fail "${1##*/} does not appear"
+}
+
 # io URI COMMAND...: commands of qemu-io, a client that is not ours; fails on an I/O
 # error and on a pattern that is not there.
 io() {
