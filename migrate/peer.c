@@ -44,6 +44,12 @@ check_role(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
 {
     struct record rec = disk_record(d);
 
+    if (d->service->opaque_filter[0] != '\0') {
+        return err_set(e, -EINVAL,
+                       "%s: %s has nbdkit's filter %s in front of its disks, and the "
+                       "channel would pass it too; a layer can do without",
+                       d->cfg->name, d->service->cfg->name, d->service->opaque_filter);
+    }
     if (rec.uuid[0] != '\0' && strcmp(rec.uuid, uuid) != 0) {
         return err_set(e, -EINVAL, "%s: it is another disk: uuid %s, not %s",
                        d->cfg->name, rec.uuid, uuid);

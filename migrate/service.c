@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "control.h"
 #include "disk.h"
+#include "filters.h"
 #include "handoff.h"
 
 static int
@@ -56,6 +57,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
         return err_set(e, -ENOMEM, "out of memory");
     }
     s->cfg = cfg;
+    filters_of_this_process(s->opaque_filter, sizeof s->opaque_filter);
     rc = record_dir_open(cfg->state_dir, e, &s->records);
     if (rc == 0) {
         /* Sessions of this life of the process are newer than those of any before. */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which filters make a service no next owner. */
+#include <stdlib.h>
+
+#include <check.h>
+
+#include "filters.h"
+
+static const struct row {
+    const char *cmdline; /* with a NUL after each argument, the last one's is implied */
+    size_t len;
+    const char *expected;
+} rows[] = {
+#define ROW(s, e)                                                                      \
+    {                                                                                  \
+        s, sizeof s, e                                                                 \
+    }
+    ROW("nbdkit\0-f\0baton.so\0name=a", ""),
+    ROW("nbdkit\0--filter=log\0--filter=rate\0baton.so", ""),
+    ROW("nbdkit\0--filter=log\0--filter=partition\0baton.so", "partition"),
+    ROW("nbdkit\0--filter\0cow\0baton.so", "cow"),
+    ROW("nbdkit\0--filter\0log\0baton.so", ""),
+    ROW("nbdkit\0--filter", ""),
+    ROW("nbdkit\0--filter=/some/where/nbdkit-log-filter.so",
+        "/some/where/nbdkit-log-f"),
+    ROW("", ""),
+#undef ROW
+};
+
+START_TEST(a_filter_is_opaque_unless_known_to_change_nothing)
+{
+    char name[25];
+
+    filters_find_opaque(rows[_i].cmdline, rows[_i].len, name, sizeof name);
+    ck_assert_str_eq(name, rows[_i].expected);
+}
+END_TEST
+
+START_TEST(this_process_has_none)
+{
+    char name[25] = "x";
+
+    filters_of_this_process(name, sizeof name);
+    ck_assert_str_eq(name, "");
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("filters");
+    TCase *tc = tcase_create("filters");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_loop_test(tc, a_filter_is_opaque_unless_known_to_change_nothing, 0,
+                        (int)(sizeof rows / sizeof rows[0]));
+    tcase_add_test(tc, this_process_has_none);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
