@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <nbdkit-plugin.h>
 
@@ -69,7 +70,9 @@ baton_after_fork(void)
 
     if (run_service(&config, control_fd, &e, &service) < 0) {
         nbdkit_error("%s", e.msg);
-        return -1;
+        /* Not by way of exit(): threads of ours may run, and libraries would be taken
+         * from under them (it has been seen to hang in libp11-kit). */
+        _exit(EXIT_FAILURE);
     }
     return 0;
 }
