@@ -314,7 +314,7 @@ refuses() {
     local expected=$1 fragment=$2 status=0
     shift 2
     row="serve: $fragment"
-    timeout 20 "$BATON" serve --name c "$@" >"$T/out" 2>&1 </dev/null || status=$?
+    LD_PRELOAD=${BATON_PRELOAD-} timeout -k 5 20 "$BATON" serve --name c "$@" >"$T/out" 2>&1 </dev/null || status=$?
     eq "$status" "$expected" "exit status for $row ($(cat "$T/out"))"
     contains "$(cat "$T/out")" "$fragment" "$row"
     eq "$(wc -l <"$T/out")" 1 "lines on standard error for $row ($(cat "$T/out"))"
@@ -328,7 +328,6 @@ refuses_disk() {
     rm -rf "$T/c.state"
     refuses 1 "$1" "${ends[@]}" --state-dir "$T/c.state" --disk "name=d,device=$2"
 }
-export LD_PRELOAD=${BATON_PRELOAD-}
 d=$(new_device d 1M)
 state=(--state-dir "$T/c.state")
 use=(--disk "name=d,device=$d")
