@@ -35,8 +35,12 @@ err_prefix(struct err *e, int rc, const char *fmt, ...)
     va_start(ap, fmt);
     n = vsnprintf(e->msg, sizeof e->msg, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof e->msg) {
-        (void)snprintf(e->msg + n, sizeof e->msg - (size_t)n, ": %s", old);
+    if (n >= 0 && (size_t)n + 2 < sizeof e->msg) {
+        size_t at = (size_t)n + 2, len = strnlen(old, sizeof e->msg - 1 - at);
+
+        memcpy(e->msg + n, ": ", 2);
+        memcpy(e->msg + at, old, len); /* cut is fine */
+        e->msg[at + len] = '\0';
     }
     return rc;
 }

@@ -15,7 +15,8 @@ bool trace_on;
 void
 trace_init(void)
 {
-    const char *v = getenv("BATON_TRACE"); /* before threads start */
+    const char *v = getenv("BATON_TRACE"); /* NOLINT(concurrency-mt-unsafe):
+                                            * before threads start */
 
     trace_on = v != NULL && strcmp(v, "1") == 0;
 }

@@ -53,6 +53,7 @@ cli_next_option(int argc, char **argv, const struct option *options)
     int val;
 
     opterr = 0;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     val = getopt_long(argc, argv, ":", options, NULL);
     if (val == ':') {
         (void)cli_fail(0, argv[0], "%s needs a value", argv[optind - 1]);
@@ -105,6 +106,7 @@ find_socket(const char *command, char *text, size_t size)
 {
     glob_t g;
     int status = CLI_DONE;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     int rc = glob(SOCKETS, 0, NULL, &g);
 
     if (rc != 0 && rc != GLOB_NOMATCH) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cmd_handoff.c - handoff, park, unpark and abort: one request each. The service does
  * the work and goes on when this process is gone. */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -159,10 +160,12 @@ static int
 check_order(struct order *o)
 {
     const char *name = o->verb->name;
-    bool is_vm = strncmp(o->target, "vm:", 3) == 0;
     struct err e = {{0}};
     struct uri to;
+    bool is_vm;
 
+    assert(o->target != NULL); /* options without it were refused */
+    is_vm = strncmp(o->target, "vm:", 3) == 0;
     if (!name_is_valid(is_vm ? o->target + 3 : o->target)) {
         return cli_fail(CLI_USAGE, name,
                         "\"%s\" is neither a disk nor a VM; allowed: DISK or vm:VM",

@@ -116,16 +116,23 @@ set_cache(struct disk_config *d, const char *v, struct err *e)
     return 0;
 }
 
+static bool
+has_form(const char *v, const char *form)
+{
+    bool is_ok = strlen(v) == strlen(form);
+
+    for (size_t i = 0; is_ok && form[i] != '\0'; i++) {
+        is_ok = form[i] == '-' ? v[i] == '-' : isxdigit((unsigned char)v[i]) != 0;
+    }
+    return is_ok;
+}
+
 static int
 set_uuid(struct disk_config *d, const char *v, struct err *e)
 {
     static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-    bool is_ok = strlen(v) == sizeof form - 1, is_nil = true;
+    bool is_ok = has_form(v, form), is_nil = strspn(v, "-0") == strlen(v);
 
-    for (size_t i = 0; is_ok && i < sizeof form - 1; i++) {
-        is_ok = form[i] == '-' ? v[i] == '-' : isxdigit((unsigned char)v[i]) != 0;
-        is_nil = is_nil && (v[i] == '-' || v[i] == '0');
-    }
     if (!is_ok || is_nil) {
         return err_set(e, -EINVAL, "not a UUID; allowed: hexadecimal digits as %s%s",
                        form, is_ok ? ", not all zero" : "");

@@ -159,7 +159,7 @@ control_unpark(void *service, struct rpc_call *call, json_t *params, struct err 
                json_t **ret_result)
 {
     static const char *const allowed[] = {"target", "deadline_ms", NULL};
-    const char *target;
+    const char *target = NULL;
     json_int_t deadline_ms;
     int rc = check_members(params, allowed, e);
 
@@ -174,7 +174,7 @@ static int
 control_abort(void *service, struct rpc_call *call, json_t *params, struct err *e,
               json_t **ret_result)
 {
-    const char *target;
+    const char *target = NULL;
     int rc = target_only(params, e, &target);
 
     (void)call;

@@ -303,7 +303,7 @@ fail:
 static int
 start_given(struct disk *d, const struct record *rec, struct err *e)
 {
-    struct port *channel;
+    struct port *channel = NULL;
     int rc = disk_need_redir(d, &rec->info, e);
 
     if (rc == 0) {

@@ -13,9 +13,11 @@
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
 #define PREPARE_TIMEOUT_NS (30 * NS_PER_S)
 
+/* NOLINTBEGIN(readability-function-size): as rpc_call() */
 int
 job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
          struct err *e, int *ret_code, json_t **ret_result)
+/* NOLINTEND(readability-function-size) */
 {
     int rc = -ECONNRESET;
 

@@ -317,7 +317,7 @@ void
 job_take_back(struct handoff *h)
 {
     struct port *ports[GROUP_MAX_DISKS] = {NULL};
-    struct record mine[GROUP_MAX_DISKS];
+    struct record mine[GROUP_MAX_DISKS] = {0};
     uint64_t wait_ns = 10 * NS_PER_MS;
 
     for (unsigned i = 0; i < h->nr; i++) {

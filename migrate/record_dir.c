@@ -55,6 +55,7 @@ sync_parent(struct record_dir *d, struct err *e)
     if (copy == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes only the copy */
     fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return system_error(e, "open the parent folder");

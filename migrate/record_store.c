@@ -202,6 +202,7 @@ record_store_clean(struct record_io *io, int dir_fd, struct err *e)
         rc = -errno;
         return err_set(e, rc, "list: %s", err_text(NULL, rc));
     }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while (rc == 0 && (errno = 0, entry = readdir(d)) != NULL) {
         if (strncmp(entry->d_name, TMP_PREFIX, strlen(TMP_PREFIX)) == 0) {
             rc = io->unlink(io, dir_fd, entry->d_name);
@@ -226,6 +227,7 @@ record_store_has(int dir_fd, const char *suffix)
     if (d == NULL) {
         return -errno;
     }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while (found == 0 && (errno = 0, entry = readdir(d)) != NULL) {
         size_t len = strlen(entry->d_name);
 

@@ -134,9 +134,11 @@ serve_exec(const char *program, struct serve_args *a, struct serve_sockets *s,
 
     (void)snprintf(pid, sizeof pid, "%d", (int)getpid());
     (void)snprintf(nr, sizeof nr, "%u", s->nr_listen);
+    /* NOLINTBEGIN(concurrency-mt-unsafe): one thread */
     if (rc == 0 &&
-        (setenv("LISTEN_PID", pid, 1) < 0 || /* one thread */
-         setenv("LISTEN_FDS", nr, 1) < 0 || unsetenv("LISTEN_FDNAMES") < 0)) {
+        (setenv("LISTEN_PID", pid, 1) < 0 || setenv("LISTEN_FDS", nr, 1) < 0 ||
+         unsetenv("LISTEN_FDNAMES") < 0)) {
+        /* NOLINTEND(concurrency-mt-unsafe) */
         rc = -errno;
     }
     if (rc == 0) {
@@ -228,7 +230,8 @@ serve_preload(const char *name, const char *installed, struct err *e)
                  before != NULL && before[0] != '\0' ? ":" : "", module) < 0) {
         list = NULL;
     }
-    if (list == NULL || setenv("LD_PRELOAD", list, 1) < 0) { /* one thread */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    if (list == NULL || setenv("LD_PRELOAD", list, 1) < 0) {
         return err_set(e, -ENOMEM, "out of memory");
     }
     return 0;

@@ -181,17 +181,15 @@ add_session(struct session_table *t, const char *client, uint64_t number,
     return s;
 }
 
-int
-session_open(struct session_table *t, const char *client, uint64_t number,
-             uint64_t epoch, uint64_t deadline_ns, struct err *e,
-             struct session **ret_s)
+/* The session to join; *ret_s is NULL if it has to be added. -ESTALE for one that is
+ * not served. */
+static int
+find_session(struct session_table *t, const char *client, uint64_t number,
+             uint64_t epoch, struct err *e, struct session **ret_s) LK_REQUIRES(t->lock)
 {
-    struct session_table_locked *l;
+    struct session_table_locked *l = table_locked(t);
     struct session *s;
-    int rc;
-    LK_GUARD(&t->lock);
 
-    l = table_locked(t);
     if ((epoch < l->first || epoch > l->current) &&
         (epoch == 0 || epoch != l->expected)) {
         return err_set(e, -ESTALE,
@@ -206,7 +204,26 @@ session_open(struct session_table *t, const char *client, uint64_t number,
                        "%" PRIu64,
                        t->id, number, client, s->number);
     }
-    if (s == NULL || number > s->number) {
+    *ret_s = s != NULL && number == s->number ? s : NULL;
+    return 0;
+}
+
+/* NOLINTBEGIN(readability-function-size): who asks for what, and till when */
+int
+session_open(struct session_table *t, const char *client, uint64_t number,
+             uint64_t epoch, uint64_t deadline_ns, struct err *e,
+             struct session **ret_s)
+/* NOLINTEND(readability-function-size) */
+{
+    struct session *s;
+    int rc;
+    LK_GUARD(&t->lock);
+
+    rc = find_session(t, client, number, epoch, e, &s);
+    if (rc < 0) {
+        return rc;
+    }
+    if (s == NULL) {
         s = add_session(t, client, number, epoch);
         if (s == NULL) {
             return err_set(e, -ENOMEM, "out of memory");

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -28,8 +29,8 @@ channel_route_init(struct channel_route *r, const struct port_channel_opts *opts
     r->nr_lanes = opts->lanes;
     r->session = opts->session;
     r->name.epoch = opts->epoch;
-    strcpy(r->name.uuid, opts->uuid);
-    strcpy(r->name.client, opts->client);
+    (void)snprintf(r->name.uuid, sizeof r->name.uuid, "%s", opts->uuid);
+    (void)snprintf(r->name.client, sizeof r->name.client, "%s", opts->client);
     r->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     while (r->nr_uris < opts->nr_uris) {
         r->uris[r->nr_uris] = strdup(opts->uris[r->nr_uris]);

@@ -42,13 +42,14 @@ is_number(const char *s)
 static bool
 line_covers(const char *line, struct wanted *w)
 {
-    char kind[16], end_text[24];
+    char kind[16], start_text[24], end_text[24];
     long long start, end;
 
-    if (sscanf(line, "lock: %*s %*s %*s %15s %*s %*s %lld %23s", kind, &start,
+    if (sscanf(line, "lock: %*s %*s %*s %15s %*s %*s %23s %23s", kind, start_text,
                end_text) != 3) {
         return false;
     }
+    start = strtoll(start_text, NULL, 10);
     end = strcmp(end_text, "EOF") == 0 ? LLONG_MAX : strtoll(end_text, NULL, 10);
     w->is_write = strcmp(kind, "WRITE") == 0;
     return start <= w->byte && w->byte <= end;
@@ -82,6 +83,7 @@ process_holds(const char *pid, struct wanted *w)
 
     (void)snprintf(name, sizeof name, "/proc/%s/fd", pid);
     DIR *fds __attribute__((cleanup(cleanup_dir))) = opendir(name);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while (fds != NULL && (entry = readdir(fds)) != NULL) {
         if (is_number(entry->d_name) && descriptor_holds(pid, entry->d_name, w)) {
             return true;
@@ -128,6 +130,7 @@ file_holder_name(int fd, off_t byte, char who[FILE_HOLDER_MAX])
     }
     w.dev = st.st_dev;
     w.ino = st.st_ino;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while ((entry = readdir(proc)) != NULL) {
         if (is_number(entry->d_name) && process_holds(entry->d_name, &w)) {
             program_of(entry->d_name, program, sizeof program);

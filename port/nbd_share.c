@@ -190,7 +190,7 @@ poll_socket(struct nbd_share *s) LK_REQUIRES(s->lock)
     }
     lk_acquire(&s->lock);
     l->polled = 0;
-    return n > 0 ? fds[0].revents : 0;
+    return (short)(n > 0 ? fds[0].revents : 0);
 }
 
 static void

@@ -175,7 +175,7 @@ static int
 slice_open(struct port *below, const struct layer_param *params, unsigned nr,
            struct err *e, struct port **ret_layer)
 {
-    struct slice_place place;
+    struct slice_place place = {.is_range = false};
     struct slice *s;
     int rc = parse(params, nr, e, &place);
 

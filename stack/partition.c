@@ -316,7 +316,7 @@ find_in_image(struct image *img, const struct partition_want *want, struct err *
     for (i = 0; rc == 0 && i < 2; i++) {
         rc = probe_table(probe, img, sizes[i], e, &list);
     }
-    if (rc == 1) {
+    if (list != NULL) {
         rc = select_partition(img->p, list, want, e, ret_off, ret_size);
     } else if (rc == 0) {
         rc = err_set(e, -ENOENT, "the device has no partition table, or an empty one");

@@ -166,7 +166,7 @@ open_layer(const struct layer_spec *l, struct port *below, struct err *e,
            struct port **ret_layer)
 {
     struct layer_param params[LAYER_MAX_PARAMS];
-    const struct layer_type *type;
+    const struct layer_type *type = NULL;
     int rc = find_type(l->name, e, &type);
 
     if (rc < 0) {

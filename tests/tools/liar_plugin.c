@@ -38,7 +38,8 @@ static struct late {
     unsigned char *data;
     uint32_t count;
     uint64_t offset;
-    unsigned when; /* 0: none waits */
+    bool is_waiting;
+    unsigned when; /* writes until it lands; 0: nothing of it was overwritten yet */
 } late;
 
 static void
@@ -118,18 +119,24 @@ store(const void *data, uint32_t count, uint64_t offset)
     memcpy(disk + offset, data, count);
 }
 
-/* A late write waits for ten others. */
+/* A late write waits for one that overwrites something of it, so that it does harm, and
+ * for ten more, so that the other was acknowledged meanwhile. */
 static void
 maybe_late(const void *buf, uint32_t count, uint64_t offset)
 {
     if (late.when > 0 && --late.when == 0) {
         store(late.data, late.count, late.offset);
+        late.is_waiting = false;
     }
-    if (late.when == 0 && count <= MAX_WRITE && lies(LIE_LATE)) {
+    if (late.is_waiting && late.when == 0 && offset < late.offset + late.count &&
+        late.offset < offset + count) {
+        late.when = 10;
+    }
+    if (!late.is_waiting && count <= MAX_WRITE && lies(LIE_LATE)) {
         memcpy(late.data, buf, count);
         late.count = count;
         late.offset = offset;
-        late.when = 10;
+        late.is_waiting = true;
     }
 }
 

@@ -65,7 +65,7 @@ expect 1 'FAULT: disk sector 136 holds' "one wrong byte in the file is found" \
 serve honest "$bin/liar.so" lie=none
 expect 0 '"result": "ok"' "the liar can be honest" stamp honest --ops 20000
 for lie in lose stale late tear shift trim; do
-    serve "$lie" "$bin/liar.so" lie=$lie every=1000
+    serve "$lie" "$bin/liar.so" lie=$lie every=100
     expect 1 'FAULT: sector' "lie=$lie is found" stamp "$lie" --ops 100000
 done
 serve error --filter=error memory 16M error-pwrite-rate=0.1%

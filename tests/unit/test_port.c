@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The checked wrappers, over a port that writes down what reaches it. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,15 @@ START_TEST(check_accepts_and_refuses_as_the_table_says)
 }
 END_TEST
 
+/* Member by member: what is between them is not part of a request. */
+static bool
+is_same(const struct req *a, const struct req *b)
+{
+    return a->op == b->op && a->flags == b->flags && a->len == b->len &&
+           a->off == b->off && a->buf == b->buf && a->extents == b->extents &&
+           a->origin == b->origin;
+}
+
 START_TEST(a_capable_port_gets_every_request_unchanged)
 {
     struct spy s = new_spy(ALL_CAPS);
@@ -121,7 +131,7 @@ START_TEST(a_capable_port_gets_every_request_unchanged)
 
     for (int i = 0; i < REQ_NR_OPS; i++) {
         ck_assert_int_eq(port_submit(&s.port, &rqs[i]), 0);
-        ck_assert_mem_eq(&s.calls[i], &rqs[i], sizeof rqs[i]);
+        ck_assert(is_same(&s.calls[i], &rqs[i]));
     }
     ck_assert_int_eq(s.nr, REQ_NR_OPS);
 }

@@ -550,7 +550,7 @@ static const char *const foreign[] = {
     "{\"kind\":\"disk\",\"stamp\":1,\"disk\":[]}",
     "{\"kind\":\"disk\",\"stamp\":1,\"disk\":null}",
     "{\"kind\":7,\"stamp\":1,\"disk\":{}}",
-    "{\"kind\":\"service\",\"id\":\"" UUID "\",\"incarnation\":1}",
+    ("{\"kind\":\"service\",\"id\":\"" UUID "\",\"incarnation\":1}"),
     "{\"kind\":\"group\",\"stamp\":1,\"disks\":[]}",
 };
 
@@ -835,6 +835,7 @@ check_epochs(struct record_dir *d, unsigned nr, uint64_t epoch)
 {
     static const char *const names[] = {"vda", "vdb", "vdc"};
 
+    ck_assert_uint_le(nr, sizeof names / sizeof names[0]);
     for (unsigned i = 0; i < nr; i++) {
         ck_assert_uint_eq(load(d, names[i]).epoch, epoch);
     }

@@ -244,7 +244,7 @@ check_exchange(int fd, const char *line, size_t len, const char *reply)
 #define STILL_WORKS REQ "\"id\":9,\"method\":\"echo\"}"
 #define STILL_WORKS_REPLY "{\"jsonrpc\":\"2.0\",\"id\":9,\"result\":{}}"
 
-#define LINE(s) s, sizeof s - 1
+#define LINE(s) (s), sizeof(s) - 1
 static const struct {
     const char *line;
     size_t len;
@@ -360,11 +360,12 @@ send_long(int fd, size_t len)
 {
     static const char head[] =
         REQ "\"id\":1,\"method\":\"nothing\",\"params\":{\"a\":\"";
+    static const char tail[] = {'"', '}', '}', '\n'};
     AUTO_FREE char *line = malloc(len);
 
     memset(line, 'x', len);
     memcpy(line, head, sizeof head - 1);
-    memcpy(line + len - 4, "\"}}\n", 4);
+    memcpy(line + len - sizeof tail, tail, sizeof tail);
     /* The server may hang up before it has taken all of it. */
     (void)rpc_frame_write(fd, line, len, SOON);
 }
@@ -452,7 +453,8 @@ START_TEST(random_lines_are_answered_or_refused)
         while (nr-- > 0) {
             char c = (char)(rand_r(&seed) % 256);
 
-            changed[(size_t)rand_r(&seed) % (sizeof line - 2)] = c == '\n' ? ' ' : c;
+            c = (char)(c == '\n' ? ' ' : c);
+            changed[(size_t)rand_r(&seed) % (sizeof line - 2)] = c;
         }
         send_raw(fd, changed, sizeof line - 1);
         if (strstr(changed, "\"id\"") != NULL) {

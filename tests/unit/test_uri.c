@@ -363,6 +363,7 @@ START_TEST(connecting_ends_at_the_deadline)
 
     ck_assert_int_eq(listen(listener, 0), 0);
     first = connect_to(&u);
+    ck_assert_int_ge(first, 0);
     begin_ns = clock_now_ns();
     ck_assert_int_eq(
         uri_connect(&u, clock_deadline_ns(30 * NS_PER_MS), NULL, &fd, &pid),
