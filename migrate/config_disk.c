@@ -138,7 +138,8 @@ set_uuid(struct disk_config *d, const char *v, struct err *e)
                        form, is_ok ? ", not all zero" : "");
     }
     for (size_t i = 0; i < sizeof form; i++) {
-        d->uuid[i] = (char)tolower((unsigned char)v[i]);
+        d->uuid[i] =
+            (char)(tolower)((unsigned char)v[i]); /* the macro nests too deep */
     }
     return 0;
 }

@@ -215,7 +215,7 @@ session_open(struct session_table *t, const char *client, uint64_t number,
              struct session **ret_s)
 /* NOLINTEND(readability-function-size) */
 {
-    struct session *s;
+    struct session *s = NULL;
     int rc;
     LK_GUARD(&t->lock);
 

@@ -172,6 +172,7 @@ open_layer(const struct layer_spec *l, struct port *below, struct err *e,
     if (rc < 0) {
         return rc;
     }
+    assert(type != NULL);
     lend_params(l, params);
     rc = type->open(below, params, l->nr_params, e, ret_layer);
     return rc < 0 ? err_prefix(e, rc, "layer %s", l->name) : 0;
