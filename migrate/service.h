@@ -19,7 +19,7 @@ struct service {
     const struct service_config *cfg;
     struct record_dir *records;
     _Atomic uint64_t next_session; /* relaxed: only uniqueness and growth count */
-    char opaque_filter[64]; /* "" when none; see filters.h */
+    char opaque_filter[64];        /* "" when none; see filters.h */
     struct handoff_table *handoffs;
     struct rpc_server *control;
     unsigned nr_disks;

@@ -31,7 +31,7 @@ mover=$!
 open_gate slow
 wait "$writer" || fail "the writer saw an error"
 wait "$mover" || fail "the patient handoff failed"
-eq "$(jq -r .outcome "$T/report")" done outcome
+eq "$(jq -r .outcome "$T/report")" "done" outcome
 eq "$(status_of b vda .role) $(status_of b vda .epoch)" "owner 2" "b in the end"
 io "$(uri_of a vda)" "read -P 1 0 4k" "read -P 2 4k 4k" "read -P 3 8k 4k"
 ledger_balances a vda

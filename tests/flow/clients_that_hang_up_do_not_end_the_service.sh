@@ -12,6 +12,7 @@ for round in $(seq 15); do
     fio --name=x --thread --ioengine=nbd --uri="$(uri_of a vda)" --rw=randrw --bs=4k \
         --iodepth=32 --size=64M --time_based --runtime=60 >/dev/null 2>&1 &
     client=$!
+    # shellcheck disable=SC2016 # expanded by the inner shell
     timeout 20 bash -c 'until [ "$("$0" status vda --at "$1" --json |
         jq -r .disks[0].ledger.accepted)" -gt "$2" ]; do :; done' \
         "$BATON" "$(control_of a)" $((before + 300)) || fail "round $round: no load"

@@ -198,6 +198,7 @@ start_gated_device() {
     await_file "$T/$1.pid"
 }
 device_uri() { echo "nbd+unix:///?socket=$T/$1.sock"; }
+# shellcheck disable=SC2034 # only kept open
 open_gate() { exec {GATE}<>"$T/$1.gate"; }
 
 # wait_arrivals N: until N requests are at the gate of the gated device
@@ -210,6 +211,7 @@ wait_arrivals() {
 
 # Wait until the file is there and is not empty.
 await_file() {
+    # shellcheck disable=SC2016 # expanded by the inner shell
     timeout 20 bash -c 'mkfifo "$1.never" && until [ -s "$1" ]; do
         read -rt 0.02 <>"$1.never" || true
     done' - "$1" || fail "${1##*/} does not appear"

@@ -17,6 +17,7 @@ fio --name=x --ioengine=nbd --uri="nbd+unix:///vda?socket=$T/qsd.sock" --rw=rand
     --time_based --runtime=8 >"$T/fio.out" 2>&1 &
 load=$!
 for round in 1 2; do
+    # shellcheck disable=SC2016 # expanded by the inner shell
     timeout 20 bash -c 'until [ "$("$0" status vda --at "$1" --json |
         jq -r .disks[0].ledger.accepted)" -gt 300 ]; do :; done' \
         "$BATON" "$(control_of a)" || fail "round $round: no load"

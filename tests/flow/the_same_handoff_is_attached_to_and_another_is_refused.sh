@@ -19,6 +19,7 @@ wait_arrivals 1
     >/dev/null 2>&1 &
 first=$!
 await_phase() {
+    # shellcheck disable=SC2016 # expanded by the inner shell
     timeout 20 bash -c 'until [ "$("$0" status vda --at "$1" --json |
         jq -r .disks[0].handoff)" = "$2" ]; do :; done' "$BATON" "$(control_of a)" "$1" ||
         fail "the handoff does not get to $1"
