@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "handoff_job.h"
+#include "status.h"
 
 static json_t *
 phases(const struct handoff *h)
@@ -30,13 +31,14 @@ one_disk(const struct handoff *h, unsigned i, json_int_t *queued, json_int_t *re
     *queued += (json_int_t)st.held;
     *replayed += (json_int_t)st.replayed;
     return json_pack(
-        "{s:s,s:s,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I}}", "disk", d->cfg->name,
-        "uuid", rec.uuid, "epoch", (json_int_t)rec.epoch, "queued", (json_int_t)st.held,
-        "replayed", (json_int_t)st.replayed, "max_held_us",
+        "{s:s,s:s,s:I,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I},s:o}", "disk",
+        d->cfg->name, "uuid", rec.uuid, "epoch", (json_int_t)rec.epoch, "queued",
+        (json_int_t)st.held, "replayed", (json_int_t)st.replayed, "max_held_us",
         (json_int_t)(st.max_held_ns / NS_PER_US), "ledger", "accepted",
         (json_int_t)st.ledger.accepted, "local", (json_int_t)st.ledger.local, "remote",
         (json_int_t)st.ledger.remote, "failed", (json_int_t)st.ledger.failed, "bounced",
-        (json_int_t)st.ledger.bounced, "pending", (json_int_t)st.ledger.pending);
+        (json_int_t)st.ledger.bounced, "pending", (json_int_t)st.ledger.pending,
+        "latency", status_latency(d));
 }
 
 json_t *

@@ -18,8 +18,8 @@ ledger_json(const struct redir_ledger *l)
                      "pending", (json_int_t)l->pending);
 }
 
-static json_t *
-latency_json(struct disk *d)
+json_t *
+status_latency(struct disk *d)
 {
     json_t *all = json_object();
     struct stack *stack = atomic_load_explicit(&d->stack, memory_order_acquire);
@@ -69,7 +69,7 @@ disk_json(struct service *s, struct disk *d)
         "owner", owner, "device", d->cfg->device, "queued", (json_int_t)st.queued,
         "queued_bytes", (json_int_t)st.queued_bytes, "oldest_us",
         (json_int_t)(st.oldest_ns / NS_PER_US), "in_flight", (json_int_t)st.in_flight,
-        "ledger", ledger_json(&st.ledger), "latency", latency_json(d));
+        "ledger", ledger_json(&st.ledger), "latency", status_latency(d));
     if (j != NULL && phase != NULL) {
         (void)json_object_set_new(j, "handoff", json_string(phase));
     }
