@@ -11,6 +11,8 @@
 #include "port_channel.h"
 
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
+#define COMPARE_TRIES 8 /* a block that is written and zeroed again fools one of them  \
+                         */
 #define PREPARE_TIMEOUT_NS (30 * NS_PER_S)
 
 /* NOLINTBEGIN(readability-function-size): as rpc_call() */
@@ -207,13 +209,41 @@ predict(struct handoff *h, uint64_t flush_ns, struct err *e)
     return 0;
 }
 
+/* Have the next owner open its devices, and compare them with ours. */
+static int
+ask_peer(struct handoff *h, struct err *e)
+{
+    struct identity before[GROUP_MAX_DISKS];
+    json_t *answer = NULL;
+    int rc, code = 0;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        rc = identity_take(redir_active(h->disks[i]->redir), e, &before[i]);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
+        }
+        /* The next owner has to keep what clients were promised, not what this device
+         * can do beyond that: else a disk may go where it cannot come back from. */
+        before[i].info = redir_port(h->disks[i]->redir)->info;
+    }
+    rc = job_call(h, "peer.prepare", prepare_params(h, before), PREPARE_TIMEOUT_NS, e,
+                  &code, &answer);
+    if (rc == 0) {
+        rc = learn_peer(h, answer, e);
+    }
+    if (rc == 0) {
+        rc = compare_devices(h, before, answer, e);
+    }
+    json_decref(answer);
+    return rc;
+}
+
 int
 job_prepare(struct handoff *h, struct err *e)
 {
-    struct identity before[GROUP_MAX_DISKS];
     uint64_t flush_ns = 0, number;
-    json_t *answer = NULL;
-    int rc, code = 0;
+    unsigned tries = 0;
+    int rc;
 
     /* Any number that this service has not used before will do. */
     number =
@@ -240,24 +270,9 @@ job_prepare(struct handoff *h, struct err *e)
     if (rc < 0 || h->to_text[0] == '\0') {
         return rc;
     }
-    for (unsigned i = 0; i < h->nr; i++) {
-        rc = identity_take(redir_active(h->disks[i]->redir), e, &before[i]);
-        if (rc < 0) {
-            return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
-        }
-        /* The next owner has to keep what clients were promised, not what this device
-         * can do beyond that: else a disk may go where it cannot come back from. */
-        before[i].info = redir_port(h->disks[i]->redir)->info;
-    }
-    rc = job_call(h, "peer.prepare", prepare_params(h, before), PREPARE_TIMEOUT_NS, e,
-                  &code, &answer);
-    if (rc == 0) {
-        rc = learn_peer(h, answer, e);
-    }
-    if (rc == 0) {
-        rc = compare_devices(h, before, answer, e);
-    }
-    json_decref(answer);
+    do {
+        rc = ask_peer(h, e);
+    } while (rc == -EILSEQ && ++tries < COMPARE_TRIES);
     if (rc == 0) {
         rc = connect_channels(h, e);
     }

@@ -121,7 +121,7 @@ identity_compare(const struct identity *before, const struct identity *after,
     for (unsigned i = 0; i < IDENTITY_SAMPLES; i++) {
         if (strcmp(before->samples[i], after->samples[i]) == 0 &&
             strcmp(before->samples[i], theirs->samples[i]) != 0) {
-            return err_set(e, -EINVAL,
+            return err_set(e, -EILSEQ,
                            "it is another device: the block at %" PRIu64
                            " has other contents",
                            sample_at(&before->info, i).off);

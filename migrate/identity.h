@@ -30,7 +30,9 @@ void identity_boot_id(char *buf);
 int identity_take(struct port *p, struct err *e, struct identity *ret_id);
 
 /* Can `theirs` be the device of `mine`, which was looked at before and after theirs?
- * 0, or -EINVAL and e says what differs. */
+ * 0, or -EINVAL and e says what differs. -EILSEQ: contents differ; if it is so each
+ * time one looks it is another device, but once it may be a block that was written and
+ * zeroed again between the looks. */
 int identity_compare(const struct identity *before, const struct identity *after,
                      const struct identity *theirs, struct err *e);
 
