@@ -11,8 +11,9 @@
 #include "port_channel.h"
 
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
-#define COMPARE_TRIES 8 /* a block that is written and zeroed again fools one of them  \
-                         */
+#define COMPARE_TRIES                                                                  \
+    8 /* a block that is written and zeroed again fools one of them                    \
+       */
 #define PREPARE_TIMEOUT_NS (30 * NS_PER_S)
 
 /* NOLINTBEGIN(readability-function-size): as rpc_call() */
