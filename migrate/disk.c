@@ -33,6 +33,9 @@ disk_done(struct disk *d)
     stack_close(d->stack);
     session_table_free(d->sessions);
     redir_free(disk_redir(d));
+    if (d->locked_.incoming.draft != NULL) {
+        record_draft_drop(d->service->records, d->locked_.incoming.draft);
+    }
     port_close(d->locked_.incoming.port);
     lk_done(&d->lock);
     lk_done(&d->build_lock);

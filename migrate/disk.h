@@ -25,6 +25,8 @@ struct service;
 /* What PREPARE made ready on the next owner: opened, not owned. */
 struct incoming {
     struct port *port; /* NULL: nothing is prepared */
+    /* Of the records that ASSIGN commits; in a group the first disk has it. */
+    struct record_draft *draft;
     uint64_t epoch;
     char uuid[37];
     char from_name[NAME_MAX_LEN + 1];

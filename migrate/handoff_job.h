@@ -35,6 +35,7 @@ struct handoff {
 
     struct rpc_client *peer;
     struct record next[GROUP_MAX_DISKS]; /* what eject commits */
+    struct record_draft *draft;          /* of next; NULL before and after */
     struct port *channels[GROUP_MAX_DISKS];
     struct redir_ledger ledger_before[GROUP_MAX_DISKS];
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns;

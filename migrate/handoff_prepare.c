@@ -185,10 +185,25 @@ connect_channels(struct handoff *h, struct err *e)
     return 0;
 }
 
-/* The stall is a flush with little to write, a round trip, and two records (ours and
- * theirs, which take as long as the disk below the state directory). */
+/* What the stall is made of, as measured here. */
+struct costs {
+    uint64_t flush_ns;  /* of a flush with little to write */
+    uint64_t record_ns; /* of one durable record, on either side */
+};
+
+/* Write what the commit will rename. It takes about as long as the rename will. */
 static int
-predict(struct handoff *h, uint64_t flush_ns, struct err *e)
+draft(struct handoff *h, struct costs *costs, struct err *e)
+{
+    uint64_t began_ns = clock_now_ns();
+    int rc = record_draft_new(h->service->records, h->next, h->nr, e, &h->draft);
+
+    costs->record_ns = clock_now_ns() - began_ns;
+    return rc < 0 ? err_prefix(e, rc, "writing the record") : 0;
+}
+
+static int
+predict(struct handoff *h, const struct costs *costs, struct err *e)
 {
     uint64_t began_ns = clock_now_ns(), round_trip_ns;
     json_t *result = NULL;
@@ -200,7 +215,7 @@ predict(struct handoff *h, uint64_t flush_ns, struct err *e)
         return rc;
     }
     round_trip_ns = clock_now_ns() - began_ns;
-    h->predicted_ns = flush_ns + round_trip_ns + 2 * NS_PER_MS / 2;
+    h->predicted_ns = costs->flush_ns + round_trip_ns + 2 * costs->record_ns;
     if (h->predicted_ns > h->budget_ns) {
         return err_set(e, -ETIME,
                        "the predicted stall is %" PRIu64 " us, the budget %" PRIu64
@@ -239,43 +254,63 @@ ask_peer(struct handoff *h, struct err *e)
     return rc;
 }
 
-int
-job_prepare(struct handoff *h, struct err *e)
+/* Records that nobody else can change meanwhile: the disks are claimed. */
+static int
+make_next_records(struct handoff *h, struct err *e)
 {
-    uint64_t flush_ns = 0, number;
-    unsigned tries = 0;
-    int rc;
-
+    const bool is_park = h->to_text[0] == '\0';
     /* Any number that this service has not used before will do. */
-    number =
+    uint64_t number =
         atomic_fetch_add_explicit(&h->service->next_session, 1, memory_order_relaxed);
+
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
+        int rc = redir_wait_open(d->redir, clock_deadline_ns(CONNECT_TIMEOUT_NS));
 
-        rc = redir_wait_open(d->redir, clock_deadline_ns(CONNECT_TIMEOUT_NS));
         if (rc < 0) {
             return err_set(e, -EBUSY, "%s: an earlier replay is going on",
                            d->cfg->name);
         }
-        h->next[i] =
-            disk_next_record(d, h->to_text[0] != '\0' ? ROLE_GIVEN : ROLE_PARKED,
-                             disk_record(d).epoch + 1);
-        h->next[i].handoff = h->to_text[0] != '\0' ? number : 0;
+        h->next[i] = disk_next_record(d, is_park ? ROLE_PARKED : ROLE_GIVEN,
+                                      disk_record(d).epoch + 1);
+        h->next[i].handoff = is_park ? 0 : number;
+    }
+    return 0;
+}
+
+static int
+meet_peer(struct handoff *h, struct err *e)
+{
+    unsigned tries = 0;
+    int rc;
+
+    do {
+        rc = ask_peer(h, e);
+    } while (rc == -EILSEQ && ++tries < COMPARE_TRIES);
+    return rc == 0 ? connect_channels(h, e) : rc;
+}
+
+int
+job_prepare(struct handoff *h, struct err *e)
+{
+    const bool is_park = h->to_text[0] == '\0';
+    struct costs costs = {0};
+    int rc = make_next_records(h, e);
+
+    if (rc < 0) {
+        return rc;
     }
     /* So that the commit does not have to spread what an earlier group left. */
     rc = record_settle(h->service->records, e);
     if (rc < 0) {
         return err_prefix(e, rc, "records");
     }
-    rc = flush_early(h, &flush_ns, e);
-    if (rc < 0 || h->to_text[0] == '\0') {
-        return rc;
+    rc = flush_early(h, &costs.flush_ns, e);
+    if (rc == 0 && !is_park) {
+        rc = meet_peer(h, e);
     }
-    do {
-        rc = ask_peer(h, e);
-    } while (rc == -EILSEQ && ++tries < COMPARE_TRIES);
     if (rc == 0) {
-        rc = connect_channels(h, e);
+        rc = draft(h, &costs, e);
     }
-    return rc < 0 ? rc : predict(h, flush_ns, e);
+    return rc < 0 || is_park ? rc : predict(h, &costs, e);
 }

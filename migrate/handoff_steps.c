@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cleanup.h"
 #include "clock.h"
 #include "handoff_job.h"
 #include "log.h"
@@ -148,7 +149,7 @@ job_eject(struct handoff *h, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    rc = record_commit(h->service->records, h->next, h->nr, e, &is_committed);
+    rc = record_draft_commit(h->service->records, TAKE(h->draft), e, &is_committed);
     if (rc < 0 && !is_committed) {
         return err_prefix(e, rc, "writing the record");
     }
@@ -279,6 +280,7 @@ job_roll_back(struct handoff *h)
     }
     h->opened_at_ns = clock_now_ns();
     forget_at_peer(h);
+    record_draft_drop(h->service->records, TAKE(h->draft));
     for (unsigned i = 0; i < h->nr; i++) {
         port_close(h->channels[i]);
         h->channels[i] = NULL;

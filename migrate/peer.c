@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "disk.h"
 #include "identity.h"
 #include "log.h"
@@ -74,16 +75,69 @@ check_role(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
 static void
 drop_incoming(struct disk *d)
 {
-    struct port *port;
+    struct incoming in;
 
     lk_acquire(&d->lock);
-    port = disk_locked(d)->incoming.port;
+    in = disk_locked(d)->incoming;
     disk_locked(d)->incoming = (struct incoming){0};
     lk_release(&d->lock);
     if (d->sessions != NULL) {
         session_table_expect(d->sessions, 0);
     }
-    port_close(port);
+    record_draft_drop(d->service->records, in.draft);
+    port_close(in.port);
+}
+
+/* What assign commits. The disk has a redirector. */
+static struct record
+owner_record(struct disk *d, const struct batch *b, unsigned i)
+{
+    struct record rec = disk_next_record(d, ROLE_OWNER, b->epochs[i]);
+
+    (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", b->uuids[i]);
+    (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", b->from);
+    rec.owned_since = b->epochs[i];
+    rec.peer_control[0] = '\0';
+    rec.nr_channels = 0;
+    rec.info = redir_port(d->redir)->info;
+    return rec;
+}
+
+/* Write it now, so that assigning is a rename. */
+static int
+draft_records(struct service *s, const struct batch *b, struct err *e)
+{
+    struct record recs[GROUP_MAX_DISKS];
+    struct record_draft *draft;
+    int rc;
+
+    for (unsigned i = 0; i < b->nr; i++) {
+        recs[i] = owner_record(b->disks[i], b, i);
+    }
+    rc = record_draft_new(s->records, recs, b->nr, e, &draft);
+    if (rc == 0) {
+        LK_GUARD(&b->disks[0]->lock);
+
+        disk_locked(b->disks[0])->incoming.draft = draft;
+    }
+    return rc;
+}
+
+static int
+commit_records(struct service *s, const struct batch *b, const struct record *recs,
+               struct err *e, bool *ret_is_committed)
+{
+    struct disk *first = b->disks[0];
+    struct record_draft *draft;
+
+    lk_acquire(&first->lock);
+    draft = TAKE(disk_locked(first)->incoming.draft);
+    lk_release(&first->lock);
+    if (draft != NULL && record_draft_is_of(draft, recs, b->nr)) {
+        return record_draft_commit(s->records, draft, e, ret_is_committed);
+    }
+    record_draft_drop(s->records, draft);
+    return record_commit(s->records, recs, b->nr, e, ret_is_committed);
 }
 
 static int
@@ -168,6 +222,9 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
         if (rc == 0) {
             (void)json_array_append_new(disks, identity_to_json(&id));
         }
+    }
+    if (rc == 0) {
+        rc = draft_records(s, &b, e);
     }
     for (unsigned i = 0; i < b.nr && rc < 0; i++) {
         drop_incoming(b.disks[i]);
@@ -291,18 +348,12 @@ own_all(struct service *s, const struct batch *b, struct port **ports, struct er
         if (rc == 0) {
             rc = take_device(b->disks[nr], b, nr, e, &ports[nr]);
         }
-        recs[nr] = disk_next_record(b->disks[nr], ROLE_OWNER, b->epochs[nr]);
-        (void)snprintf(recs[nr].uuid, sizeof recs[nr].uuid, "%s", b->uuids[nr]);
-        (void)snprintf(recs[nr].peer_name, sizeof recs[nr].peer_name, "%s", b->from);
-        recs[nr].owned_since = b->epochs[nr];
-        recs[nr].peer_control[0] = '\0';
-        recs[nr].nr_channels = 0;
         if (rc == 0) {
-            recs[nr].info = redir_port(b->disks[nr]->redir)->info;
+            recs[nr] = owner_record(b->disks[nr], b, nr);
         }
     }
     if (rc == 0) {
-        rc = record_commit(s->records, recs, b->nr, e, &is_committed);
+        rc = commit_records(s, b, recs, e, &is_committed);
     }
     if (rc < 0 && !is_committed) {
         for (unsigned i = 0; i < nr; i++) {
@@ -325,6 +376,9 @@ assign_or_refuse(struct service *s, const struct batch *b, json_t **ret_result)
     int rc = own_all(s, b, ports, &e);
 
     if (rc < 0) {
+        for (unsigned i = 0; i < b->nr; i++) {
+            drop_incoming(b->disks[i]);
+        }
         refuse_for_good(b);
         log_warn("refused %s from %s: %s", b->disks[0]->cfg->name, b->from,
                  err_text(&e, rc));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Loading and committing.
+/* Loading and settling; record_draft.c commits.
  *
  * One record is committed by the rename of its own file. Several are committed by the
  * rename of group.json, and stay there and in memory ("pending") until they are spread
@@ -19,13 +19,10 @@
 #include "cleanup.h"
 #include "record_dir.h"
 
-#define STAMP_SERIAL_BITS 32
-#define FILE_NAME_SIZE (NAME_MAX_LEN + sizeof ".json")
-
-static void
-file_name(const char *name, char *buf)
+void
+record_file_name(const char *name, char *buf)
 {
-    (void)snprintf(buf, FILE_NAME_SIZE, "%s.json", name); /* fits a valid name */
+    (void)snprintf(buf, RECORD_FILE_NAME_SIZE, "%s.json", name); /* fits a valid name */
 }
 
 /* The disk's own file. */
@@ -34,13 +31,13 @@ read_file(struct record_dir *d, const char *name, struct err *e,
           struct record *ret_record, uint64_t *ret_stamp)
 {
     AUTO_FREE char *text = NULL;
-    char file[FILE_NAME_SIZE];
+    char file[RECORD_FILE_NAME_SIZE];
     struct record r = {.name = ""};
     uint64_t stamp = 0;
     size_t len;
     int rc;
 
-    file_name(name, file);
+    record_file_name(name, file);
     rc = record_store_read(d->disk_fd, file, e, &text, &len);
     if (rc == 0) {
         rc = record_parse_disk(text, len, e, &r, &stamp);
@@ -56,29 +53,18 @@ read_file(struct record_dir *d, const char *name, struct err *e,
     return 0;
 }
 
-static uint64_t next_stamp_locked(struct record_dir *d) LK_REQUIRES(d->lock);
-
-static uint64_t
-next_stamp_locked(struct record_dir *d)
-{
-    uint64_t serial = ++record_dir_locked(d)->serial;
-
-    assert(serial < UINT64_C(1) << STAMP_SERIAL_BITS);
-    return d->service.incarnation << STAMP_SERIAL_BITS | serial;
-}
-
 static int
 write_file(struct record_dir *d, const struct record *r, uint64_t stamp, struct err *e,
            bool *ret_is_renamed)
 {
     AUTO_FREE char *text = record_format_disk(r, stamp);
-    char file[FILE_NAME_SIZE];
+    char file[RECORD_FILE_NAME_SIZE];
     int rc;
 
     if (text == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
-    file_name(r->name, file);
+    record_file_name(r->name, file);
     rc = record_store_replace(d->io, d->disk_fd, file, text, e, ret_is_renamed);
     return rc < 0 ? err_prefix(e, rc, "state directory %s: disk/%s", d->path, file) : 0;
 }
@@ -145,10 +131,8 @@ spread_locked(struct record_dir *d, struct err *e)
     return 0;
 }
 
-static int settle_locked(struct record_dir *d, struct err *e) LK_REQUIRES(d->lock);
-
-static int
-settle_locked(struct record_dir *d, struct err *e)
+int
+record_settle_locked(struct record_dir *d, struct err *e)
 {
     struct record_dir_locked *l = record_dir_locked(d);
     int rc;
@@ -177,7 +161,7 @@ record_settle(struct record_dir *d, struct err *e)
 {
     LK_GUARD(&d->lock);
 
-    return settle_locked(d, e);
+    return record_settle_locked(d, e);
 }
 
 int
@@ -198,76 +182,4 @@ record_load(struct record_dir *d, const char *name, struct err *e,
         }
     }
     return read_file(d, name, e, ret_record, &stamp);
-}
-
-static int
-check_records(const struct record *records, unsigned nr, struct err *e)
-{
-    if (nr == 0 || nr > GROUP_MAX_DISKS) {
-        return err_set(e, -EINVAL, "%u records at once; 1 to %d are possible", nr,
-                       GROUP_MAX_DISKS);
-    }
-    for (unsigned i = 0; i < nr; i++) {
-        int rc = record_check(&records[i], e);
-
-        if (rc < 0) {
-            return rc;
-        }
-        for (unsigned j = 0; j < i; j++) {
-            if (strcmp(records[i].name, records[j].name) == 0) {
-                return err_set(e, -EINVAL, "disk %s is named twice", records[i].name);
-            }
-        }
-    }
-    return 0;
-}
-
-static int commit_group_locked(struct record_dir *d, const struct record *records,
-                               unsigned nr, struct err *e, bool *ret_is_committed)
-    LK_REQUIRES(d->lock);
-
-/* Whatever can fail for want of memory does so before the rename. */
-static int
-commit_group_locked(struct record_dir *d, const struct record *records, unsigned nr,
-                    struct err *e, bool *ret_is_committed)
-{
-    struct record_dir_locked *l = record_dir_locked(d);
-    uint64_t stamp = next_stamp_locked(d);
-    AUTO_FREE char *text = record_format_group(records, nr, stamp);
-    AUTO_FREE struct record *copy = calloc(nr, sizeof *copy);
-    int rc;
-
-    if (text == NULL || copy == NULL) {
-        return err_set(e, -ENOMEM, "state directory %s: out of memory", d->path);
-    }
-    memcpy(copy, records, nr * sizeof *copy);
-    rc = record_store_replace(d->io, d->fd, RECORD_GROUP_FILE, text, e,
-                              ret_is_committed);
-    if (*ret_is_committed) {
-        assert(l->pending == NULL); /* settled before */
-        l->pending = TAKE(copy);
-        l->nr_pending = nr;
-        l->pending_stamp = stamp;
-    }
-    return rc < 0 ? err_prefix(e, rc, "state directory %s: " RECORD_GROUP_FILE, d->path)
-                  : 0;
-}
-
-int
-record_commit(struct record_dir *d, const struct record *records, unsigned nr,
-              struct err *e, bool *ret_is_committed)
-{
-    LK_GUARD(&d->lock);
-    int rc = check_records(records, nr, e);
-
-    *ret_is_committed = false;
-    if (rc == 0) {
-        rc = settle_locked(d, e);
-    }
-    if (rc == 0 && nr == 1) {
-        rc = write_file(d, &records[0], next_stamp_locked(d), e, ret_is_committed);
-    } else if (rc == 0) {
-        rc = commit_group_locked(d, records, nr, e, ret_is_committed);
-    }
-    return rc < 0 && *ret_is_committed ? -EIO : rc;
 }

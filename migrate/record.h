@@ -78,6 +78,27 @@ int record_load(struct record_dir *d, const char *name, struct err *e,
 int record_commit(struct record_dir *d, const struct record *records, unsigned nr,
                   struct err *e, bool *ret_is_committed);
 
+/* A commit in two parts, for who must be quick at the second: a draft is the file that
+ * record_commit() would rename, written and fsynced under another name. It means
+ * nothing until it is committed, and an open of the directory removes it. */
+struct record_draft;
+
+/* Errors as those of record_commit() before its rename. */
+int record_draft_new(struct record_dir *d, const struct record *records, unsigned nr,
+                     struct err *e, struct record_draft **ret_draft);
+
+/* Would a commit of these records say the same? */
+bool record_draft_is_of(const struct record_draft *dr, const struct record *records,
+                        unsigned nr);
+
+/* As record_commit(): a rename and one fsync, unless another commit has spoken of these
+ * disks since the draft was made (then it is written anew). The draft is gone in any
+ * case. */
+int record_draft_commit(struct record_dir *d, struct record_draft *dr, struct err *e,
+                        bool *ret_is_committed);
+void record_draft_drop(struct record_dir *d,
+                       struct record_draft *dr); /* NULL is fine */
+
 /* Spread what a group commit left in group.json. May be called at leisure; the next
  * commit does it too. */
 int record_settle(struct record_dir *d, struct err *e);

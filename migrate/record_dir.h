@@ -4,12 +4,15 @@
 #ifndef BATON_RECORD_DIR_H
 #define BATON_RECORD_DIR_H
 
+#include <sys/queue.h>
+
 #include "lock.h"
 #include "record.h"
 #include "record_json.h"
 #include "record_store.h"
 
 #define RECORD_GROUP_FILE "group.json"
+#define RECORD_FILE_NAME_SIZE (NAME_MAX_LEN + sizeof ".json")
 
 struct record_dir {
     struct record_io *io; /* borrowed */
@@ -23,6 +26,7 @@ struct record_dir {
         unsigned nr_pending; /* records in group.json, not spread yet; win over disk/ */
         struct record *pending; /* nr_pending, or NULL */
         uint64_t pending_stamp;
+        LIST_HEAD(, record_draft) drafts;
     } locked_;
 };
 
@@ -31,6 +35,12 @@ struct record_dir_locked *record_dir_locked(struct record_dir *d) LK_REQUIRES(d-
 /* record_dir_open() over io, which outlives it. */
 int record_dir_open_with(const char *path, struct record_io *io, struct err *e,
                          struct record_dir **ret_dir);
+
+/* buf has RECORD_FILE_NAME_SIZE bytes: the name of a disk's file within disk/. */
+void record_file_name(const char *name, char *buf);
+
+/* record_settle(), for who has the lock. */
+int record_settle_locked(struct record_dir *d, struct err *e) LK_REQUIRES(d->lock);
 
 /* Take over what group.json says, if it is there: nothing is written. */
 int record_load_group(struct record_dir *d, struct err *e);

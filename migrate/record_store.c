@@ -15,8 +15,6 @@
 #include "cleanup.h"
 #include "record_json.h"
 
-#define TMP_PREFIX ".tmp-"
-
 static int
 system_create(struct record_io *io, int dir_fd, const char *name)
 {
@@ -134,19 +132,42 @@ write_all(struct record_io *io, int fd, const char *text)
     return io->fsync(io, fd);
 }
 
-static int
-write_tmp(struct record_io *io, int dir_fd, const char *tmp, const char *text)
+int
+record_store_write_tmp(struct record_io *io, int dir_fd, const char *tmp,
+                       const char *text, struct err *e)
 {
-    int fd = io->create(io, dir_fd, tmp), rc;
+    int fd = io->create(io, dir_fd, tmp), rc = fd;
 
-    if (fd < 0) {
-        return fd;
+    if (fd >= 0) {
+        rc = write_all(io, fd, text);
+        if (close(fd) < 0 && rc == 0) {
+            rc = -errno; /* where a file system reports lost space only now */
+        }
     }
-    rc = write_all(io, fd, text);
-    if (close(fd) < 0 && rc == 0) {
-        rc = -errno; /* where a file system reports lost space only now */
+    if (rc < 0) {
+        (void)io->unlink(io, dir_fd, tmp); /* the next open removes it, too */
+        return err_set(e, rc, "write: %s", err_text(NULL, rc));
     }
-    return rc;
+    return 0;
+}
+
+int
+record_store_rename_tmp(struct record_io *io, int dir_fd, const char *tmp,
+                        const char *name, struct err *e, bool *ret_is_renamed)
+{
+    int rc = io->rename(io, dir_fd, tmp, name);
+
+    *ret_is_renamed = rc == 0;
+    if (rc < 0) {
+        (void)io->unlink(io, dir_fd, tmp); /* as above */
+        return err_set(e, rc, "write: %s", err_text(NULL, rc));
+    }
+    rc = io->fsync(io, dir_fd);
+    if (rc < 0) {
+        return err_set(e, rc, "written, but a power cut may take it back: %s",
+                       err_text(NULL, rc));
+    }
+    return 0;
 }
 
 int
@@ -154,25 +175,13 @@ record_store_replace(struct record_io *io, int dir_fd, const char *name,
                      const char *text, struct err *e, bool *ret_is_renamed)
 {
     char tmp[NAME_MAX + 1];
-    int rc, len = snprintf(tmp, sizeof tmp, TMP_PREFIX "%s", name);
+    int rc, len = snprintf(tmp, sizeof tmp, RECORD_STORE_TMP "%s", name);
 
     assert(len > 0 && (size_t)len < sizeof tmp);
     *ret_is_renamed = false;
-    rc = write_tmp(io, dir_fd, tmp, text);
-    if (rc == 0) {
-        rc = io->rename(io, dir_fd, tmp, name);
-    }
-    if (rc < 0) {
-        (void)io->unlink(io, dir_fd, tmp); /* the next open removes it, too */
-        return err_set(e, rc, "write: %s", err_text(NULL, rc));
-    }
-    *ret_is_renamed = true;
-    rc = io->fsync(io, dir_fd);
-    if (rc < 0) {
-        return err_set(e, rc, "written, but a power cut may take it back: %s",
-                       err_text(NULL, rc));
-    }
-    return 0;
+    rc = record_store_write_tmp(io, dir_fd, tmp, text, e);
+    return rc < 0 ? rc
+                  : record_store_rename_tmp(io, dir_fd, tmp, name, e, ret_is_renamed);
 }
 
 /* Its own position in the folder: an fd's is shared with its copies. */
@@ -204,7 +213,7 @@ record_store_clean(struct record_io *io, int dir_fd, struct err *e)
     }
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while (rc == 0 && (errno = 0, entry = readdir(d)) != NULL) {
-        if (strncmp(entry->d_name, TMP_PREFIX, strlen(TMP_PREFIX)) == 0) {
+        if (strncmp(entry->d_name, RECORD_STORE_TMP, strlen(RECORD_STORE_TMP)) == 0) {
             rc = io->unlink(io, dir_fd, entry->d_name);
         }
     }

@@ -28,9 +28,20 @@ extern struct record_io record_io_system; /* the system calls; constant */
 int record_store_read(int dir_fd, const char *name, struct err *e, char **ret_text,
                       size_t *ret_len);
 
-/* Put text in place of the file, durably: temporary file, fsync, rename, fsync of the
- * folder. On an error *ret_is_renamed tells whether the new content is what a reader
- * finds now (then only its survival of a power cut is in doubt) or still the old. */
+#define RECORD_STORE_TMP ".tmp-" /* what temporary files begin with */
+
+/* Write text to a temporary file, durably. After an error it is not there. */
+int record_store_write_tmp(struct record_io *io, int dir_fd, const char *tmp,
+                           const char *text, struct err *e);
+
+/* Put a temporary file in place of the file, durably: rename, fsync of the folder. On
+ * an error *ret_is_renamed tells whether the new content is what a reader finds now
+ * (then only its survival of a power cut is in doubt) or still the old, and the
+ * temporary file is gone. */
+int record_store_rename_tmp(struct record_io *io, int dir_fd, const char *tmp,
+                            const char *name, struct err *e, bool *ret_is_renamed);
+
+/* Both. */
 int record_store_replace(struct record_io *io, int dir_fd, const char *name,
                          const char *text, struct err *e, bool *ret_is_renamed);
 

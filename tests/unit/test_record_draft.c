@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "record_dir.h"
+
+static char folder[64];
+static char dir_path[96];
+static struct record_dir *dir;
+
+/* Counts what the commit itself costs. */
+static unsigned nr_writes, nr_fsyncs;
+
+static ssize_t
+counted_write(struct record_io *io, int fd, const char *buf, size_t len)
+{
+    nr_writes++;
+    return record_io_system.write(io, fd, buf, len);
+}
+
+static int
+counted_fsync(struct record_io *io, int fd)
+{
+    nr_fsyncs++;
+    return record_io_system.fsync(io, fd);
+}
+
+static struct record_io counted;
+
+static void
+reopen(void)
+{
+    struct err e = {.msg = ""};
+
+    record_dir_close(dir);
+    ck_assert_msg(record_dir_open_with(dir_path, &counted, &e, &dir) == 0, "%s", e.msg);
+}
+
+static void
+set_up(void)
+{
+    counted = record_io_system;
+    counted.write = counted_write;
+    counted.fsync = counted_fsync;
+    (void)snprintf(folder, sizeof folder, "/tmp/baton-draft-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    (void)snprintf(dir_path, sizeof dir_path, "%s/state", folder);
+    dir = NULL;
+    reopen();
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void
+tear_down(void)
+{
+    record_dir_close(dir);
+    ck_assert_int_eq(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static struct record
+parked(const char *name, uint64_t epoch)
+{
+    struct record r = {.uuid = "0123abcd-4567-89ef-0123-456789abcdef",
+                       .role = ROLE_PARKED,
+                       .epoch = epoch,
+                       .info = {.size = 1 << 20,
+                                .min_block = 1,
+                                .pref_block = 4096,
+                                .max_block = UINT32_MAX,
+                                .caps = PORT_CAN_WRITE | PORT_CAN_FLUSH}};
+
+    (void)snprintf(r.name, sizeof r.name, "%s", name);
+    return r;
+}
+
+static struct record_draft *
+draft(const struct record *records, unsigned nr)
+{
+    struct record_draft *dr = NULL;
+    struct err e = {.msg = ""};
+
+    ck_assert_msg(record_draft_new(dir, records, nr, &e, &dr) == 0, "%s", e.msg);
+    return dr;
+}
+
+static void
+commit_draft(struct record_draft *dr)
+{
+    struct err e = {.msg = ""};
+    bool is_committed = false;
+
+    ck_assert_msg(record_draft_commit(dir, dr, &e, &is_committed) == 0, "%s", e.msg);
+    ck_assert(is_committed);
+}
+
+static void
+commit(const struct record *r)
+{
+    struct err e = {.msg = ""};
+    bool is_committed = false;
+
+    ck_assert_msg(record_commit(dir, r, 1, &e, &is_committed) == 0, "%s", e.msg);
+}
+
+static uint64_t
+epoch_of(const char *name)
+{
+    struct err e = {.msg = ""};
+    struct record r;
+
+    ck_assert_msg(record_load(dir, name, &e, &r) == 0, "%s", e.msg);
+    return r.epoch;
+}
+
+static unsigned
+nr_temporary(void)
+{
+    char path[128];
+    unsigned n = 0;
+    struct dirent *entry;
+    DIR *d;
+
+    (void)snprintf(path, sizeof path, "%s/disk", dir_path);
+    d = opendir(path);
+    ck_assert_ptr_nonnull(d);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
+    while ((entry = readdir(d)) != NULL) {
+        n += strncmp(entry->d_name, RECORD_STORE_TMP, strlen(RECORD_STORE_TMP)) == 0;
+    }
+    (void)closedir(d);
+    return n;
+}
+
+START_TEST(a_draft_means_nothing_until_it_is_committed)
+{
+    struct record old = parked("vda", 1), next = parked("vda", 2);
+    struct record_draft *dr;
+
+    commit(&old);
+    dr = draft(&next, 1);
+    ck_assert_uint_eq(epoch_of("vda"), 1);
+    commit_draft(dr);
+    ck_assert_uint_eq(epoch_of("vda"), 2);
+    reopen();
+    ck_assert_uint_eq(epoch_of("vda"), 2);
+}
+END_TEST
+
+START_TEST(a_crash_before_the_commit_leaves_the_old_record_and_no_file)
+{
+    struct record old = parked("vda", 1), next = parked("vda", 2);
+    struct record_draft *dr;
+
+    commit(&old);
+    dr = draft(&next, 1);
+    ck_assert_uint_eq(nr_temporary(), 1);
+    /* What a killed process leaves is what a second view of the folder finds. */
+    ck_assert_int_eq(record_store_clean(&record_io_system, dir->disk_fd, NULL), 0);
+    ck_assert_uint_eq(nr_temporary(), 0);
+    record_draft_drop(dir, dr);
+    reopen();
+    ck_assert_uint_eq(epoch_of("vda"), 1);
+}
+END_TEST
+
+START_TEST(the_commit_of_a_draft_is_a_rename_and_one_fsync)
+{
+    struct record r[2] = {parked("vda", 1), parked("vdb", 1)};
+    struct record_draft *dr = draft(r, 1 + (unsigned)_i);
+
+    nr_writes = nr_fsyncs = 0;
+    commit_draft(dr);
+    ck_assert_uint_eq(nr_writes, 0);
+    ck_assert_uint_eq(nr_fsyncs, 1);
+    ck_assert_uint_eq(nr_temporary(), 0);
+}
+END_TEST
+
+START_TEST(a_dropped_draft_leaves_no_file)
+{
+    struct record r = parked("vda", 1);
+
+    record_draft_drop(dir, draft(&r, 1));
+    record_draft_drop(dir, NULL);
+    ck_assert_uint_eq(nr_temporary(), 0);
+    ck_assert_int_eq(record_load(dir, "vda", NULL, &r), -ENOENT);
+}
+END_TEST
+
+/* A group's file only wins over files with an older stamp. */
+START_TEST(a_group_draft_that_is_older_than_another_commit_still_wins_when_committed)
+{
+    struct record r[2] = {parked("vda", 3), parked("vdb", 3)},
+                  between = parked("vda", 2);
+    struct record_draft *dr = draft(r, 2);
+
+    commit(&between);
+    commit_draft(dr);
+    ck_assert_uint_eq(epoch_of("vda"), 3);
+    ck_assert_int_eq(record_settle(dir, NULL), 0);
+    ck_assert_uint_eq(epoch_of("vda"), 3);
+    reopen();
+    ck_assert_uint_eq(epoch_of("vda"), 3);
+    ck_assert_uint_eq(epoch_of("vdb"), 3);
+}
+END_TEST
+
+START_TEST(a_draft_knows_what_it_says)
+{
+    struct record r[2] = {parked("vda", 1), parked("vdb", 1)}, other = parked("vda", 2);
+    struct record_draft *dr = draft(r, 1);
+
+    ck_assert(record_draft_is_of(dr, r, 1));
+    ck_assert(!record_draft_is_of(dr, &other, 1));
+    ck_assert(!record_draft_is_of(dr, r, 2));
+    record_draft_drop(dir, dr);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("record_draft");
+    TCase *tc = tcase_create("record_draft");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, a_draft_means_nothing_until_it_is_committed);
+    tcase_add_test(tc, a_crash_before_the_commit_leaves_the_old_record_and_no_file);
+    tcase_add_loop_test(tc, the_commit_of_a_draft_is_a_rename_and_one_fsync, 0, 2);
+    tcase_add_test(tc, a_dropped_draft_leaves_no_file);
+    tcase_add_test(
+        tc, a_group_draft_that_is_older_than_another_commit_still_wins_when_committed);
+    tcase_add_test(tc, a_draft_knows_what_it_says);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
