@@ -53,6 +53,7 @@ struct disk {
     struct disk_locked {
         const char *claimed_for; /* NULL or what is going on, for messages; static */
         struct record rec;
+        bool is_rec_ahead; /* of the durable one: whoever gave it to us asks again */
         struct incoming incoming;
         uint64_t refused_epoch; /* we promised not to own it at this epoch or before */
     } locked_;

@@ -36,7 +36,7 @@ job_set_phase(struct handoff *h, enum handoff_phase next)
         [HANDOFF_FLUSH] = {TO(EJECT), TO(ABORTED)},
         [HANDOFF_EJECT] = {TO(ASSIGN), TO(ABORTED), TO(DONE) /* parked */},
         [HANDOFF_ASSIGN] = {TO(REPLAY), TO(TAKEN_BACK)},
-        [HANDOFF_REPLAY] = {TO(DONE)},
+        [HANDOFF_REPLAY] = {TO(DONE), TO(TAKEN_BACK) /* forgotten in a crash */},
     };
 #undef TO
     struct handoff_locked *l;
@@ -176,7 +176,6 @@ after_commit(struct handoff *h)
         finish(h, -EREMOTEIO, &e, "taken-back");
         return;
     }
-    job_set_phase(h, HANDOFF_REPLAY);
     job_replay(h);
     job_set_phase(h, HANDOFF_DONE);
     (void)record_settle(h->service->records,

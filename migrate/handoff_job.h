@@ -41,7 +41,8 @@ struct handoff {
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns;
     uint64_t predicted_ns;
     uint64_t phase_ns[HANDOFF_NR_PHASES];
-    bool is_resumed; /* begun at ASSIGN after a restart */
+    bool is_resumed;   /* begun at ASSIGN after a restart */
+    bool has_followed; /* the channels are port B, and the gates are open */
 
     struct lk lock;    /* leaf */
     struct cv changed; /* anything below changed */
@@ -96,6 +97,9 @@ int job_eject(struct handoff *h, struct err *e);
 /* 0; -EREMOTEIO: refused, e has the reason. Goes on until one of them. */
 int job_assign(struct handoff *h, struct err *e);
 void job_replay(struct handoff *h);
+/* An rpc_on_notify: the next owner serves, and is about to make that durable. The queue
+ * is replayed at once; the handoff ends with its answer. */
+void job_hear(void *job, const char *method, json_t *params);
 
 /* Undo hold..flush: open the gates to port A, tell the next owner to forget it. */
 void job_roll_back(struct handoff *h);
@@ -103,7 +107,8 @@ void job_roll_back(struct handoff *h);
 void job_take_back(struct handoff *h);
 
 /* One RPC to the next owner, connecting first if need be; connects anew once when the
- * connection turns out to be dead. As rpc_call(). */
+ * connection turns out to be dead. What it notifies goes to job_hear(). As rpc_call().
+ */
 int job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
              struct err *e, int *ret_code, json_t **ret_result);
 

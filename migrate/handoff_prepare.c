@@ -25,7 +25,7 @@ job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout
     int rc = -ECONNRESET;
 
     if (h->peer != NULL) {
-        rc = rpc_call(h->peer, method, json_incref(params), NULL, NULL,
+        rc = rpc_call(h->peer, method, json_incref(params), job_hear, h,
                       clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
         if (*ret_code == 0 &&
             rc < 0) { /* no answer: the connection is of no more use */
@@ -37,7 +37,7 @@ job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout
         rc =
             rpc_client_open(&h->to, clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &h->peer);
         if (rc == 0) {
-            rc = rpc_call(h->peer, method, json_incref(params), NULL, NULL,
+            rc = rpc_call(h->peer, method, json_incref(params), job_hear, h,
                           clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
         }
     }

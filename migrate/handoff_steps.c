@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "clock.h"
@@ -231,18 +232,37 @@ job_assign(struct handoff *h, struct err *e)
     }
 }
 
+static void
+follow(struct handoff *h)
+{
+    job_set_phase(h, HANDOFF_REPLAY);
+    for (unsigned i = 0; i < h->nr && !h->has_followed; i++) {
+        disk_follow(h->disks[i], h->channels[i]);
+        h->channels[i] = NULL;
+    }
+    h->has_followed = true;
+    h->opened_at_ns = clock_now_ns();
+}
+
+void
+job_hear(void *job, const char *method, json_t *params)
+{
+    struct handoff *h = job;
+
+    (void)params;
+    if (strcmp(method, "assigned") == 0 && !h->has_followed) {
+        follow(h);
+    }
+}
+
 void
 job_replay(struct handoff *h)
 {
     uint64_t deadline_ns = clock_deadline_ns(REPLAY_REPORT_NS);
 
-    for (unsigned i = 0; i < h->nr; i++) {
-        if (!h->is_resumed) { /* else the channel is in place since the start */
-            disk_follow(h->disks[i], h->channels[i]);
-            h->channels[i] = NULL;
-        }
+    if (!h->has_followed || h->is_resumed) {
+        follow(h);
     }
-    h->opened_at_ns = clock_now_ns();
     for (unsigned i = 0; i < h->nr; i++) {
         (void)redir_wait_open(h->disks[i]->redir, deadline_ns); /* else status tells */
     }

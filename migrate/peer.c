@@ -123,9 +123,9 @@ draft_records(struct service *s, const struct batch *b, struct err *e)
     return rc;
 }
 
-static int
-commit_records(struct service *s, const struct batch *b, const struct record *recs,
-               struct err *e, bool *ret_is_committed)
+/* What draft_records() wrote, if it says the same; else NULL. */
+static struct record_draft *
+take_draft(struct service *s, const struct batch *b, const struct record *recs)
 {
     struct disk *first = b->disks[0];
     struct record_draft *draft;
@@ -133,11 +133,10 @@ commit_records(struct service *s, const struct batch *b, const struct record *re
     lk_acquire(&first->lock);
     draft = TAKE(disk_locked(first)->incoming.draft);
     lk_release(&first->lock);
-    if (draft != NULL && record_draft_is_of(draft, recs, b->nr)) {
-        return record_draft_commit(s->records, draft, e, ret_is_committed);
+    if (draft != NULL && !record_draft_is_of(draft, recs, b->nr)) {
+        record_draft_drop(s->records, TAKE(draft));
     }
-    record_draft_drop(s->records, draft);
-    return record_commit(s->records, recs, b->nr, e, ret_is_committed);
+    return draft;
 }
 
 static int
@@ -336,10 +335,8 @@ is_assigned(const struct batch *b)
 }
 
 static int
-own_all(struct service *s, const struct batch *b, struct port **ports, struct err *e)
+take_all(const struct batch *b, struct port **ports, struct record *recs, struct err *e)
 {
-    struct record recs[GROUP_MAX_DISKS];
-    bool is_committed = false;
     unsigned nr = 0;
     int rc = 0;
 
@@ -352,45 +349,125 @@ own_all(struct service *s, const struct batch *b, struct port **ports, struct er
             recs[nr] = owner_record(b->disks[nr], b, nr);
         }
     }
-    if (rc == 0) {
-        rc = commit_records(s, b, recs, e, &is_committed);
+    for (unsigned i = 0; i < nr && rc < 0; i++) {
+        port_close(ports[i]);
     }
+    return rc;
+}
+
+static void
+serve_all(const struct batch *b, struct port **ports, const struct record *recs,
+          bool is_rec_ahead)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        disk_set_record(b->disks[i], &recs[i]);
+        lk_acquire(&b->disks[i]->lock);
+        disk_locked(b->disks[i])->is_rec_ahead = is_rec_ahead;
+        lk_release(&b->disks[i]->lock);
+        disk_assign(b->disks[i], ports[i]);
+    }
+}
+
+static bool
+is_behind(const struct batch *b)
+{
+    bool is_ahead = false;
+
+    for (unsigned i = 0; i < b->nr && !is_ahead; i++) {
+        LK_GUARD(&b->disks[i]->lock);
+
+        is_ahead = disk_locked(b->disks[i])->is_rec_ahead;
+    }
+    return is_ahead;
+}
+
+/* The records of disks that we serve already. Until they are durable nobody is told
+ * that we own them, and who gave them to us goes on asking: should we forget it in a
+ * crash, it tells us again. */
+static int
+make_durable(struct service *s, const struct batch *b, struct record_draft *draft,
+             struct err *e)
+{
+    struct record recs[GROUP_MAX_DISKS];
+    bool is_committed = false;
+    int rc;
+
+    for (unsigned i = 0; i < b->nr; i++) {
+        recs[i] = disk_record(b->disks[i]);
+    }
+    rc = draft != NULL ? record_draft_commit(s->records, draft, e, &is_committed)
+                       : record_commit(s->records, recs, b->nr, e, &is_committed);
     if (rc < 0 && !is_committed) {
-        for (unsigned i = 0; i < nr; i++) {
-            port_close(ports[i]);
-        }
+        log_warn("%s is served here, but its record cannot be written: %s",
+                 b->disks[0]->cfg->name, err_text(e, rc));
         return rc;
     }
     for (unsigned i = 0; i < b->nr; i++) {
-        disk_set_record(b->disks[i], &recs[i]);
+        LK_GUARD(&b->disks[i]->lock);
+
+        disk_locked(b->disks[i])->is_rec_ahead = false;
     }
     return 0;
 }
 
-/* Own them, or refuse them for good. */
-static void
-assign_or_refuse(struct service *s, const struct batch *b, json_t **ret_result)
+/* Without a draft the record can be refused by its folder, so it comes first. With one
+ * only the rename is left; it may come after the gate is open, since the giver's
+ * durable record says whose the disk is. */
+static int
+own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct err *e)
 {
     struct port *ports[GROUP_MAX_DISKS] = {NULL};
-    struct err e = {0};
-    int rc = own_all(s, b, ports, &e);
+    struct record recs[GROUP_MAX_DISKS];
+    struct record_draft *draft;
+    bool is_committed = false;
+    int rc = take_all(b, ports, recs, e);
 
+    if (rc < 0) {
+        return rc;
+    }
+    draft = take_draft(s, b, recs);
+    if (draft == NULL) {
+        rc = record_commit(s->records, recs, b->nr, e, &is_committed);
+        if (rc < 0 && !is_committed) {
+            for (unsigned i = 0; i < b->nr; i++) {
+                port_close(ports[i]);
+            }
+            return rc;
+        }
+    }
+    serve_all(b, ports, recs, draft != NULL);
+    if (draft != NULL) {
+        rpc_notify(call, "assigned", json_object());
+        rc = make_durable(s, b, draft, e);
+    }
+    log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s", b->disks[0]->cfg->name,
+             b->nr > 1 ? " and others" : "", b->epochs[0], b->from);
+    return rc < 0 && draft != NULL ? -EINPROGRESS : 0;
+}
+
+/* Own them, or refuse them for good. -EINPROGRESS: they are served, but not durably
+ * ours. */
+static int
+assign_or_refuse(struct service *s, const struct batch *b, struct rpc_call *call,
+                 struct err *e, json_t **ret_result)
+{
+    int rc = own_all(s, b, call, e);
+
+    if (rc == -EINPROGRESS) {
+        return rc;
+    }
     if (rc < 0) {
         for (unsigned i = 0; i < b->nr; i++) {
             drop_incoming(b->disks[i]);
         }
         refuse_for_good(b);
         log_warn("refused %s from %s: %s", b->disks[0]->cfg->name, b->from,
-                 err_text(&e, rc));
-        *ret_result = json_pack("{s:b,s:s}", "assigned", 0, "reason", err_text(&e, rc));
-        return;
+                 err_text(e, rc));
+        *ret_result = json_pack("{s:b,s:s}", "assigned", 0, "reason", err_text(e, rc));
+        return 0;
     }
-    for (unsigned i = 0; i < b->nr; i++) {
-        disk_assign(b->disks[i], ports[i]);
-    }
-    log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s", b->disks[0]->cfg->name,
-             b->nr > 1 ? " and others" : "", b->epochs[0], b->from);
     *ret_result = json_pack("{s:b}", "assigned", 1);
+    return 0;
 }
 
 int
@@ -401,13 +478,12 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
     struct batch b;
     int rc = batch_parse(s, params, e, &b);
 
-    (void)call;
     if (rc < 0) {
         return rc;
     }
     /* Asked without the claim: when the caller, restarted, asks for what we own and are
      * just handing back to it, each side would wait for the other's claim for ever. */
-    if (is_assigned(&b)) {
+    if (is_assigned(&b) && !is_behind(&b)) {
         *ret_result = json_pack("{s:b}", "assigned", 1);
         return 0;
     }
@@ -416,12 +492,13 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
         return rc; /* promises nothing: the same call may be running already */
     }
     if (is_assigned(&b)) { /* it was running, and has ended */
-        *ret_result = json_pack("{s:b}", "assigned", 1);
+        rc = is_behind(&b) ? make_durable(s, &b, NULL, e) : 0;
+        *ret_result = rc == 0 ? json_pack("{s:b}", "assigned", 1) : NULL;
     } else {
-        assign_or_refuse(s, &b, ret_result);
+        rc = assign_or_refuse(s, &b, call, e, ret_result);
     }
     batch_unclaim(&b);
-    return 0;
+    return rc;
 }
 
 int
