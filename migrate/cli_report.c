@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "breakpoint.h"
 #include "cli.h"
 
 #define LINE 79 /* a longer one would wrap and could not be wiped */
@@ -18,6 +19,7 @@ report_notification(void *opaque, const char *method, json_t *params)
     double ms = (double)cli_number(params, "elapsed_us") / 1000.0;
     bool has_detail = json_string_length(json_object_get(params, "detail")) > 0;
 
+    (void)BREAKPOINT("command-watching");
     if (!p->is_shown || strcmp(method, "progress") != 0) {
         return;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "breakpoint.h"
 #include "cli.h"
 #include "cli_report.h"
 #include "clock.h"
@@ -273,6 +274,7 @@ run_order(const struct order *o)
     announce_interrupt(o);
     rc = rpc_call(client, o->verb->name, order_params(o), report_notification,
                   &progress, CLOCK_NEVER, &e, &code, &result);
+    (void)BREAKPOINT("command-answered");
     rpc_client_close(client);
     report_progress_end(&progress);
     if (rc < 0) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "breakpoint.h"
 #include "clock.h"
 #include "log.h"
 #include "trace.h"
@@ -206,6 +207,9 @@ job_run(void *arg)
             finish(h, 0, &e, "parked");
             return NULL;
         }
+    }
+    if (h->is_resumed) {
+        (void)BREAKPOINT("owner-resumed");
     }
     job_set_phase(h, HANDOFF_ASSIGN);
     after_commit(h);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "breakpoint.h"
 #include "clock.h"
 #include "handoff_job.h"
 #include "port_channel.h"
@@ -242,8 +243,12 @@ ask_peer(struct handoff *h, struct err *e)
          * can do beyond that: else a disk may go where it cannot come back from. */
         before[i].info = redir_port(h->disks[i]->redir)->info;
     }
+    (void)BREAKPOINT("owner-asking");
     rc = job_call(h, "peer.prepare", prepare_params(h, before), PREPARE_TIMEOUT_NS, e,
                   &code, &answer);
+    if (rc == 0) {
+        rc = BREAKPOINT("owner-answered");
+    }
     if (rc == 0) {
         rc = learn_peer(h, answer, e);
     }
@@ -295,8 +300,10 @@ job_prepare(struct handoff *h, struct err *e)
 {
     const bool is_park = h->to_text[0] == '\0';
     struct costs costs = {0};
-    int rc = make_next_records(h, e);
+    int rc;
 
+    (void)BREAKPOINT("owner-preparing");
+    rc = make_next_records(h, e);
     if (rc < 0) {
         return rc;
     }
@@ -311,6 +318,9 @@ job_prepare(struct handoff *h, struct err *e)
     }
     if (rc == 0) {
         rc = draft(h, &costs, e);
+    }
+    if (rc == 0) {
+        rc = BREAKPOINT("owner-prepared");
     }
     return rc < 0 || is_park ? rc : predict(h, &costs, e);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "breakpoint.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "handoff_job.h"
@@ -35,7 +36,7 @@ job_hold(struct handoff *h, struct err *e)
             return err_set(e, rc, "%s cannot be held now", h->disks[i]->cfg->name);
         }
     }
-    return job_check(h, e);
+    return BREAKPOINT("owner-held") < 0 ? -EIO : job_check(h, e);
 }
 
 static int
@@ -73,7 +74,7 @@ job_drain(struct handoff *h, struct err *e)
             return rc;
         }
     }
-    return job_check(h, e);
+    return BREAKPOINT("owner-drained") < 0 ? -EIO : job_check(h, e);
 }
 
 static int
@@ -118,7 +119,7 @@ job_flush(struct handoff *h, struct err *e)
             return rc;
         }
     }
-    return job_check(h, e);
+    return BREAKPOINT("owner-flushed") < 0 ? -EIO : job_check(h, e);
 }
 
 /* From here on nobody is told that the handoff is aborted, unless it is. */
@@ -150,6 +151,10 @@ job_eject(struct handoff *h, struct err *e)
     if (rc < 0) {
         return rc;
     }
+    rc = BREAKPOINT("owner-committing");
+    if (rc < 0) {
+        return rc;
+    }
     rc = record_draft_commit(h->service->records, TAKE(h->draft), e, &is_committed);
     if (rc < 0 && !is_committed) {
         return err_prefix(e, rc, "writing the record");
@@ -158,13 +163,16 @@ job_eject(struct handoff *h, struct err *e)
         log_warn("%s: the record is written but not known to be durable: %s", h->target,
                  err_text(e, rc));
     }
+    (void)BREAKPOINT("owner-committed");
     lk_acquire(&h->lock);
     job_locked(h)->committed_ns = clock_now_ns();
     lk_release(&h->lock);
     for (unsigned i = 0; i < h->nr; i++) {
         disk_set_record(h->disks[i], &h->next[i]);
         disk_eject(h->disks[i]);
+        (void)BREAKPOINT("owner-ejected-one");
     }
+    (void)BREAKPOINT("owner-ejected");
     return 0;
 }
 
@@ -214,10 +222,14 @@ job_assign(struct handoff *h, struct err *e)
     for (;;) {
         json_t *result = NULL;
         int code = 0;
-        int rc = job_call(h, "peer.assign", assign_params(h), ASSIGN_TIMEOUT_NS, e,
-                          &code, &result);
+        int rc;
+
+        (void)BREAKPOINT("owner-assigning");
+        rc = job_call(h, "peer.assign", assign_params(h), ASSIGN_TIMEOUT_NS, e, &code,
+                      &result);
 
         if (rc == 0) {
+            (void)BREAKPOINT("owner-told");
             return read_answer(h, result, e);
         }
         job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
@@ -229,6 +241,7 @@ job_assign(struct handoff *h, struct err *e)
             is_told = true;
         }
         back_off(h, &wait_ns);
+        (void)BREAKPOINT("owner-asks-again");
     }
 }
 
@@ -239,6 +252,7 @@ follow(struct handoff *h)
     for (unsigned i = 0; i < h->nr && !h->has_followed; i++) {
         disk_follow(h->disks[i], h->channels[i]);
         h->channels[i] = NULL;
+        (void)BREAKPOINT("owner-following");
     }
     h->has_followed = true;
     h->opened_at_ns = clock_now_ns();
@@ -266,6 +280,7 @@ job_replay(struct handoff *h)
     for (unsigned i = 0; i < h->nr; i++) {
         (void)redir_wait_open(h->disks[i]->redir, deadline_ns); /* else status tells */
     }
+    (void)BREAKPOINT("owner-replayed");
 }
 
 static void
@@ -276,6 +291,7 @@ forget_at_peer(struct handoff *h)
     int code = 0;
 
     if (h->peer != NULL) { /* else it never heard of it */
+        (void)BREAKPOINT("owner-cancelling");
         (void)job_call(h, "peer.cancel",
                        json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
                                  job_disk_list(h)),
@@ -288,6 +304,7 @@ forget_at_peer(struct handoff *h)
 void
 job_roll_back(struct handoff *h)
 {
+    (void)BREAKPOINT("owner-aborting");
     for (unsigned i = 0; i < h->nr; i++) {
         struct redir_status st;
 
@@ -345,11 +362,15 @@ job_take_back(struct handoff *h)
     for (unsigned i = 0; i < h->nr; i++) {
         mine[i] = disk_next_record(h->disks[i], ROLE_OWNER, h->next[i].epoch + 1);
     }
+    (void)BREAKPOINT("owner-refused");
     for (;;) {
         struct err e = {0};
         bool is_committed = false;
         int rc = reopen_all(h, ports, &e);
 
+        if (rc == 0) {
+            rc = BREAKPOINT("owner-relocked");
+        }
         if (rc == 0) {
             rc = record_commit(h->service->records, mine, h->nr, &e, &is_committed);
         }
@@ -362,6 +383,7 @@ job_take_back(struct handoff *h)
             h->target, h->next[0].peer_name, err_text(&e, rc));
         back_off(h, &wait_ns);
     }
+    (void)BREAKPOINT("owner-retaken");
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "breakpoint.h"
 #include "cleanup.h"
 #include "disk.h"
 #include "identity.h"
@@ -180,7 +181,7 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     (void)snprintf(disk_locked(d)->incoming.uuid, 37, "%s", b->uuids[i]);
     lk_release(&d->lock);
     session_table_expect(d->sessions, b->epochs[i]);
-    return 0;
+    return BREAKPOINT("next-opened");
 }
 
 static json_t *
@@ -212,6 +213,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     if (rc < 0) {
         return rc;
     }
+    (void)BREAKPOINT("next-preparing");
     rc = record_settle(s->records, e); /* now, and not when we are assigned */
     disks = json_array();
     for (unsigned i = 0; i < b.nr && rc == 0; i++) {
@@ -235,6 +237,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     }
     *ret_result = json_pack("{s:s,s:o,s:o}", "service", s->cfg->name, "channels",
                             channel_uris(s->cfg), "disks", disks);
+    (void)BREAKPOINT("next-prepared");
     return 0;
 }
 
@@ -264,6 +267,7 @@ peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
         }
     }
     batch_unclaim(&b);
+    (void)BREAKPOINT("next-cancelled");
     return 0;
 }
 
@@ -308,6 +312,9 @@ take_device(struct disk *d, const struct batch *b, unsigned i, struct err *e,
             port_file_trust_cache(in.port, is_same_host(b));
         }
         rc = port_own(in.port, e);
+    }
+    if (rc == 0) {
+        rc = BREAKPOINT("next-locked");
     }
     if (rc < 0) {
         port_close(in.port);
@@ -365,6 +372,7 @@ serve_all(const struct batch *b, struct port **ports, const struct record *recs,
         disk_locked(b->disks[i])->is_rec_ahead = is_rec_ahead;
         lk_release(&b->disks[i]->lock);
         disk_assign(b->disks[i], ports[i]);
+        (void)BREAKPOINT("next-opening");
     }
 }
 
@@ -402,6 +410,7 @@ make_durable(struct service *s, const struct batch *b, struct record_draft *draf
                  b->disks[0]->cfg->name, err_text(e, rc));
         return rc;
     }
+    (void)BREAKPOINT("next-owned");
     for (unsigned i = 0; i < b->nr; i++) {
         LK_GUARD(&b->disks[i]->lock);
 
@@ -438,6 +447,7 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
     serve_all(b, ports, recs, draft != NULL);
     if (draft != NULL) {
         rpc_notify(call, "assigned", json_object());
+        (void)BREAKPOINT("next-serving");
         rc = make_durable(s, b, draft, e);
     }
     log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s", b->disks[0]->cfg->name,
@@ -464,9 +474,11 @@ assign_or_refuse(struct service *s, const struct batch *b, struct rpc_call *call
         log_warn("refused %s from %s: %s", b->disks[0]->cfg->name, b->from,
                  err_text(e, rc));
         *ret_result = json_pack("{s:b,s:s}", "assigned", 0, "reason", err_text(e, rc));
+        (void)BREAKPOINT("next-refused");
         return 0;
     }
     *ret_result = json_pack("{s:b}", "assigned", 1);
+    (void)BREAKPOINT("next-assigned");
     return 0;
 }
 
@@ -481,6 +493,7 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
     if (rc < 0) {
         return rc;
     }
+    (void)BREAKPOINT("next-assigning");
     /* Asked without the claim: when the caller, restarted, asks for what we own and are
      * just handing back to it, each side would wait for the other's claim for ever. */
     if (is_assigned(&b) && !is_behind(&b)) {

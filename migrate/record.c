@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "breakpoint.h"
 #include "cleanup.h"
 #include "record_dir.h"
 
@@ -118,6 +119,9 @@ spread_locked(struct record_dir *d, struct err *e)
             continue;
         }
         rc = write_file(d, &l->pending[i], l->pending_stamp, e, &ignored);
+        if (rc == 0) {
+            rc = BREAKPOINT("group-spread");
+        }
         if (rc < 0) {
             return rc;
         }
@@ -141,6 +145,9 @@ record_settle_locked(struct record_dir *d, struct err *e)
         return 0;
     }
     rc = spread_locked(d, e);
+    if (rc == 0) {
+        rc = BREAKPOINT("group-settled");
+    }
     if (rc < 0) {
         return rc;
     }

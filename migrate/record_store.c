@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "breakpoint.h"
 #include "cleanup.h"
 #include "record_json.h"
 
@@ -144,6 +145,9 @@ record_store_write_tmp(struct record_io *io, int dir_fd, const char *tmp,
             rc = -errno; /* where a file system reports lost space only now */
         }
     }
+    if (rc == 0) {
+        rc = BREAKPOINT("record-written");
+    }
     if (rc < 0) {
         (void)io->unlink(io, dir_fd, tmp); /* the next open removes it, too */
         return err_set(e, rc, "write: %s", err_text(NULL, rc));
@@ -162,7 +166,7 @@ record_store_rename_tmp(struct record_io *io, int dir_fd, const char *tmp,
         (void)io->unlink(io, dir_fd, tmp); /* as above */
         return err_set(e, rc, "write: %s", err_text(NULL, rc));
     }
-    rc = io->fsync(io, dir_fd);
+    rc = BREAKPOINT("record-renamed") < 0 ? -EIO : io->fsync(io, dir_fd);
     if (rc < 0) {
         return err_set(e, rc, "written, but a power cut may take it back: %s",
                        err_text(NULL, rc));

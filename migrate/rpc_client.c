@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "breakpoint.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "rpc.h"
@@ -259,6 +260,7 @@ rpc_call(struct rpc_client *c, const char *method, json_t *params,
         json_t *j;
 
         c->is_spent = true; /* until a reply has come */
+        (void)BREAKPOINT("rpc-sent");
         while ((j = receive_object(c, method, deadline_ns, e, &rc)) != NULL &&
                deliver_notification(j, on_notify, opaque)) {
             json_decref(j);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "breakpoint.h"
 #include "disk.h"
 #include "handoff.h"
 #include "log.h"
@@ -63,9 +64,13 @@ own_parked(struct service *s, struct parked *p, struct err *e)
         }
     }
     if (rc == 0) {
+        rc = BREAKPOINT("unpark-locked");
+    }
+    if (rc == 0) {
         rc = record_commit(s->records, p->next, p->nr, e, &is_committed);
     }
     if (rc == 0 || is_committed) {
+        (void)BREAKPOINT("unpark-owned");
         return 0;
     }
     for (unsigned i = 0; i < p->nr; i++) {
