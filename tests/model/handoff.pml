@@ -342,18 +342,26 @@ inline peer_assign(s, from, e)
 /* The next owner's side: peer.c. Calls arrive. */
 proctype control(byte s)
 {
-    byte i;
+    byte i, e;
 
 end:
     do
     :: atomic {
            is_up[s] && wire[(s + 1) % NS] == CALLING && job_to[(s + 1) % NS] == s ->
-           peer_assign(s, (s + 1) % NS, CALL_OF((s + 1) % NS))
+           i = (s + 1) % NS;
+           e = CALL_OF(i);
+           peer_assign(s, i, e);
+           i = 0;
+           e = 0
        }
 #if NS > 2
     :: atomic {
            is_up[s] && wire[(s + 2) % NS] == CALLING && job_to[(s + 2) % NS] == s ->
-           peer_assign(s, (s + 2) % NS, CALL_OF((s + 2) % NS))
+           i = (s + 2) % NS;
+           e = CALL_OF(i);
+           peer_assign(s, i, e);
+           i = 0;
+           e = 0
        }
 #endif
     :: atomic {
@@ -554,8 +562,11 @@ init
         }
         s = 0;
         run world()
-    }
+    };
+    /* Nobody can do anything any more, so it is calm: no stuck state. */
+    timeout;
+    assert(CONVERGED)
 }
 
-/* Once it is calm, the services come to an end by themselves. */
+/* Nor does anybody go round in circles once it is calm (with weak fairness). */
 ltl converges { [] (calm -> <> [] CONVERGED) }
