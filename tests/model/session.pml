@@ -83,6 +83,12 @@ bool calm;
 #endif
 #define IS_INSIDE(c) ((c) == ENTERED || (c) == HELD || (c) == AT_PORT)
 
+#ifdef BUG_RECALL_FORGETS_ORDER
+#define LOCAL_HAS_TO_FOLLOW(r) false
+#else /* the order of the redirector's queue */
+#define LOCAL_HAS_TO_FOLLOW(r) HAS_TO_FOLLOW(r)
+#endif
+
 /* At a device's port A. */
 inline perform(r)
 {
@@ -129,12 +135,27 @@ inline lanes_shutdown()
 #else
 #define IS_MINE false
 #endif
+#ifdef GIVER
+#define GOES_BY_B (gate[1] == OPEN_B)
+#else
+#define GOES_BY_B true
+#endif
 #ifdef BUG_NO_ORDER
 #define HAS_TO_FOLLOW(r) false
 #else /* unacked_has_to_follow() */
 #define HAS_TO_FOLLOW(r)                                                               \
     ((r > 0 && doubtful[0]) || (r > 1 && doubtful[1 % R]) || (r > 2 && doubtful[2 % R]))
 #endif
+
+inline note_doubt(r)
+{
+    k = 0;
+    do
+    :: k < r -> follows_doubt[r * R + k] = follows_doubt[r * R + k] || doubtful[k]; k++
+    :: else -> break
+    od;
+    k = 0
+}
 
 /* channel_submit() */
 proctype thread(byte r)
@@ -148,14 +169,8 @@ end:
            request[r] = WAITING }
     /* enter(): becomes a user of the lanes, unless it has to follow */
     :: atomic {
-           request[r] == WAITING && channel == UP && !HAS_TO_FOLLOW(r) ->
-           k = 0;
-           do
-           :: k < r -> follows_doubt[r * R + k] = follows_doubt[r * R + k] || doubtful[k];
-              k++
-           :: else -> break
-           od;
-           k = 0;
+           request[r] == WAITING && channel == UP && !HAS_TO_FOLLOW(r) && GOES_BY_B ->
+           note_doubt(r);
            request[r] = SENT;
            COPY(r, CUR) = ON_WIRE
        }
@@ -175,8 +190,9 @@ end:
 #ifdef GIVER
     /* the channel was recalled: the redirector sends it to port A */
     :: atomic {
-           request[r] == WAITING && IS_MINE && move == NO_MOVE && channel == IDLE &&
-           gate[1] == OPEN_A ->
+           request[r] == WAITING && gate[1] == OPEN_A && !HAS_USERS &&
+           !LOCAL_HAS_TO_FOLLOW(r) ->
+           note_doubt(r);
            perform(r);
            done(r)
        }
@@ -373,11 +389,7 @@ end:
     /* job_hold() */
     :: atomic {
            move == NO_MOVE && moves < MAX_MOVES && !calm && gate[owner] == OPEN_A &&
-           is_up[owner]
-#ifdef GIVER /* connect_channels(): our session has fenced the older ones there */
-           && owner == 0
-#endif
-           ->
+           !IS_MINE ->
            gate[owner] = HOLDING;
            move = DRAIN
        }
@@ -419,7 +431,8 @@ end:
     /* peer_assign(): disk_assign(); job_replay(): disk_follow() */
     :: atomic {
            move == EJECTED && is_up[owner] ->
-#ifdef FIX_ASSIGN_WAITS
+#ifndef BUG_ASSIGN_DOES_NOT_WAIT /* else: as the code is; see docs/model.md */
+           bounce(owner);
            count_inside(owner);
 #endif
            if
