@@ -243,7 +243,7 @@ wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
         lk_release(&h->lock);
         if (now.is_finished) {
             *e = now.err;
-            *ret_report = json_incref(now.report);
+            *ret_report = now.rc == 0 ? json_incref(now.report) : NULL;
             return now.rc;
         }
         if (clock_now_ns() >= patience_ns) {
