@@ -272,9 +272,10 @@ apply_item(struct disk_config *d, const struct config_items *items, unsigned i,
         return err_set(e, -EINVAL, "key \"%s\" is given twice; allowed: once", it->key);
     }
     rc = config_check_text(it->value, e);
-    if (rc == 0) {
-        rc = key->set(d, it->value, e);
+    if (rc < 0) { /* what cannot stand in a sentence is not repeated there */
+        return err_prefix(e, rc, "%s=", it->key);
     }
+    rc = key->set(d, it->value, e);
     return rc < 0 ? err_prefix(e, rc, "%s=%.100s", it->key, it->value) : 0;
 }
 

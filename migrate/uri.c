@@ -273,12 +273,12 @@ uri_parse(const char *s, enum uri_use use, struct err *e, struct uri *ret_uri)
     struct uri u = {.kind = URI_UNIX};
     const char *wrong;
 
+    if (!is_clean_text(s)) {
+        return err_set(e, -EINVAL, "a URI must be UTF-8 without control characters");
+    }
     if (strlen(s) >= sizeof u.text) {
         return err_set(e, -EINVAL, "URI \"%.40s...\": longer than %zu bytes", s,
                        sizeof u.text - 1);
-    }
-    if (!is_clean_text(s)) {
-        return err_set(e, -EINVAL, "a URI must be UTF-8 without control characters");
     }
     wrong = parse_kind(s, use, &u);
     if (wrong != NULL) {

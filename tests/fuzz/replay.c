@@ -6,12 +6,12 @@
 
 #include "fuzz.h"
 
-#define MAX_INPUT (1U << 20)
+#define MAX_FILE (1U << 20)
 
 static void
 run_file(const char *path)
 {
-    static uint8_t data[MAX_INPUT];
+    static uint8_t data[MAX_FILE];
     FILE *f = fopen(path, "rb");
     size_t n;
 
