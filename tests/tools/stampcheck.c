@@ -2,6 +2,7 @@
 /* stampcheck - the command line of the stamped-block checker; README.md says what a
  * pass proves. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -27,6 +28,7 @@ static const char usage[] =
     "  --uri URI            a way to the disk; connections are spread over all\n"
     "  --seconds N          run so long;  --ops N  run so many requests\n"
     "  --stop-file FILE     end when FILE exists\n"
+    "  --ready-file FILE    is made when the area is filled\n"
     "  --connections C      (4)   --depth D  requests in flight on each (8)\n"
     "  --block-sizes A..B   bytes of a request (512..65536)\n"
     "  --area BYTES         of the disk that is used (8m)   --offset BYTES  (0)\n"
@@ -47,8 +49,7 @@ struct options {
     struct traffic_params traffic;
     const char *uris[MAX_URIS];
     uint64_t area;
-    const char *journal;
-    const char *verify_file;
+    const char *journal, *verify_file, *ready_file;
     uint64_t max_latency_ns;
     bool is_histogram, is_json, is_power_cut;
 };
@@ -58,6 +59,7 @@ enum option_id {
     OPT_SECONDS,
     OPT_OPS,
     OPT_STOP,
+    OPT_READY,
     OPT_CONNECTIONS,
     OPT_DEPTH,
     OPT_BLOCKS,
@@ -81,6 +83,7 @@ static const struct option long_options[] = {
     {"seconds", required_argument, NULL, OPT_SECONDS},
     {"ops", required_argument, NULL, OPT_OPS},
     {"stop-file", required_argument, NULL, OPT_STOP},
+    {"ready-file", required_argument, NULL, OPT_READY},
     {"connections", required_argument, NULL, OPT_CONNECTIONS},
     {"depth", required_argument, NULL, OPT_DEPTH},
     {"block-sizes", required_argument, NULL, OPT_BLOCKS},
@@ -210,6 +213,9 @@ parse_options(struct options *o, int argc, char **argv)
         case OPT_VERIFY:
             o->verify_file = optarg;
             break;
+        case OPT_READY:
+            o->ready_file = optarg;
+            break;
         case OPT_JSON:
             o->is_json = true;
             break;
@@ -274,6 +280,9 @@ run_phases(const struct options *o, struct hist *h, struct traffic_report *r)
 
     calm.is_break_end = false;
     rc = rc == 0 ? traffic_run(&calm, TRAFFIC_FILL, h, other) : rc;
+    if (rc == 0 && o->ready_file != NULL) {
+        (void)creat(o->ready_file, 0600); /* who waits for it notices */
+    }
     if (rc == 0) {
         rc = traffic_run(&o->traffic, TRAFFIC_RANDOM, h, r);
     }

@@ -85,6 +85,26 @@ expect 0 '"reconnects": [1-9]' "a server's crash loses nothing with --reconnect"
     stamp crash --seconds 3 --reconnect=20
 stop_servers
 
+# A power cut (SIGKILL) of a disk with a volatile cache.
+cut() {
+    serve "cut-$1" "$bin/cut.so" medium="$dir/disk" flush="$1"
+    rm -f "$dir/filled"
+    stamp "cut-$1" --seconds 60 --power-cut --journal "$dir/j" \
+        --ready-file "$dir/filled" >"$dir/out" 2>&1 &
+    local load=$!
+    await "$dir/filled"
+    sleep 0.7 # some load
+    kill -KILL "${servers[-1]}"
+    wait "$load" || cat "$dir/out"
+}
+cut on
+expect 0 '"result": "ok"' "what was flushed survives a power cut" \
+    "$bin/stampcheck" --verify-file "$dir/disk" --journal "$dir/j"
+cut off
+expect 1 'FAULT: disk sector' "flushes that do nothing are found after a power cut" \
+    "$bin/stampcheck" --verify-file "$dir/disk" --journal "$dir/j"
+stop_servers
+
 group=() files=()
 for i in 1 2 3 4; do
     truncate -s 1M "$dir/d$i"
