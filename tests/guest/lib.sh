@@ -22,16 +22,14 @@ guest_kernel() {
     echo "$newest"
 }
 
-# guest_build DIR: makes DIR/guest.gz (the initramfs) and DIR/kernel.
-guest_build() {
-    local dir=$1 kernel root file name module
-    kernel=$(guest_kernel) || return
-    root=$dir/guest.root
-    mkdir -p "$root/bin" "$root/modules"
-    cp "$(command -v busybox)" "$root/bin/busybox"
-    cp "$GUEST_DIR/init" "$root/init"
+# guest_modules KERNEL ROOT MODULE...: copies modules and what they need to ROOT/modules,
+# and their order to ROOT/modules/order.
+guest_modules() {
+    local kernel=$1 root=$2 file name module
+    shift 2
+    mkdir -p "$root/modules"
     : >"$root/modules/order"
-    for module in virtio_pci virtio_blk ext4 crc32c_generic; do
+    for module in "$@"; do
         # What is built into the kernel is listed as "builtin" and needs nothing.
         while read -r file; do
             name=$(basename "$file")
@@ -47,15 +45,32 @@ guest_build() {
         done < <(PATH=$PATH:/sbin:/usr/sbin modprobe -S "$kernel" --show-depends \
             "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p')
     done
-    (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$dir/guest.gz"
-    rm -r "$root"
-    ln -sf "/boot/vmlinuz-$kernel" "$dir/kernel"
+}
+
+# guest_pack KERNEL ROOT DIR: makes DIR/guest.gz of ROOT, which goes away, and DIR/kernel.
+guest_pack() {
+    (cd "$2" && find . | cpio -o -H newc --quiet | gzip -1) >"$3/guest.gz"
+    rm -r "$2"
+    ln -sf "/boot/vmlinuz-$1" "$3/kernel"
+}
+
+# guest_build DIR: makes DIR/guest.gz (the initramfs) and DIR/kernel.
+guest_build() {
+    local dir=$1 kernel root
+    kernel=$(guest_kernel) || return
+    root=$dir/guest.root
+    mkdir -p "$root/bin"
+    cp "$(command -v busybox)" "$root/bin/busybox"
+    cp "$GUEST_DIR/init" "$root/init"
+    guest_modules "$kernel" "$root" virtio_pci virtio_blk ext4 crc32c_generic
+    guest_pack "$kernel" "$root" "$dir"
 }
 
 guest_qemu_() { # ACCELERATOR DIR KERNEL-ARGUMENTS QEMU-OPTIONS...
     local accel=$1 dir=$2 append=$3
     shift 3
-    exec "$GUEST_QEMU" -accel "$accel" -m 256 -nodefaults -display none -no-reboot \
+    # shellcheck disable=SC2086 # none, or a word
+    exec ${GUEST_QEMU_PREFIX-} "$GUEST_QEMU" -accel "$accel" -m 256 -nodefaults -display none -no-reboot \
         -serial stdio -kernel "$dir/kernel" -initrd "$dir/guest.gz" \
         -append "console=ttyS0 panic=-1 quiet $append" "$@"
 }
