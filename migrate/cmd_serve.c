@@ -25,6 +25,8 @@
     "                   [--config FILE] --disk name=D,device=PATH-OR-URI[,...]...\n"   \
     "  --announce URI      how peers reach a listener, where that differs; repeat\n"   \
     "  --state-dir DIR     the records (default: /var/lib/baton/NAME)\n"               \
+    "  --peer URI          a control socket to ask who owns a disk now; repeat\n"      \
+    "  --handoff-on-term URI  on SIGTERM give every disk to this service first\n"      \
     "  --config FILE       the same settings in a file\n"                              \
     "  --socket-mode MODE  file mode of unix listeners, octal (default: 0660)\n"       \
     "  --pidfile FILE      written when ready\n"                                       \
@@ -51,8 +53,9 @@ struct serving {
 };
 
 /* Settings of a service have their index in this table as val, from 0x100. */
-static const char *const settings[] = {"name",      "listen", "announce", "control",
-                                       "state-dir", "config", "disk"};
+static const char *const settings[] = {"name",    "listen",    "announce",
+                                       "control", "state-dir", "config",
+                                       "disk",    "peer",      "handoff-on-term"};
 #define SETTING_VAL 0x100
 
 static int
@@ -181,6 +184,8 @@ parse_options(int argc, char **argv, struct serving *s)
         {"state-dir", required_argument, NULL, SETTING_VAL + 4},
         {"config", required_argument, NULL, SETTING_VAL + 5},
         {"disk", required_argument, NULL, SETTING_VAL + 6},
+        {"peer", required_argument, NULL, SETTING_VAL + 7},
+        {"handoff-on-term", required_argument, NULL, SETTING_VAL + 8},
         {"socket-mode", required_argument, NULL, 'm'},
         {"pidfile", required_argument, NULL, 'P'},
         {"threads", required_argument, NULL, 't'},

@@ -19,7 +19,9 @@
 #include "record.h"
 #include "uri.h"
 
-#define ALLOWED_SETTINGS "name, listen, announce, control, state-dir, disk, config"
+#define ALLOWED_SETTINGS                                                               \
+    "name, listen, announce, control, state-dir, peer, "                               \
+    "handoff-on-term, disk, config"
 
 void
 service_config_init(struct service_config *c)
@@ -178,6 +180,25 @@ set_announce(struct service_config *c, const char *value, struct err *e)
     return add_uri(c->announce, &c->nr_announce, value, URI_FOR_CHANNEL, e);
 }
 
+static int
+add_peer(struct service_config *c, const char *value, struct err *e)
+{
+    return add_uri(c->peers, &c->nr_peers, value, URI_FOR_CONTROL, e);
+}
+
+static int
+set_heir(struct service_config *c, const char *value, struct err *e)
+{
+    int rc;
+
+    if (c->has_heir) {
+        return refuse_second(c->heir.text, e);
+    }
+    rc = uri_parse(value, URI_FOR_CONTROL, e, &c->heir);
+    c->has_heir = rc == 0;
+    return rc;
+}
+
 int
 config_add_disk(struct service_config *c, const struct config_items *items,
                 const char *place, struct err *e)
@@ -232,6 +253,8 @@ set_config(struct service_config *c, const char *path, const char *where, struct
     c->nr_listen = old.nr_listen;
     c->nr_announce = old.nr_announce;
     c->has_control = old.has_control;
+    c->nr_peers = old.nr_peers;
+    c->has_heir = old.has_heir;
     (void)snprintf(c->name, sizeof c->name, "%s", old.name);
     if (old.state_dir == NULL) {
         free(c->state_dir);
@@ -247,10 +270,9 @@ config_set(struct service_config *c, const char *key, const char *value,
     static const struct {
         const char *key;
         int (*set)(struct service_config *c, const char *value, struct err *e);
-    } setters[] = {{"name", set_name},
-                   {"listen", set_listen},
-                   {"announce", set_announce},
-                   {"control", set_control},
+    } setters[] = {{"name", set_name},          {"listen", set_listen},
+                   {"announce", set_announce},  {"control", set_control},
+                   {"peer", add_peer},          {"handoff-on-term", set_heir},
                    {"state-dir", set_state_dir}};
     int rc;
 

@@ -49,6 +49,10 @@ struct service_config {
     struct uri announce[CONFIG_MAX_LISTEN];
     bool has_control;
     struct uri control;
+    unsigned nr_peers; /* whom to ask who owns a disk, when its owner does not answer */
+    struct uri peers[CONFIG_MAX_LISTEN];
+    bool has_heir; /* handoff-on-term: who gets the disks when the service is stopped */
+    struct uri heir;
     char *state_dir;
     unsigned nr_disks;
     struct disk_config *disks;
@@ -58,9 +62,10 @@ struct service_config {
 void service_config_init(struct service_config *c);
 void service_config_done(struct service_config *c);
 
-/* One setting: key is name, listen, announce, control, state-dir, disk or config (a
- * file to read). where names the place in errors ("--disk", "parameter disk").
- * -EINVAL with a sentence; c is unchanged by a setting that is refused. */
+/* One setting: key is name, listen, announce, control, state-dir, peer,
+ * handoff-on-term, disk or config (a file to read). where names the place in errors
+ * ("--disk", "parameter disk"). -EINVAL with a sentence; c is unchanged by a setting
+ * that is refused. */
 int config_set(struct service_config *c, const char *key, const char *value,
                const char *where, struct err *e);
 

@@ -19,7 +19,8 @@
 #include "config_parts.h"
 
 #define MAX_FILE_SIZE (16 * 1024 * 1024)
-#define ALLOWED_IN_FILE "name, listen, announce, control, state-dir, disks"
+#define ALLOWED_IN_FILE                                                                \
+    "name, listen, announce, control, state-dir, peers, handoff-on-term, disks"
 #define PLACE_LEN 512
 
 struct file_reader {
@@ -186,8 +187,11 @@ apply_setting(const struct file_reader *r, const config_setting_t *s)
     if (strcmp(key, "listen") == 0 || strcmp(key, "announce") == 0) {
         return apply_strings(r, key, s);
     }
+    if (strcmp(key, "peers") == 0) {
+        return apply_strings(r, "peer", s);
+    }
     if (strcmp(key, "name") == 0 || strcmp(key, "control") == 0 ||
-        strcmp(key, "state-dir") == 0) {
+        strcmp(key, "state-dir") == 0 || strcmp(key, "handoff-on-term") == 0) {
         return apply_string(r, key, s);
     }
     return refuse(r, s, "unknown setting; allowed: " ALLOWED_IN_FILE);

@@ -9,6 +9,7 @@
 #include "peer.h"
 #include "record.h"
 #include "status.h"
+#include "where.h"
 
 #define DEFAULT_DEADLINE_MS 5000
 #define MAX_DEADLINE_MS (3600 * 1000)
@@ -183,9 +184,15 @@ control_abort(void *service, struct rpc_call *call, json_t *params, struct err *
 }
 
 const struct rpc_method control_methods[] = {
-    {"status", control_status},     {"handoff", control_handoff},
-    {"park", control_park},         {"unpark", control_unpark},
-    {"abort", control_abort},       {"ping", peer_ping},
-    {"peer.prepare", peer_prepare}, {"peer.assign", peer_assign},
-    {"peer.cancel", peer_cancel},   {NULL, NULL},
+    {"status", control_status},
+    {"handoff", control_handoff},
+    {"park", control_park},
+    {"unpark", control_unpark},
+    {"abort", control_abort},
+    {"ping", peer_ping},
+    {"peer.prepare", peer_prepare},
+    {"peer.assign", peer_assign},
+    {"peer.cancel", peer_cancel},
+    {"peer.where", where_answer},
+    {NULL, NULL},
 };

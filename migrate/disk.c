@@ -9,6 +9,7 @@
 #include <uuid/uuid.h>
 
 #include "clock.h"
+#include "follow.h"
 #include "port_channel.h"
 #include "port_file.h"
 #include "port_nbd.h"
@@ -23,12 +24,14 @@ disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
     flusher_init(&d->flusher);
     lk_init(&d->build_lock);
     lk_init(&d->lock);
+    cv_init(&d->changed);
     return 0;
 }
 
 void
 disk_done(struct disk *d)
 {
+    follow_await(d);
     flusher_done(&d->flusher);
     stack_close(d->stack);
     session_table_free(d->sessions);
@@ -37,6 +40,7 @@ disk_done(struct disk *d)
         record_draft_drop(d->service->records, d->locked_.incoming.draft);
     }
     port_close(d->locked_.incoming.port);
+    cv_done(&d->changed);
     lk_done(&d->lock);
     lk_done(&d->build_lock);
 }
@@ -56,27 +60,6 @@ disk_record(struct disk *d)
     LK_GUARD(&d->lock);
 
     return disk_locked(d)->rec;
-}
-
-int
-disk_claim(struct disk *d, const char *what, struct err *e)
-{
-    LK_GUARD(&d->lock);
-
-    if (disk_locked(d)->claimed_for != NULL) {
-        return err_set(e, -EBUSY, "%s is busy: %s is going on", d->cfg->name,
-                       disk_locked(d)->claimed_for);
-    }
-    disk_locked(d)->claimed_for = what;
-    return 0;
-}
-
-void
-disk_unclaim(struct disk *d)
-{
-    LK_GUARD(&d->lock);
-
-    disk_locked(d)->claimed_for = NULL;
 }
 
 int
@@ -136,6 +119,7 @@ disk_next_record(struct disk *d, enum role role, uint64_t epoch)
     rec.role = role;
     rec.epoch = epoch;
     rec.handoff = 0;
+    rec.is_learned = false;
     return rec;
 }
 
@@ -159,6 +143,8 @@ disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
         .client = record_dir_service_id(d->service->records),
         .session = &d->service->next_session,
         .info = redir_port(d->redir)->info,
+        .moved = follow_moved,
+        .moved_opaque = d,
     };
 
     for (unsigned i = 0; i < rec->nr_channels && i < CHANNEL_MAX_URIS; i++) {

@@ -4,7 +4,8 @@
  * the disk in one of the roles.
  *
  * Whoever changes a disk's ownership claims it first (disk_claim); the claim is not a
- * lock: nobody waits for it, a second one is refused. Only the claimant calls the
+ * lock: nobody waits for it (but for the moment in which what was learned of the owner
+ * is written down), a second one is refused. Only the claimant calls the
  * steps. `lock` guards what status and clients read meanwhile.
  */
 #ifndef BATON_DISK_H
@@ -21,6 +22,8 @@
 #include "stack.h"
 
 struct service;
+
+#define SEARCH_TEXT 512
 
 /* What PREPARE made ready on the next owner: opened, not owned. */
 struct incoming {
@@ -49,13 +52,19 @@ struct disk {
      * to build it may last as long as the disk is held. */
     _Atomic(struct stack *) stack;
 
-    struct lk lock; /* leaf: guards what follows; nothing is called with it held */
+    struct lk lock;    /* leaf: guards what follows; nothing is called with it held */
+    struct cv changed; /* who follows the owner has ended, or has let the record go */
     struct disk_locked {
         const char *claimed_for; /* NULL or what is going on, for messages; static */
+        bool is_shared;          /* the claimant lets the record be written meanwhile */
+        bool is_following;       /* the record is being written by who follows */
+        bool is_searching;       /* a thread is asking who the owner is (follow.h) */
+        bool is_search_told;     /* what it found out was logged */
+        uint64_t search_since_ns; /* when it began not to find one; 0: it has */
+        char search[SEARCH_TEXT]; /* why it did not; "" when there is nothing to say */
         struct record rec;
         bool is_rec_ahead; /* of the durable one: whoever gave it to us asks again */
         struct incoming incoming;
-        uint64_t refused_epoch; /* we promised not to own it at this epoch or before */
     } locked_;
 };
 
@@ -85,6 +94,16 @@ struct record disk_record(struct disk *d);
 /* -EBUSY and a sentence when somebody else has the claim. what: static storage. */
 int disk_claim(struct disk *d, const char *what, struct err *e);
 void disk_unclaim(struct disk *d);
+
+/* The claimant of a handoff that is over but for its replay lets others write the
+ * record; to end that waits for who is writing it. */
+void disk_share_claim(struct disk *d);
+void disk_end_sharing(struct disk *d);
+
+/* For a moment, to write what was learned of the owner: the claim, or a part of a
+ * shared one. Who wants the claim meanwhile waits. -EBUSY as disk_claim(). */
+int disk_claim_record(struct disk *d, struct err *e);
+void disk_unclaim_record(struct disk *d);
 
 /* At start: do what the record says. owner: open the device, take its lock, serve; a
  * disk without a record becomes what its configuration says. given: be a client of the

@@ -387,7 +387,8 @@ handoff_resume(struct service *s, struct err *e)
     for (unsigned i = 0; i < s->nr_disks && rc == 0; i++) {
         struct record rec = disk_record(&s->disks[i]);
 
-        if (rec.role == ROLE_GIVEN && !is_resumed_already(s, i, &rec)) {
+        if (rec.role == ROLE_GIVEN && !rec.is_learned &&
+            !is_resumed_already(s, i, &rec)) {
             rc = resume_group(s, i, &rec, e);
         }
     }

@@ -9,6 +9,7 @@
 #include "breakpoint.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "follow.h"
 #include "handoff_job.h"
 #include "log.h"
 #include "port_channel.h"
@@ -213,6 +214,40 @@ assign_params(struct handoff *h)
                      "disks", job_disk_list(h));
 }
 
+/* The next owner does not answer. When others own the disks, at later epochs, it did
+ * own them and gave them on. */
+static bool
+has_moved_on(struct handoff *h)
+{
+    bool is_each = true;
+
+    for (unsigned i = 0; i < h->nr && is_each; i++) {
+        is_each = follow_claimed(h->disks[i], h->next[i].epoch);
+    }
+    for (unsigned i = 0; i < h->nr && is_each; i++) {
+        h->next[i] = disk_record(h->disks[i]);
+    }
+    return is_each;
+}
+
+/* The channels are in place; the new owner may give the disks on, and they follow it.
+ */
+static void
+share_claims(struct handoff *h)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        disk_share_claim(h->disks[i]);
+    }
+}
+
+static void
+end_sharing(struct handoff *h)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        disk_end_sharing(h->disks[i]);
+    }
+}
+
 int
 job_assign(struct handoff *h, struct err *e)
 {
@@ -240,6 +275,9 @@ job_assign(struct handoff *h, struct err *e)
                      err_text(e, rc));
             is_told = true;
         }
+        if (wait_ns == RETRY_MAX_NS && has_moved_on(h)) {
+            return 0;
+        }
         back_off(h, &wait_ns);
         (void)BREAKPOINT("owner-asks-again");
     }
@@ -249,6 +287,7 @@ static void
 follow(struct handoff *h)
 {
     job_set_phase(h, HANDOFF_REPLAY);
+    share_claims(h);
     for (unsigned i = 0; i < h->nr && !h->has_followed; i++) {
         disk_follow(h->disks[i], h->channels[i]);
         h->channels[i] = NULL;
@@ -276,10 +315,13 @@ job_replay(struct handoff *h)
 
     if (!h->has_followed || h->is_resumed) {
         follow(h);
+    } else {
+        share_claims(h);
     }
     for (unsigned i = 0; i < h->nr; i++) {
         (void)redir_wait_open(h->disks[i]->redir, deadline_ns); /* else status tells */
     }
+    end_sharing(h);
     (void)BREAKPOINT("owner-replayed");
 }
 

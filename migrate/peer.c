@@ -13,31 +13,45 @@
 #include "log.h"
 #include "peer_batch.h"
 #include "service.h"
+#include "where.h"
 
 static bool
-is_refused(struct disk *d, uint64_t epoch)
+is_refused(const struct record *rec, const char *uuid, uint64_t epoch)
 {
-    LK_GUARD(&d->lock);
-
-    return epoch <= disk_locked(d)->refused_epoch;
+    return epoch <= rec->refused_epoch && strcmp(rec->refused_uuid, uuid) == 0;
 }
 
-/* From now on a call that was delayed on its way cannot make us own what its sender has
- * taken back. A call for another disk (uuid) never can: it must not use up our epochs.
- */
-static void
-refuse_for_good(const struct batch *b)
+/* From now on, whatever crashes, a call that was delayed on its way cannot make us own
+ * what its sender has taken back. A call for another disk (uuid) never can: it must not
+ * use up our epochs. On failure nothing is promised. */
+static int
+refuse_for_good(struct service *s, const struct batch *b, struct err *e)
 {
-    for (unsigned i = 0; i < b->nr; i++) {
-        struct disk *d = b->disks[i];
-        LK_GUARD(&d->lock);
-        const char *ours = disk_locked(d)->rec.uuid;
+    struct record recs[GROUP_MAX_DISKS];
+    struct disk *disks[GROUP_MAX_DISKS];
+    bool is_committed = false;
+    unsigned nr = 0;
+    int rc = 0;
 
-        if ((ours[0] == '\0' || strcmp(ours, b->uuids[i]) == 0) &&
-            b->epochs[i] > disk_locked(d)->refused_epoch) {
-            disk_locked(d)->refused_epoch = b->epochs[i];
+    for (unsigned i = 0; i < b->nr; i++) {
+        struct record rec = disk_record(b->disks[i]);
+
+        if ((rec.uuid[0] != '\0' && strcmp(rec.uuid, b->uuids[i]) != 0) ||
+            is_refused(&rec, b->uuids[i], b->epochs[i])) {
+            continue;
         }
+        rec.refused_epoch = b->epochs[i];
+        (void)snprintf(rec.refused_uuid, sizeof rec.refused_uuid, "%s", b->uuids[i]);
+        disks[nr] = b->disks[i];
+        recs[nr++] = rec;
     }
+    if (nr > 0) {
+        rc = record_commit(s->records, recs, nr, e, &is_committed);
+    }
+    for (unsigned i = 0; i < nr && rc == 0; i++) {
+        disk_set_record(disks[i], &recs[i]);
+    }
+    return rc < 0 ? err_prefix(e, rc, "the refusal cannot be written down") : 0;
 }
 
 /* May this disk come to us? */
@@ -60,7 +74,7 @@ check_role(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
         return err_set(e, -EEXIST, "%s: %s owns it itself, at epoch %" PRIu64,
                        d->cfg->name, d->service->cfg->name, rec.epoch);
     }
-    if (is_refused(d, epoch)) {
+    if (is_refused(&rec, uuid, epoch)) {
         return err_set(e, -ESTALE, "%s: epoch %" PRIu64 " was refused here",
                        d->cfg->name, epoch);
     }
@@ -184,19 +198,6 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     return BREAKPOINT("next-opened");
 }
 
-static json_t *
-channel_uris(const struct service_config *c)
-{
-    json_t *list = json_array();
-    const struct uri *uris = c->nr_announce > 0 ? c->announce : c->listen;
-    unsigned n = c->nr_announce > 0 ? c->nr_announce : c->nr_listen;
-
-    for (unsigned i = 0; i < n; i++) {
-        (void)json_array_append_new(list, json_string(uris[i].text));
-    }
-    return list;
-}
-
 int
 peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e,
              json_t **ret_result)
@@ -236,7 +237,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
         return rc;
     }
     *ret_result = json_pack("{s:s,s:o,s:o}", "service", s->cfg->name, "channels",
-                            channel_uris(s->cfg), "disks", disks);
+                            where_channels(s->cfg), "disks", disks);
     (void)BREAKPOINT("next-prepared");
     return 0;
 }
@@ -405,7 +406,7 @@ make_durable(struct service *s, const struct batch *b, struct record_draft *draf
     }
     rc = draft != NULL ? record_draft_commit(s->records, draft, e, &is_committed)
                        : record_commit(s->records, recs, b->nr, e, &is_committed);
-    if (rc < 0 && !is_committed) {
+    if (rc < 0) { /* a record that a power cut may take back is not enough */
         log_warn("%s is served here, but its record cannot be written: %s",
                  b->disks[0]->cfg->name, err_text(e, rc));
         return rc;
@@ -455,27 +456,40 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
     return rc < 0 && draft != NULL ? -EINPROGRESS : 0;
 }
 
-/* Own them, or refuse them for good. -EINPROGRESS: they are served, but not durably
- * ours. */
+static int
+refuse(struct service *s, const struct batch *b, const struct err *why, struct err *e,
+       json_t **ret_result)
+{
+    int rc;
+
+    for (unsigned i = 0; i < b->nr; i++) {
+        drop_incoming(b->disks[i]);
+    }
+    rc = refuse_for_good(s, b, e);
+    if (rc < 0) {
+        return err_prefix(e, rc, "%s", why->msg);
+    }
+    log_warn("refused %s from %s: %s", b->disks[0]->cfg->name, b->from, why->msg);
+    *ret_result = json_pack("{s:b,s:s}", "assigned", 0, "reason", why->msg);
+    (void)BREAKPOINT("next-refused");
+    return 0;
+}
+
+/* Own them, or refuse them for good. When neither can be written down nothing is
+ * promised, and the caller asks again. */
 static int
 assign_or_refuse(struct service *s, const struct batch *b, struct rpc_call *call,
                  struct err *e, json_t **ret_result)
 {
-    int rc = own_all(s, b, call, e);
+    struct err why = {0};
+    int rc = own_all(s, b, call, &why);
 
-    if (rc == -EINPROGRESS) {
+    if (rc == -EINPROGRESS) { /* served, but not durably ours */
+        *e = why;
         return rc;
     }
     if (rc < 0) {
-        for (unsigned i = 0; i < b->nr; i++) {
-            drop_incoming(b->disks[i]);
-        }
-        refuse_for_good(b);
-        log_warn("refused %s from %s: %s", b->disks[0]->cfg->name, b->from,
-                 err_text(e, rc));
-        *ret_result = json_pack("{s:b,s:s}", "assigned", 0, "reason", err_text(e, rc));
-        (void)BREAKPOINT("next-refused");
-        return 0;
+        return refuse(s, b, &why, e, ret_result);
     }
     *ret_result = json_pack("{s:b}", "assigned", 1);
     (void)BREAKPOINT("next-assigned");

@@ -46,6 +46,13 @@ struct record {
      * served. 0: unknown, take epoch. */
     uint64_t owned_since;
     uint64_t handoff; /* given: the same number for disks that were given at once */
+    /* given: not by us to this owner; it has said itself that it owns the disk at this
+     * epoch (follow.h). We are its client and have nothing to tell it. */
+    bool is_learned;
+    /* We promised not to own the disk of this uuid at this epoch or before. 0: no
+     * promise. */
+    uint64_t refused_epoch;
+    char refused_uuid[37]; /* "" only without a promise */
     struct port_info
         info; /* what the disk's clients were promised; size 0 if unknown */
     /* given: to whom. owner: from whom it came ("" when it was made here). */

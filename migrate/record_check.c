@@ -69,6 +69,22 @@ is_text(const char *s, size_t size)
 }
 
 static int
+check_promise(const struct record *r, struct err *e)
+{
+    bool is_promise = r->refused_epoch != 0;
+
+    if (r->refused_epoch > INT64_MAX ||
+        strnlen(r->refused_uuid, sizeof r->refused_uuid) == sizeof r->refused_uuid ||
+        (is_promise ? !uuid_is_valid(r->refused_uuid) : r->refused_uuid[0] != '\0')) {
+        return err_set(e, -EINVAL, "refused_epoch and refused_uuid make no promise");
+    }
+    if (r->is_learned && r->role != ROLE_GIVEN) {
+        return err_set(e, -EINVAL, "learned, but not given");
+    }
+    return 0;
+}
+
+static int
 check_peer(const struct record *r, struct err *e)
 {
     if (!is_text(r->peer_name, sizeof r->peer_name) ||
@@ -115,6 +131,9 @@ record_check(const struct record *r, struct err *e)
         rc = check_info(&r->info, e);
         if (rc == 0) {
             rc = check_peer(r, e);
+        }
+        if (rc == 0) {
+            rc = check_promise(r, e);
         }
     }
     return rc < 0 ? err_prefix(e, rc, "record of disk %s", r->name) : 0;

@@ -60,10 +60,29 @@ format_file(json_t *body)
     return line;
 }
 
+/* What most records do not have: a program that does not know it reads those. */
+static int
+add_optional(json_t *j, const struct record *r)
+{
+    int rc = 0;
+
+    if (r->is_learned) {
+        rc = json_object_set_new(j, "learned", json_true());
+    }
+    if (rc == 0 && r->refused_epoch != 0) {
+        rc = json_object_set_new(j, "refused_epoch",
+                                 json_integer((json_int_t)r->refused_epoch));
+    }
+    if (rc == 0 && r->refused_epoch != 0) {
+        rc = json_object_set_new(j, "refused_uuid", json_string(r->refused_uuid));
+    }
+    return rc;
+}
+
 static json_t *
 record_to_json(const struct record *r)
 {
-    json_t *channels = json_array();
+    json_t *channels = json_array(), *j;
 
     for (unsigned i = 0; i < r->nr_channels; i++) {
         if (json_array_append_new(channels, json_string(r->channels[i])) < 0) {
@@ -71,7 +90,7 @@ record_to_json(const struct record *r)
             return NULL;
         }
     }
-    return json_pack(
+    j = json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:I, s:I}",
         "name", r->name, "uuid", r->uuid, "vm", r->vm, "role", role_name(r->role),
         "epoch", (json_int_t)r->epoch, "size", (json_int_t)r->info.size, "min_block",
@@ -80,6 +99,11 @@ record_to_json(const struct record *r)
         "peer_name", r->peer_name, "peer_control", r->peer_control, "channels",
         channels, "owned_since", (json_int_t)r->owned_since, "handoff",
         (json_int_t)r->handoff);
+    if (j != NULL && add_optional(j, r) < 0) {
+        json_decref(j);
+        j = NULL;
+    }
+    return j;
 }
 
 char *
@@ -194,23 +218,26 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
 {
     struct record r = {.name = ""};
     const char *name, *uuid, *vm, *role, *peer_name, *peer_control;
-    json_int_t epoch, size, min, pref, max, caps, since = 0, handoff = 0;
+    const char *refused_uuid = "";
+    json_int_t epoch, size, min, pref, max, caps, since = 0, handoff = 0, refused = 0;
     json_t *channels;
-    int rc;
+    int rc, is_learned = 0;
 
     if (json_unpack(j,
                     "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, "
-                    "s?I, s?I!}",
+                    "s?I, s?I, s?b, s?I, s?s!}",
                     "name", &name, "uuid", &uuid, "vm", &vm, "role", &role, "epoch",
                     &epoch, "size", &size, "min_block", &min, "pref_block", &pref,
                     "max_block", &max, "caps", &caps, "peer_name", &peer_name,
                     "peer_control", &peer_control, "channels", &channels, "owned_since",
-                    &since, "handoff", &handoff) < 0 ||
+                    &since, "handoff", &handoff, "learned", &is_learned,
+                    "refused_epoch", &refused, "refused_uuid", &refused_uuid) < 0 ||
         !copy_text(r.name, sizeof r.name, name) ||
-        !copy_text(r.uuid, sizeof r.uuid, uuid) || !copy_text(r.vm, sizeof r.vm, vm) ||
-        role_parse(role, &r.role) < 0 || !read_u32(min, &r.info.min_block) ||
-        !read_u32(pref, &r.info.pref_block) || !read_u32(max, &r.info.max_block) ||
-        !read_u32(caps, &r.info.caps) ||
+        !copy_text(r.uuid, sizeof r.uuid, uuid) ||
+        !copy_text(r.refused_uuid, sizeof r.refused_uuid, refused_uuid) ||
+        !copy_text(r.vm, sizeof r.vm, vm) || role_parse(role, &r.role) < 0 ||
+        !read_u32(min, &r.info.min_block) || !read_u32(pref, &r.info.pref_block) ||
+        !read_u32(max, &r.info.max_block) || !read_u32(caps, &r.info.caps) ||
         !copy_text(r.peer_name, sizeof r.peer_name, peer_name) ||
         !copy_text(r.peer_control, sizeof r.peer_control, peer_control) ||
         !read_channels(channels, &r)) {
@@ -220,6 +247,8 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
     r.info.size = (uint64_t)size;
     r.owned_since = (uint64_t)since;
     r.handoff = (uint64_t)handoff;
+    r.is_learned = is_learned != 0;
+    r.refused_epoch = (uint64_t)refused;
     rc = record_check(&r, e);
     if (rc < 0) {
         return -EBADMSG;

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "disk.h"
+#include "follow.h"
 #include "handoff.h"
 
 static json_t *
@@ -50,6 +51,7 @@ disk_json(struct service *s, struct disk *d)
     struct redir *r = disk_redir(d);
     struct record rec = disk_record(d);
     const char *owner = "", *phase = handoff_phase_of(s, d->cfg->name);
+    char search[SEARCH_TEXT];
     struct redir_status st = {0};
     json_t *j;
 
@@ -70,6 +72,10 @@ disk_json(struct service *s, struct disk *d)
         "queued_bytes", (json_int_t)st.queued_bytes, "oldest_us",
         (json_int_t)(st.oldest_ns / NS_PER_US), "in_flight", (json_int_t)st.in_flight,
         "ledger", ledger_json(&st.ledger), "latency", status_latency(d));
+    follow_search_text(d, search);
+    if (j != NULL && search[0] != '\0') {
+        (void)json_object_set_new(j, "search", json_string(search));
+    }
     if (j != NULL && phase != NULL) {
         (void)json_object_set_new(j, "handoff", json_string(phase));
     }

@@ -28,6 +28,8 @@ channel_route_init(struct channel_route *r, const struct port_channel_opts *opts
     memset(r, 0, sizeof *r);
     r->nr_lanes = opts->lanes;
     r->session = opts->session;
+    r->moved = opts->moved;
+    r->moved_opaque = opts->moved_opaque;
     r->name.epoch = opts->epoch;
     (void)snprintf(r->name.uuid, sizeof r->name.uuid, "%s", opts->uuid);
     (void)snprintf(r->name.client, sizeof r->name.client, "%s", opts->client);
@@ -123,10 +125,9 @@ open_at(const struct nbd_conn_opts *o, unsigned nr, const struct port_info *prom
     return 0;
 }
 
-int
-channel_lanes_open(const struct channel_route *r, const struct port_info *promised,
-                   uint64_t deadline_ns, struct err *e,
-                   struct channel_lanes **ret_lanes)
+static int
+open_at_any(const struct channel_route *r, const struct port_info *promised,
+            uint64_t deadline_ns, struct err *e, struct channel_lanes **ret_lanes)
 {
     char text[CHANNEL_NAME_MAX];
     struct channel_name name = r->name;
@@ -144,6 +145,48 @@ channel_lanes_open(const struct channel_route *r, const struct port_info *promis
         if (rc == 0 || rc == -EINVAL || rc == -ECANCELED) {
             break; /* every address leads to the same owner */
         }
+    }
+    return rc;
+}
+
+/* Take over where the owner is now; without memory the old addresses stay, and the next
+ * try asks again. */
+static bool
+follow_owner(struct channel_route *r)
+{
+    struct port_channel_place place = {.nr_uris = 0};
+    char *uris[CHANNEL_MAX_URIS] = {NULL};
+    bool is_complete = true;
+
+    if (r->moved == NULL || !r->moved(r->moved_opaque, r->name.epoch, &place)) {
+        return false;
+    }
+    assert(place.epoch > r->name.epoch);
+    assert(place.nr_uris >= 1 && place.nr_uris <= CHANNEL_MAX_URIS);
+    for (unsigned i = 0; i < place.nr_uris; i++) {
+        uris[i] = strdup(place.uris[i]);
+        is_complete = is_complete && uris[i] != NULL;
+    }
+    for (unsigned i = 0; i < CHANNEL_MAX_URIS; i++) {
+        free(is_complete ? r->uris[i] : uris[i]);
+        r->uris[i] = is_complete ? uris[i] : r->uris[i];
+    }
+    if (is_complete) {
+        r->nr_uris = place.nr_uris;
+        r->name.epoch = place.epoch;
+    }
+    return is_complete;
+}
+
+int
+channel_lanes_open(struct channel_route *r, const struct port_info *promised,
+                   uint64_t deadline_ns, struct err *e,
+                   struct channel_lanes **ret_lanes)
+{
+    int rc = open_at_any(r, promised, deadline_ns, e, ret_lanes);
+
+    if (rc < 0 && rc != -ECANCELED && follow_owner(r)) {
+        rc = open_at_any(r, promised, deadline_ns, e, ret_lanes);
     }
     return rc;
 }

@@ -18,7 +18,8 @@ struct channel_lanes {
     struct nbd_share *conns[CHANNEL_MAX_LANES];
 };
 
-/* Where a channel leads to; owns its strings. Fixed but for cancel_fd's content. */
+/* Where a channel leads to; owns its strings. Changed only inside channel_lanes_open(),
+ * by the one thread that connects; cancel_fd's content by any. */
 struct channel_route {
     unsigned nr_uris;
     char *uris[CHANNEL_MAX_URIS];
@@ -26,6 +27,8 @@ struct channel_route {
     struct channel_name name; /* but for the session */
     _Atomic uint64_t *session;
     int cancel_fd; /* eventfd */
+    bool (*moved)(void *opaque, uint64_t epoch, struct port_channel_place *ret_place);
+    void *moved_opaque;
 };
 
 /* -ENOMEM; r may be given to channel_route_done() all the same. */
@@ -38,8 +41,10 @@ void channel_route_cancel(struct channel_route *r);
 /* Connect a new session to the first address that gives one, by deadline_ns (0: every
  * address gets 30 s): as many lanes as the route says, or one when the export is not
  * safe for more (a flush on one would not cover the others). -EINVAL: the export cannot
- * replace `promised`, e says why; other errors of nbd_conn_open(), of the last try. */
-int channel_lanes_open(const struct channel_route *r, const struct port_info *promised,
+ * replace `promised`, e says why; other errors of nbd_conn_open(), of the last try.
+ * When the owner has moved (port_channel_opts.moved) the route changes, and it is tried
+ * there. */
+int channel_lanes_open(struct channel_route *r, const struct port_info *promised,
                        uint64_t deadline_ns, struct err *e,
                        struct channel_lanes **ret_lanes);
 

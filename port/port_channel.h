@@ -17,6 +17,8 @@
 #define BATON_PORT_CHANNEL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "port.h"
 
@@ -39,6 +41,15 @@ int channel_name_parse(const char *s, struct channel_name *ret_name);
 /* Returns the length; buf has CHANNEL_NAME_MAX bytes. */
 int channel_name_format(const struct channel_name *n, char *buf);
 
+#define CHANNEL_URI_LEN 512
+
+/* Where the owner is now. */
+struct port_channel_place {
+    uint64_t epoch;
+    unsigned nr_uris;
+    char uris[CHANNEL_MAX_URIS][CHANNEL_URI_LEN];
+};
+
 struct port_channel_opts {
     const char *uris[CHANNEL_MAX_URIS]; /* owner's listeners "unix:PATH",
                                          * "tcp:HOST:PORT", "vsock:CID:PORT", tried in
@@ -53,6 +64,13 @@ struct port_channel_opts {
                                 * only uniqueness and growth per channel count */
     struct port_info info;     /* what the disk promises to its clients; the owner
                                 * must be able to replace it (port_info_can_replace) */
+    /* May be NULL. Asked by the thread that connects, without a lock, whenever no
+     * address gave a session: has the owner moved, to an epoch above this one? True:
+     * *ret_place is where to go on, and what was not acknowledged is sent there. Must
+     * not wait. Only a place whose owner has durably taken the device over may be told:
+     * what the one before had not answered it will not perform any more. */
+    bool (*moved)(void *opaque, uint64_t epoch, struct port_channel_place *ret_place);
+    void *moved_opaque;
 };
 
 /* Make the port; connects nothing. -ENOMEM only. */

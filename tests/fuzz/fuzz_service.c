@@ -127,7 +127,7 @@ fuzz_service_look(struct fuzz_service *f, struct fuzz_snapshot *ret_snapshot)
         lk_acquire(&d->lock);
         memcpy(&to->record, &disk_locked(d)->rec, sizeof to->record);
         to->is_prepared = disk_locked(d)->incoming.port != NULL;
-        to->refused_epoch = disk_locked(d)->refused_epoch;
+        to->refused_epoch = disk_locked(d)->rec.refused_epoch;
         ret_snapshot->is_claimed |= disk_locked(d)->claimed_for != NULL;
         lk_release(&d->lock);
     }

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "peer_rig.h"
+#include "where.h"
 
 START_TEST(an_assignment_is_confirmed_while_the_disk_is_busy_going_on)
 {
@@ -36,6 +37,71 @@ START_TEST(what_was_refused_stays_refused)
     rig_new_device("missing", 65536);
     ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 0);
     ck_assert_int_eq(rig_assign(s, RIG_UUID, 3), 1);
+    rig_end(s);
+    service_config_done(&c);
+}
+END_TEST
+
+START_TEST(what_was_refused_stays_refused_after_a_restart)
+{
+    static const char other[] = "11111111-2222-3333-4444-555555555556";
+    struct service_config c;
+    struct service *s;
+
+    rig_configure(&c, "y", "missing", ",role=standby");
+    s = rig_start(&c);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 7), 0);
+    rig_end(s);
+    rig_new_device("missing", 65536);
+    s = rig_start(&c);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 7), 0); /* it was delayed on its way */
+    ck_assert_int_eq(disk_record(&s->disks[0]).role, ROLE_STANDBY);
+    ck_assert_int_eq(rig_assign(s, other, 2), 1); /* of that nothing was promised */
+    rig_end(s);
+    s = rig_start(&c);
+    ck_assert_int_eq(disk_record(&s->disks[0]).role, ROLE_OWNER);
+    rig_end(s);
+    service_config_done(&c);
+}
+END_TEST
+
+START_TEST(a_refusal_that_cannot_be_written_down_is_none)
+{
+    struct service_config c;
+    struct service *s;
+    char text[256];
+
+    rig_configure(&c, "y", "missing", ",role=standby");
+    s = rig_start(&c);
+    (void)snprintf(text, sizeof text, "rm -r %s/y.state/disk", rig_dir);
+    ck_assert_int_eq(system(text), 0); /* nothing can be written there any more */
+    ck_assert_int_lt(rig_assign(s, RIG_UUID, 2), 0);
+    ck_assert_uint_eq(disk_record(&s->disks[0]).refused_epoch, 0);
+    rig_end(s);
+    service_config_done(&c);
+}
+END_TEST
+
+START_TEST(who_is_asked_says_what_its_record_says)
+{
+    json_t *params = json_pack("{s:s}", "uuid", RIG_UUID), *result = NULL;
+    struct service_config c;
+    struct service *s;
+    struct err e = {0};
+
+    rig_new_device("d", 65536);
+    rig_configure(&c, "y", "d", ",role=standby");
+    s = rig_start(&c);
+    ck_assert_int_eq(where_answer(s, NULL, params, &e, &result), -ENOENT);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 1);
+    ck_assert_int_eq(where_answer(s, NULL, params, &e, &result), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(result, "role")), "owner");
+    ck_assert_int_eq(json_integer_value(json_object_get(result, "epoch")), 2);
+    ck_assert_str_eq(json_string_value(json_object_get(result, "owner")), "y");
+    json_decref(result);
+    (void)json_object_set_new(params, "uuid", json_string("nonsense"));
+    ck_assert_int_eq(where_answer(s, NULL, params, &e, &result), -EBADMSG);
+    json_decref(params);
     rig_end(s);
     service_config_done(&c);
 }
@@ -103,6 +169,9 @@ main(void)
     tcase_add_checked_fixture(tc, rig_set_up, rig_tear_down);
     tcase_add_test(tc, an_assignment_is_confirmed_while_the_disk_is_busy_going_on);
     tcase_add_test(tc, what_was_refused_stays_refused);
+    tcase_add_test(tc, what_was_refused_stays_refused_after_a_restart);
+    tcase_add_test(tc, a_refusal_that_cannot_be_written_down_is_none);
+    tcase_add_test(tc, who_is_asked_says_what_its_record_says);
     tcase_add_test(tc, a_device_that_cannot_replace_ours_is_refused_not_a_crash);
     tcase_add_test(tc, an_owner_that_is_refused_at_its_first_start_leaves_no_record);
     suite_add_tcase(s, tc);

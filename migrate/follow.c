@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "follow.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "disk.h"
+#include "log.h"
+#include "service.h"
+#include "where.h"
+
+#define SEARCH_TIMEOUT_NS (20 * NS_PER_S)
+#define TELL_AFTER_NS NS_PER_S /* a search that has failed for so long is logged */
+
+/* Make the record say that w owns d. The caller may write it. */
+static int
+write_down(struct disk *d, const struct where *w, struct err *e)
+{
+    struct record rec = disk_next_record(d, ROLE_GIVEN, w->epoch), now = disk_record(d);
+    bool is_committed = false;
+    int rc;
+
+    if (now.role != ROLE_GIVEN || now.epoch >= w->epoch) {
+        return err_set(e, -ESTALE, "%s is %s at epoch %" PRIu64 " by now", d->cfg->name,
+                       role_name(now.role), now.epoch);
+    }
+    rec.is_learned = true;
+    (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", w->service);
+    (void)snprintf(rec.peer_control, sizeof rec.peer_control, "%s", w->control);
+    rec.nr_channels = w->nr_channels;
+    memcpy(rec.channels, w->channels, sizeof rec.channels);
+    rc = record_commit(d->service->records, &rec, 1, e, &is_committed);
+    if (rc < 0 && !is_committed) {
+        return rc;
+    }
+    disk_set_record(d, &rec);
+    log_info("%s is owned by %s now, at epoch %" PRIu64 ": following it", d->cfg->name,
+             w->service, w->epoch);
+    return 0;
+}
+
+static int
+search(struct disk *d, const struct record *rec, struct err *e)
+{
+    struct where w;
+    int rc =
+        where_find(d->service, rec, false, clock_deadline_ns(SEARCH_TIMEOUT_NS), e, &w);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = disk_claim_record(d, e);
+    if (rc == 0) {
+        rc = write_down(d, &w, e);
+        disk_unclaim_record(d);
+    }
+    return rc;
+}
+
+/* Keep what status tells, and log it once when it lasts. */
+static void
+end_search(struct disk *d, int rc, const struct err *e)
+{
+    bool is_silent = rc == 0 || rc == -EALREADY, is_due = false;
+    struct disk_locked *l;
+
+    lk_acquire(&d->lock);
+    l = disk_locked(d);
+    if (is_silent) {
+        l->search_since_ns = 0;
+        l->is_search_told = false;
+    } else if (l->search_since_ns == 0) {
+        l->search_since_ns = clock_now_ns();
+    } else if (!l->is_search_told &&
+               clock_now_ns() - l->search_since_ns > TELL_AFTER_NS) {
+        l->is_search_told = true;
+        is_due = true;
+    }
+    (void)snprintf(l->search, sizeof l->search, "%s", is_silent ? "" : err_text(e, rc));
+    l->is_searching = false;
+    cv_broadcast(&d->changed);
+    lk_release(&d->lock); /* from here on d may be gone */
+    if (is_due) {
+        log_warn("the owner is not found: %s: requests are held, asking again",
+                 err_text(e, rc));
+    }
+}
+
+static void *
+search_thread(void *arg)
+{
+    struct disk *d = arg;
+    struct record rec = disk_record(d);
+    struct err e = {0};
+    int rc = rec.role == ROLE_GIVEN ? search(d, &rec, &e) : 0;
+
+    if (rc < 0) {
+        (void)err_prefix(&e, rc, "%s", rec.name);
+    }
+    end_search(d, rc, &e);
+    return NULL;
+}
+
+/* Have a thread look, unless one does. */
+static void
+begin_search(struct disk *d)
+{
+    pthread_t thread;
+    LK_GUARD(&d->lock);
+
+    if (disk_locked(d)->is_searching) {
+        return;
+    }
+    if (pthread_create(&thread, NULL, search_thread, d) == 0) { /* else the next try */
+        (void)pthread_detach(thread);
+        disk_locked(d)->is_searching = true;
+    }
+}
+
+bool
+follow_moved(void *opaque, uint64_t epoch, struct port_channel_place *ret_place)
+{
+    struct disk *d = opaque;
+    struct record rec = disk_record(d);
+
+    static_assert(RECORD_MAX_URIS <= CHANNEL_MAX_URIS, "an owner's listeners fit");
+    static_assert(RECORD_URI_LEN <= CHANNEL_URI_LEN, "and each of them");
+    if (rec.role != ROLE_GIVEN || rec.epoch < epoch) {
+        return false; /* it is still ours, or ours again */
+    }
+    if (rec.epoch == epoch) {
+        begin_search(d);
+        return false;
+    }
+    ret_place->epoch = rec.epoch;
+    ret_place->nr_uris = rec.nr_channels;
+    for (unsigned i = 0; i < rec.nr_channels; i++) {
+        (void)snprintf(ret_place->uris[i], CHANNEL_URI_LEN, "%s", rec.channels[i]);
+    }
+    return rec.nr_channels > 0;
+}
+
+bool
+follow_claimed(struct disk *d, uint64_t epoch)
+{
+    struct record rec = disk_record(d);
+    struct err ignored = {0}; /* the caller knows whom it waits for, and says so */
+    struct where w;
+
+    if (rec.epoch > epoch) {
+        return true;
+    }
+    return d->service->cfg->nr_peers > 0 &&
+           where_find(d->service, &rec, true, clock_deadline_ns(SEARCH_TIMEOUT_NS),
+                      &ignored, &w) == 0 &&
+           write_down(d, &w, &ignored) == 0;
+}
+
+void
+follow_search_text(struct disk *d, char *buf)
+{
+    LK_GUARD(&d->lock);
+
+    (void)snprintf(buf, SEARCH_TEXT, "%s", disk_locked(d)->search);
+}
+
+void
+follow_await(struct disk *d)
+{
+    LK_GUARD(&d->lock);
+
+    while (disk_locked(d)->is_searching) {
+        (void)cv_wait_until(&d->changed, &d->lock, CLOCK_NEVER); /* it is bounded */
+    }
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* follow.h - a client whose owner has given the disk on goes after it.
+ *
+ * The channel asks follow_moved() when it cannot get a session. That looks at the
+ * record and has a thread look for the owner (where.h) meanwhile; the channel's next
+ * try, after its back-off, sees what was found. The thread writes the record before
+ * anything follows it: "given to Z at N+2, learned". A crash before leaves the old
+ * record, which leads to the same owner again. A learned record differs from one of a
+ * handoff of ours in one thing: we have nobody to tell, and nothing to take back. */
+#ifndef BATON_FOLLOW_H
+#define BATON_FOLLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "port_channel.h"
+
+struct disk;
+
+/* As port_channel_opts.moved; opaque is the disk. */
+bool follow_moved(void *opaque, uint64_t epoch, struct port_channel_place *ret_place);
+
+/* Does somebody own d at an epoch above this one, without its owner of this epoch
+ * having answered? The caller has the claim. True: the record says so. */
+bool follow_claimed(struct disk *d, uint64_t epoch);
+
+/* Why the owner was not found; "" when there is nothing to say. buf has SEARCH_TEXT
+ * bytes. */
+void follow_search_text(struct disk *d, char *buf);
+
+/* Wait until no thread looks for the owner of d. */
+void follow_await(struct disk *d);
+
+#endif

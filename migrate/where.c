@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every hop has to name an epoch above the one before: records only go forward, so a
+ * chain that does not is not finished yet, and none is endless. */
+#include "where.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "disk.h"
+#include "record_json.h"
+#include "service.h"
+#include "uri.h"
+
+#define HOP_TIMEOUT_NS (2 * NS_PER_S) /* to connect, and again to answer */
+
+json_t *
+where_channels(const struct service_config *c)
+{
+    json_t *list = json_array();
+    const struct uri *uris = c->nr_announce > 0 ? c->announce : c->listen;
+    unsigned n = c->nr_announce > 0 ? c->nr_announce : c->nr_listen;
+
+    for (unsigned i = 0; i < n; i++) {
+        (void)json_array_append_new(list, json_string(uris[i].text));
+    }
+    return list;
+}
+
+int
+where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
+             json_t **ret_result)
+{
+    struct service *s = service;
+    const char *uuid = json_string_value(json_object_get(params, "uuid"));
+    struct record rec;
+    struct disk *d;
+    bool is_owner;
+
+    (void)call;
+    if (uuid == NULL || !uuid_is_valid(uuid) || json_object_size(params) != 1) {
+        return err_set(e, -EBADMSG, "malformed call: uuid expected, and nothing else");
+    }
+    d = service_find_uuid(s, uuid);
+    rec = d != NULL ? disk_record(d) : (struct record){.uuid = ""};
+    if (strcmp(rec.uuid, uuid) != 0) { /* or it is only being prepared */
+        return err_set(e, -ENOENT, "%s knows no disk of uuid %s", s->cfg->name, uuid);
+    }
+    is_owner = rec.role == ROLE_OWNER;
+    *ret_result =
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "service", s->cfg->name, "id",
+                  record_dir_service_id(s->records), "disk", rec.name, "role",
+                  role_name(rec.role), "epoch", (json_int_t)rec.epoch, "owner",
+                  is_owner                 ? s->cfg->name
+                  : rec.role == ROLE_GIVEN ? rec.peer_name
+                                           : "",
+                  "control",
+                  is_owner && s->cfg->has_control ? s->cfg->control.text
+                  : rec.role == ROLE_GIVEN        ? rec.peer_control
+                                                  : "",
+                  "channels", is_owner ? where_channels(s->cfg) : json_array());
+    return 0;
+}
+
+static bool
+take_text(char *to, size_t size, const char *from)
+{
+    return snprintf(to, size, "%s", from) < (int)size;
+}
+
+static bool
+take_channels(const json_t *list, struct where *w)
+{
+    size_t i;
+    const json_t *j;
+
+    json_array_foreach(list, i, j)
+    {
+        const char *uri = json_string_value(j);
+
+        if (uri == NULL || uri[0] == '\0' || w->nr_channels == RECORD_MAX_URIS ||
+            !take_text(w->channels[w->nr_channels++], RECORD_URI_LEN, uri)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Judge what the service at `from` says. */
+static int
+read_answer(const json_t *j, const char *from, struct err *e, struct where *ret_w)
+{
+    struct where w = {.service = ""};
+    const char *service, *id, *role, *owner, *control;
+    json_int_t epoch;
+    json_t *channels;
+
+    if (json_unpack((json_t *)j, "{s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "service", &service,
+                    "id", &id, "role", &role, "epoch", &epoch, "owner", &owner,
+                    "control", &control, "channels", &channels) < 0 ||
+        !name_is_valid(service) || !uuid_is_valid(id) ||
+        role_parse(role, &w.role) < 0 || epoch < 0 || epoch == INT64_MAX ||
+        (owner[0] != '\0' && !name_is_valid(owner)) || !take_channels(channels, &w) ||
+        (w.role == ROLE_OWNER && w.nr_channels == 0) ||
+        !take_text(w.control, sizeof w.control,
+                   w.role == ROLE_OWNER ? from : control)) {
+        return err_set(e, -EPROTO, "%s gives a malformed answer", from);
+    }
+    (void)take_text(w.service, sizeof w.service, service); /* checked above */
+    (void)take_text(w.id, sizeof w.id, id);
+    (void)take_text(w.owner, sizeof w.owner, owner);
+    w.epoch = (uint64_t)epoch;
+    *ret_w = w;
+    return 0;
+}
+
+static uint64_t
+earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static int
+ask(const char *control, const char *uuid, uint64_t deadline_ns, struct err *e,
+    struct where *ret_w)
+{
+    struct rpc_client *client;
+    json_t *result = NULL;
+    struct uri u;
+    int rc = uri_parse(control, URI_FOR_CONTROL, e, &u);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = rpc_client_open(&u, earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e,
+                         &client);
+    if (rc < 0) {
+        return err_prefix(e, rc, "%s", control);
+    }
+    rc = rpc_call(client, "peer.where", json_pack("{s:s}", "uuid", uuid), NULL, NULL,
+                  earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e, NULL,
+                  &result);
+    rpc_client_close(client);
+    if (rc == 0) {
+        rc = read_answer(result, control, e, ret_w);
+        json_decref(result);
+    } else {
+        (void)err_prefix(e, rc, "%s", control);
+    }
+    return rc;
+}
+
+/* What follows from w, after others have led to it with epoch `known`? 0: it is the
+ * owner; 1: go on to whom it names; or it leads nowhere. */
+static int
+judge(const struct service *s, const struct where *w, uint64_t known, struct err *e)
+{
+    if (strcmp(w->id, record_dir_service_id(s->records)) == 0) {
+        return err_set(e, -EAGAIN, "it is on its way to us, at epoch %" PRIu64, known);
+    }
+    if (w->role == ROLE_OWNER && w->epoch >= known) {
+        return 0;
+    }
+    if (w->role == ROLE_GIVEN && w->epoch > known) {
+        return 1;
+    }
+    return err_set(e, -EAGAIN,
+                   "%s has it %s at epoch %" PRIu64 ", and nobody has "
+                   "taken it since epoch %" PRIu64,
+                   w->service, role_name(w->role), w->epoch, known);
+}
+
+/* Ask the service at `control`, then whom it names, and so on. */
+static int
+follow_chain(struct service *s, const struct record *rec, const char *control,
+             uint64_t deadline_ns, struct err *e, struct where *ret_owner)
+{
+    char seen[WHERE_MAX_HOPS][37], trail[256] = "", next[RECORD_URI_LEN];
+    uint64_t known = rec->epoch;
+    size_t len = 0;
+
+    (void)take_text(next, sizeof next, control); /* of a record, or parsed: it fits */
+    for (unsigned hop = 0; hop < WHERE_MAX_HOPS; hop++) {
+        int rc = ask(next, rec->uuid, deadline_ns, e, ret_owner);
+
+        if (rc < 0) {
+            return rc;
+        }
+        len += (size_t)snprintf(trail + len, sizeof trail - len, "%s%s",
+                                hop > 0 ? ", " : "", ret_owner->service);
+        len = len < sizeof trail ? len : sizeof trail - 1; /* cut, for people only */
+        for (unsigned i = 0; i < hop; i++) {
+            if (strcmp(seen[i], ret_owner->id) == 0) {
+                return err_set(e, -ELOOP, "the owners name each other in a circle: %s",
+                               trail);
+            }
+        }
+        (void)take_text(seen[hop], sizeof seen[hop], ret_owner->id);
+        rc = judge(s, ret_owner, known, e);
+        if (rc == 0 && ret_owner->epoch == rec->epoch) {
+            return err_set(e, -EALREADY, "%s owns it, as is known", ret_owner->service);
+        }
+        if (rc <= 0) {
+            return rc;
+        }
+        known = ret_owner->epoch;
+        (void)take_text(next, sizeof next, ret_owner->control); /* the same size */
+    }
+    return err_set(e, -ELOOP, "there are more than %d owners in a row: %s",
+                   WHERE_MAX_HOPS, trail);
+}
+
+int
+where_find(struct service *s, const struct record *rec, bool is_given_up,
+           uint64_t deadline_ns, struct err *e, struct where *ret_owner)
+{
+    bool is_found = false;
+    int rc = -ENOENT;
+
+    if (!is_given_up) {
+        rc = follow_chain(s, rec, rec->peer_control, deadline_ns, e, ret_owner);
+        if (rc == 0 || rc == -EALREADY) {
+            return rc;
+        }
+    }
+    for (unsigned i = 0; i < s->cfg->nr_peers; i++) {
+        struct err why = {0};
+        struct where w;
+        int peer_rc =
+            follow_chain(s, rec, s->cfg->peers[i].text, deadline_ns, &why, &w);
+
+        if (peer_rc == 0 && (!is_found || w.epoch > ret_owner->epoch)) {
+            *ret_owner = w;
+            is_found = true;
+        } else if (peer_rc != 0 && rc == -ENOENT) {
+            rc = err_set(e, peer_rc, "%s", why.msg);
+        }
+    }
+    return is_found                       ? 0
+           : rc == -ENOENT && is_given_up ? err_set(e, rc, "no peer is configured")
+                                          : rc;
+}

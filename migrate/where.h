@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* where.h - who owns a disk? What a service says of itself when it is asked
+ * (peer.where), and finding the owner by asking one service after the other. Any
+ * thread; nothing is changed. */
+#ifndef BATON_WHERE_H
+#define BATON_WHERE_H
+
+#include "record.h"
+#include "rpc.h"
+
+struct service;
+struct service_config;
+
+#define WHERE_MAX_HOPS 16
+
+/* What one service says. */
+struct where {
+    char service[NAME_MAX_LEN + 1];
+    char id[37]; /* of the service, for ever */
+    enum role role;
+    uint64_t epoch;
+    char owner[NAME_MAX_LEN + 1]; /* "" when it knows none */
+    char control[RECORD_URI_LEN]; /* owner: how it was reached; given: the owner's */
+    unsigned nr_channels;         /* owner: where its channel listens */
+    char channels[RECORD_MAX_URIS][RECORD_URI_LEN];
+};
+
+/* How other services reach this one's channels: a new list of URIs. */
+json_t *where_channels(const struct service_config *c);
+
+/* The method peer.where {uuid}. */
+int where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                 json_t **ret_result);
+
+/* Find who owns rec's disk at an epoch above rec's. First ask the owner that rec names
+ * (unless is_given_up), then the configured peers, and whom each of them names. Only
+ * who says itself that it owns the disk is believed; of several the one of the highest
+ * epoch. Takes no longer than deadline_ns.
+ * 0; -EALREADY: the owner that rec names owns it; -EAGAIN: it is on its way to us, or
+ * to somebody who has not taken it yet, or parked; -ELOOP: each names another in a
+ * circle; other: of the last that was asked. e says who and why. */
+int where_find(struct service *s, const struct record *rec, bool is_given_up,
+               uint64_t deadline_ns, struct err *e, struct where *ret_owner);
+
+#endif
