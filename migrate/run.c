@@ -11,10 +11,12 @@
 #include <systemd/sd-daemon.h>
 
 #include "clock.h"
+#include "give_away.h"
 #include "log.h"
 #include "uri.h"
 
 #define STOP_TIMEOUT_NS (10 * NS_PER_S)
+#define GIVE_AWAY_NS (60 * NS_PER_S) /* for all disks; then what is left stays ours */
 
 static int stop_pipe[2] = {-1, -1}; /* written by the signal handler */
 
@@ -33,13 +35,19 @@ on_signal(int sig)
 static void *
 stop_thread(void *service)
 {
+    struct service *s = service;
     char c;
 
     while (read(stop_pipe[0], &c, 1) < 0 && errno == EINTR) {
     }
+    if (s->cfg->has_heir) {
+        log_info("handing everything to %s before stopping", s->cfg->heir.text);
+        (void)sd_notify(0, "STOPPING=1"); /* only tells */
+        give_away(s, stop_pipe[0], clock_deadline_ns(GIVE_AWAY_NS));
+    }
     log_info("stopping: no request is answered with an error, connections just end");
     (void)sd_notify(0, "STOPPING=1"); /* only tells */
-    service_stop(service, clock_deadline_ns(STOP_TIMEOUT_NS));
+    service_stop(s, clock_deadline_ns(STOP_TIMEOUT_NS));
     _exit(EXIT_SUCCESS);
 }
 

@@ -256,6 +256,21 @@ session_close(struct session *s)
     drop_if_unused(t, s);
 }
 
+bool
+session_table_has_lanes(struct session_table *t)
+{
+    const struct session *s;
+    LK_GUARD(&t->lock);
+
+    TAILQ_FOREACH(s, &table_locked(t)->sessions, link)
+    {
+        if (s->nr_lanes > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 enter(struct session *s)
 {

@@ -10,6 +10,7 @@
 #ifndef BATON_SESSION_H
 #define BATON_SESSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "redirector.h"
@@ -40,6 +41,9 @@ int session_open(struct session_table *t, const char *client, uint64_t number,
                  uint64_t epoch, uint64_t deadline_ns, struct err *e,
                  struct session **ret_s);
 void session_close(struct session *s);
+
+/* Is any channel connected? */
+bool session_table_has_lanes(struct session_table *t);
 
 /* Perform rq. -ESTALE: not performed, the session is fenced or the disk is not served
  * here any more. */
