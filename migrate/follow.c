@@ -15,6 +15,7 @@
 #include "where.h"
 
 #define SEARCH_TIMEOUT_NS (20 * NS_PER_S)
+#define SAY_TIMEOUT_NS (3 * NS_PER_S) /* somebody waits for the sentence */
 #define TELL_AFTER_NS NS_PER_S /* a search that has failed for so long is logged */
 
 /* Make the record say that w owns d. The caller may write it. */
@@ -167,6 +168,32 @@ follow_search_text(struct disk *d, char *buf)
     LK_GUARD(&d->lock);
 
     (void)snprintf(buf, SEARCH_TEXT, "%s", disk_locked(d)->search);
+}
+
+void
+follow_say_owner(struct service *s, const char *target, struct err *e)
+{
+    const bool is_vm = strncmp(target, "vm:", 3) == 0;
+
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        const struct disk_config *c = s->disks[i].cfg;
+        struct record rec = disk_record(&s->disks[i]);
+        struct err ignored = {0};
+        size_t len = strlen(e->msg);
+        struct where w;
+
+        if (rec.role != ROLE_GIVEN ||
+            strcmp(is_vm ? c->vm : c->name, is_vm ? target + 3 : target) != 0) {
+            continue;
+        }
+        if (where_find(s, &rec, false, clock_deadline_ns(SAY_TIMEOUT_NS), &ignored,
+                       &w) == 0) {
+            (void)snprintf(e->msg + len, sizeof e->msg - len,
+                           "; it is owned by %s now, at epoch %" PRIu64 ": ask %s",
+                           w.service, w.epoch, w.control);
+        }
+        return;
+    }
 }
 
 void

@@ -16,6 +16,8 @@
 #include "port_channel.h"
 
 struct disk;
+struct err;
+struct service;
 
 /* As port_channel_opts.moved; opaque is the disk. */
 bool follow_moved(void *opaque, uint64_t epoch, struct port_channel_place *ret_place);
@@ -27,6 +29,10 @@ bool follow_claimed(struct disk *d, uint64_t epoch);
 /* Why the owner was not found; "" when there is nothing to say. buf has SEARCH_TEXT
  * bytes. */
 void follow_search_text(struct disk *d, char *buf);
+
+/* e says to whom we gave a disk of target (a disk's name or vm:VM): add who owns it
+ * now, if that is somebody else by now who can be found. Asks other services. */
+void follow_say_owner(struct service *s, const char *target, struct err *e);
 
 /* Wait until no thread looks for the owner of d. */
 void follow_await(struct disk *d);

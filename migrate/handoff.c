@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "follow.h"
 #include "handoff_job.h"
 
 #define COMMITTED_PATIENCE_NS (10 * NS_PER_S) /* then a caller gets -EINPROGRESS */
@@ -271,6 +272,8 @@ handoff_run(struct service *s, const struct handoff_request *rq,
     if (rc == 0) {
         rc = wait_for_job(h, on_progress, opaque, e, ret_report);
         job_unref(h);
+    } else if (rc == -EPERM) {
+        follow_say_owner(s, rq->target, e);
     }
     return rc;
 }

@@ -49,6 +49,7 @@ handoff vda x y >/dev/null
 progress "at y"
 handoff vda y z >/dev/null
 await x given z 3
+fails_with 1 "given to z at epoch 3; ask $(control_of z)" -- handoff vda y x
 progress "at z"
 eq "$(jq '.body.disk | "\(.peer_name) \(.learned)"' -r "$T/x.state/disk/vda.json")" \
     "z true" "x's record"
@@ -105,3 +106,12 @@ ledger_balances z vda
 stop_service x
 stop_service z
 "$BATON_TOOLS_DIR/stampcheck" --verify-file "$device" --journal "$T/journal"
+
+# A service that was not asked for the disk since does not know; its answer to a person
+# says who owns the disk now all the same.
+start z
+start x
+start y
+handoff vda z y >/dev/null # epoch 12
+handoff vda y x >/dev/null
+fails_with 1 "it is owned by x now, at epoch 13: ask $(control_of x)" -- handoff vda z y
