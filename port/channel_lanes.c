@@ -137,8 +137,10 @@ open_at_any(const struct channel_route *r, const struct port_info *promised,
 
     for (unsigned i = 0; i < r->nr_uris; i++) {
         opts.address = r->uris[i];
-        opts.deadline_ns =
-            deadline_ns != 0 ? deadline_ns : clock_deadline_ns(ATTEMPT_NS);
+        opts.deadline_ns = clock_deadline_ns(ATTEMPT_NS);
+        if (deadline_ns < opts.deadline_ns) {
+            opts.deadline_ns = deadline_ns;
+        }
         name.session = atomic_fetch_add_explicit(r->session, 1, memory_order_relaxed);
         (void)channel_name_format(&name, text); /* the length is of no interest */
         rc = open_at(&opts, r->nr_lanes, promised, e, ret_lanes);

@@ -38,12 +38,12 @@ void channel_route_done(struct channel_route *r);
 /* From now on channel_lanes_open() returns -ECANCELED, also where it runs. */
 void channel_route_cancel(struct channel_route *r);
 
-/* Connect a new session to the first address that gives one, by deadline_ns (0: every
- * address gets 30 s): as many lanes as the route says, or one when the export is not
- * safe for more (a flush on one would not cover the others). -EINVAL: the export cannot
- * replace `promised`, e says why; other errors of nbd_conn_open(), of the last try.
- * When the owner has moved (port_channel_opts.moved) the route changes, and it is tried
- * there. */
+/* Connect a new session to the first address that gives one, by deadline_ns (an
+ * address gets 30 s at most): as many lanes as the route says, or one when the export
+ * is not safe for more (a flush on one would not cover the others). -EINVAL: the export
+ * cannot replace `promised`, e says why; other errors of nbd_conn_open(), of the last
+ * try. When the owner has moved (port_channel_opts.moved) the route changes, and it is
+ * tried there. */
 int channel_lanes_open(struct channel_route *r, const struct port_info *promised,
                        uint64_t deadline_ns, struct err *e,
                        struct channel_lanes **ret_lanes);

@@ -19,8 +19,10 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "lock.h"
 
 #define MAX_BATCH 32 /* answers that a driver takes for others after its own */
@@ -34,7 +36,8 @@ struct wait {
      */
     bool is_driver; /* polls, or has been appointed to */
     bool is_done;
-    int rc;      /* once done */
+    uint64_t deadline_ns; /* then the connection is given up; used by its thread */
+    int rc;               /* once done */
     sem_t woken; /* not a cv: who is woken with an answer has no business at the lock */
 };
 
@@ -170,9 +173,19 @@ send_request(struct nbd_share *s, struct wait *w, const struct req *rq,
     }
 }
 
-/* Wait for the socket, without the lock. Returns its events. */
+static void
+give_up(struct nbd_share *s) LK_REQUIRES(s->lock)
+{
+    if (!share_locked(s)->is_lost) {
+        lose(s);
+        /* The server is to know now; closing has to wait until all have left. */
+        (void)shutdown(nbd_conn_fd(s->conn), SHUT_RDWR);
+    }
+}
+
+/* Wait for the socket, without the lock, until deadline_ns. Returns its events. */
 static short
-poll_socket(struct nbd_share *s) LK_REQUIRES(s->lock)
+poll_socket(struct nbd_share *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
 {
     struct share_locked *l = share_locked(s);
     struct pollfd fds[2] = {
@@ -183,8 +196,8 @@ poll_socket(struct nbd_share *s) LK_REQUIRES(s->lock)
 
     l->polled = fds[0].events;
     release_and_wake(s);
-    n = poll(fds, 2, -1); /* no deadline: nbd_share_shutdown() ends it */
-    assert(n > 0 || errno == EINTR);
+    n = poll(fds, 2, clock_poll_ms(deadline_ns)); /* nbd_share_shutdown() ends it */
+    assert(n >= 0 || errno == EINTR);
     if (n > 0 && fds[1].revents != 0) {
         (void)!read(s->wake_fd, &count, sizeof count); /* only empties it */
     }
@@ -226,11 +239,15 @@ drive(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
     struct share_locked *l = share_locked(s);
 
     while (!w->is_done) {
-        short events = poll_socket(s);
+        short events = poll_socket(s, w->deadline_ns);
 
         if (!l->is_lost && events != 0) {
             feed(s, events);
             take_answers(s);
+        }
+        if (!w->is_done && w->deadline_ns != CLOCK_NEVER &&
+            clock_now_ns() >= w->deadline_ns) {
+            give_up(s);
         }
     }
     l->driver = l->oldest;
@@ -240,12 +257,33 @@ drive(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
     }
 }
 
+/* 0, or -ETIMEDOUT. */
+static int
+await_wake(struct wait *w)
+{
+    const struct timespec until = clock_to_timespec(w->deadline_ns);
+    int rc;
+
+    do {
+        rc = w->deadline_ns == CLOCK_NEVER
+                 ? sem_wait(&w->woken)
+                 : sem_clockwait(&w->woken, CLOCK_MONOTONIC, &until);
+    } while (rc != 0 && errno == EINTR);
+    assert(rc == 0 || errno == ETIMEDOUT);
+    return rc == 0 ? 0 : -ETIMEDOUT;
+}
+
 /* Follow until w is done or appointed; then drive. */
 static void
 follow(struct nbd_share *s, struct wait *w)
 {
-    while (sem_wait(&w->woken) != 0) {
-        assert(errno == EINTR);
+    while (await_wake(w) == -ETIMEDOUT) {
+        lk_acquire(&s->lock);
+        if (!w->is_done) { /* else it was woken meanwhile */
+            give_up(s);
+        }
+        w->deadline_ns = CLOCK_NEVER;
+        release_and_wake(s);
     }
     if (w->is_driver) { /* perhaps done meanwhile; then it only appoints the next */
         lk_acquire(&s->lock);
@@ -258,7 +296,9 @@ follow(struct nbd_share *s, struct wait *w)
 int
 nbd_share_exchange(struct nbd_share *s, const struct req *rq, struct nbd_call *call)
 {
-    struct wait w = {.share = s};
+    struct wait w = {.share = s,
+                     .deadline_ns =
+                         rq->deadline_ns != 0 ? rq->deadline_ns : CLOCK_NEVER};
     bool is_follower;
 
     call->done = on_done;
@@ -312,11 +352,7 @@ void
 nbd_share_shutdown(struct nbd_share *s)
 {
     lk_acquire(&s->lock);
-    if (!share_locked(s)->is_lost) {
-        lose(s);
-        /* The server is to know now; closing has to wait until all have left. */
-        (void)shutdown(nbd_conn_fd(s->conn), SHUT_RDWR);
-    }
+    give_up(s);
     release_and_wake(s);
 }
 

@@ -25,7 +25,9 @@ const struct port_info *nbd_share_info(const struct nbd_share *s);
 /* Send rq as one request and wait for the answer; call receives extents. 0 or -errno,
  * two of them special. -ENOTCONN: the connection was lost before the answer, rq may or
  * may not have taken effect, and every later request fails likewise. -ESHUTDOWN: the
- * server answered NBD_ESHUTDOWN. */
+ * server answered NBD_ESHUTDOWN. Without an answer by rq->deadline_ns the connection is
+ * shut down, so that the request is not performed when it is not waited for any more:
+ * -ENOTCONN for everybody. */
 int nbd_share_exchange(struct nbd_share *s, const struct req *rq,
                        struct nbd_call *call);
 

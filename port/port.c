@@ -99,7 +99,8 @@ submit_native(struct port *p, const struct req *rq)
 static int
 flush_after(struct port *p, const struct req *rq)
 {
-    const struct req flush = {.op = REQ_FLUSH, .origin = rq->origin};
+    const struct req flush = {
+        .op = REQ_FLUSH, .origin = rq->origin, .deadline_ns = rq->deadline_ns};
     struct req plain = *rq;
     int rc;
 
@@ -112,8 +113,11 @@ static int
 write_zeroes(struct port *p, const struct req *rq, uint32_t flags)
 {
     uint32_t chunk = p->info.max_block < ZERO_CHUNK ? p->info.max_block : ZERO_CHUNK;
-    struct req part = {
-        .op = REQ_WRITE, .flags = flags, .off = rq->off, .origin = rq->origin};
+    struct req part = {.op = REQ_WRITE,
+                       .flags = flags,
+                       .off = rq->off,
+                       .origin = rq->origin,
+                       .deadline_ns = rq->deadline_ns};
     uint64_t end = rq->off + rq->len;
     int rc;
 

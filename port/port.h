@@ -56,6 +56,10 @@ struct req {
     struct extent_sink *extents; /* extents only */
     const void *origin;          /* who sent it: NULL for a VM, else a channel session;
                                   * only compared, never followed */
+    /* 0: wait for ever. The channel ends rq with -EIO when it has no answer by then,
+     * and never sends it again; whether it was performed is unknown, but it will not be
+     * after anything that was submitted later. Other ports do not look at it. */
+    uint64_t deadline_ns;
 };
 
 /* What a port can do natively. port_submit() makes up for what is missing, as its

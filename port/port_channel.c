@@ -20,7 +20,9 @@
  * grows. An owner that answers some requests and refuses others with NBD_ESHUTDOWN
  * would then be asked for sessions as fast as it can give them, so a session that ends
  * in a refusal has to have lasted, too.
- * What a session left unanswered is doubtful, and newer requests follow: unacked.h. */
+ * What a session left unanswered is doubtful, and newer requests follow: unacked.h.
+ * Whose time is over leaves without an answer, after its session was broken: what is
+ * submitted later goes to a newer session, and the owner fences the older one first. */
 #include "port_channel.h"
 
 #include <assert.h>
@@ -106,9 +108,8 @@ static void
 back_off(struct channel *c) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
-    uint64_t next = l->backoff_ns * 2;
+    uint64_t next = l->backoff_ns != 0 ? l->backoff_ns * 2 : BACKOFF_MIN_NS;
 
-    next = next < BACKOFF_MIN_NS ? BACKOFF_MIN_NS : next;
     l->backoff_ns = next < BACKOFF_MAX_NS ? next : BACKOFF_MAX_NS;
     l->next_try_ns = clock_deadline_ns(l->backoff_ns);
 }
@@ -198,47 +199,45 @@ try_connect(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(
 
 /* On behalf of a request, which does not care why there is no owner yet. */
 static void
-reconnect(struct channel *c) LK_REQUIRES(c->lock)
+reconnect(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
+    uint64_t end_ns = unacked_deadline_ns(u);
 
     set_state(c, CHANNEL_CONNECTING);
     drop_lanes(c);
-    while (l->state == CHANNEL_CONNECTING && clock_now_ns() < l->next_try_ns) {
-        (void)cv_wait_until(&c->changed, &c->lock,
-                            l->next_try_ns); /* looked at above */
+    while (l->state == CHANNEL_CONNECTING && clock_now_ns() < l->next_try_ns &&
+           !unacked_is_over(u)) {
+        (void)cv_wait_until(&c->changed, &c->lock, /* looked at above */
+                            end_ns < l->next_try_ns ? end_ns : l->next_try_ns);
     }
     if (l->state == CHANNEL_CONNECTING) {
-        (void)try_connect(c, 0, NULL); /* the caller looks at the state */
+        (void)try_connect(c, end_ns, NULL); /* the caller looks at the state */
     }
 }
 
-/* Wait until there are lanes and it is u's turn, and become a user of them. 0 or
- * -ESTALE. */
+/* Wait until there are lanes and it is u's turn, and become a user of them. 0,
+ * -ESTALE, or -EIO when its time is over. */
 static int
 enter(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
 
     for (;;) {
-        switch (l->state) {
-        case CHANNEL_UP:
-            if (!unacked_has_to_follow(&l->unacked, u)) {
-                l->users++;
-                return 0;
-            }
-            (void)cv_wait_until(&c->changed, &c->lock,
-                                CLOCK_NEVER); /* the oldest never waits here */
-            break;
-        case CHANNEL_RECALLED:
+        if (l->state == CHANNEL_RECALLED) {
             return -ESTALE;
-        case CHANNEL_CONNECTING:
-            (void)cv_wait_until(&c->changed, &c->lock, CLOCK_NEVER); /* no time-out */
-            break;
-        case CHANNEL_IDLE:
-        case CHANNEL_BROKEN:
-            reconnect(c);
-            break;
+        }
+        if (unacked_is_over(u)) {
+            return -EIO;
+        }
+        if (l->state == CHANNEL_UP && !unacked_has_to_follow(&l->unacked, u)) {
+            l->users++;
+            return 0;
+        }
+        if (l->state == CHANNEL_IDLE || l->state == CHANNEL_BROKEN) {
+            reconnect(c, u);
+        } else { /* the oldest never waits for another; either way: look again */
+            (void)cv_wait_until(&c->changed, &c->lock, unacked_deadline_ns(u));
         }
     }
 }

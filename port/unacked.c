@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "unacked.h"
 
+#include "clock.h"
+
 void
 unacked_init(struct unacked_table *t)
 {
@@ -30,6 +32,18 @@ unacked_doubt(struct unacked_table *t, struct unacked *u)
 {
     t->nr_doubtful += u->is_doubtful ? 0 : 1;
     u->is_doubtful = true;
+}
+
+uint64_t
+unacked_deadline_ns(const struct unacked *u)
+{
+    return u->rq->deadline_ns != 0 ? u->rq->deadline_ns : CLOCK_NEVER;
+}
+
+bool
+unacked_is_over(const struct unacked *u)
+{
+    return u->rq->deadline_ns != 0 && clock_now_ns() >= u->rq->deadline_ns;
 }
 
 bool

@@ -10,6 +10,7 @@
 #define BATON_UNACKED_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include "port.h"
@@ -33,6 +34,12 @@ void unacked_arrive(struct unacked_table *t, struct unacked *u);
 bool unacked_depart(struct unacked_table *t, struct unacked *u);
 
 void unacked_doubt(struct unacked_table *t, struct unacked *u);
+
+/* When u is no longer waited for (req.deadline_ns); CLOCK_NEVER: never. */
+uint64_t unacked_deadline_ns(const struct unacked *u);
+
+/* Is that time over? */
+bool unacked_is_over(const struct unacked *u);
 
 /* Does u conflict with an older request that is doubtful? */
 bool unacked_has_to_follow(const struct unacked_table *t, const struct unacked *u);

@@ -23,8 +23,9 @@ struct held {
     const struct req *rq;
     enum held_state state;
     bool is_late;
-    uint64_t since_ns; /* when it arrived */
-    struct cv woken;   /* state is no longer WAITING */
+    uint64_t since_ns;    /* when it arrived */
+    uint64_t deadline_ns; /* fail-after; CLOCK_NEVER: none */
+    struct cv woken;      /* state is no longer WAITING */
     TAILQ_ENTRY(held) link;
 };
 

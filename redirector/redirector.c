@@ -48,12 +48,18 @@ outcome(const struct redir *r, int rc)
  * owner moved while it was on its way in): its client sends it to the new owner.
  * Port A is never recalled: -ESTALE from it is what the device said (a file on NFS). */
 static int
-perform(struct redir *r, const struct req *rq)
+perform(struct redir *r, const struct req *rq, uint64_t deadline_ns)
 {
     int rc;
 
     if (r->side == REDIR_REMOTE && rq->origin != NULL) {
         return -ESTALE;
+    }
+    if (r->side == REDIR_REMOTE && deadline_ns != CLOCK_NEVER) {
+        struct req limited = *rq; /* port B waits for an owner, on our time */
+
+        limited.deadline_ns = deadline_ns;
+        return port_submit(r->active, &limited);
     }
     rc = port_submit(r->active, rq);
     return rc == -ESTALE && r->side == REDIR_LOCAL ? -EIO : rc;
@@ -64,14 +70,11 @@ static int
 wait_turn(struct redir *r, struct held *e) LK_REQUIRES(r->lock)
 {
     struct redir_locked *l = redir_locked(r);
-    uint64_t deadline_ns = CLOCK_NEVER, held_ns;
+    uint64_t held_ns;
     int rc = 0;
 
-    if (r->fail_after_ns < CLOCK_NEVER - e->since_ns) {
-        deadline_ns = e->since_ns + r->fail_after_ns;
-    }
     while (rc == 0 && e->state == HELD_WAITING) {
-        rc = cv_wait_until(&e->woken, &r->lock, deadline_ns);
+        rc = cv_wait_until(&e->woken, &r->lock, e->deadline_ns);
     }
     held_ns = clock_now_ns() - e->since_ns;
     if (held_ns > l->max_held_ns) {
@@ -102,14 +105,14 @@ see_through(struct redir *r, struct ledger_stripe *s, struct held *e)
             break;
         }
         lk_release(&r->lock);
-        rc = perform(r, e->rq);
+        rc = perform(r, e->rq, e->deadline_ns);
         lk_acquire(&r->lock);
         if (rc != -ESTALE || e->rq->origin != NULL) {
             break;
         }
         assert(l->state !=
                REDIR_OPEN);           /* only a port behind a closed gate is recalled */
-        e->since_ns = clock_now_ns(); /* at the port it was not held */
+        e->since_ns = clock_now_ns(); /* at the port it was not held: for the status */
         hold_queue_return(&l->queue, e);
         l->held++;
         cv_broadcast(&r->changed);
@@ -125,9 +128,10 @@ see_through(struct redir *r, struct ledger_stripe *s, struct held *e)
 }
 
 static int
-submit_recalled(struct redir *r, struct ledger_stripe *s, const struct req *rq)
+submit_recalled(struct redir *r, struct ledger_stripe *s, const struct req *rq,
+                uint64_t deadline_ns)
 {
-    struct held e = {.rq = rq, .since_ns = clock_now_ns()};
+    struct held e = {.rq = rq, .since_ns = clock_now_ns(), .deadline_ns = deadline_ns};
     int rc;
 
     cv_init(&e.woken);
@@ -147,12 +151,13 @@ submit_recalled(struct redir *r, struct ledger_stripe *s, const struct req *rq)
 
 /* rq passed the gate: perform it. */
 static int
-submit_open(struct redir *r, struct ledger_stripe *s, const struct req *rq)
+submit_open(struct redir *r, struct ledger_stripe *s, const struct req *rq,
+            uint64_t deadline_ns)
 {
-    int rc = perform(r, rq);
+    int rc = perform(r, rq, deadline_ns);
 
     if (rc == -ESTALE && rq->origin == NULL) {
-        return submit_recalled(r, s, rq);
+        return submit_recalled(r, s, rq, deadline_ns);
     }
     ledger_end(s, outcome(r, rc));
     if (!atomic_load(&r->is_gate_open)) {
@@ -165,9 +170,10 @@ submit_open(struct redir *r, struct ledger_stripe *s, const struct req *rq)
 /* rq found the gate closed: queue it, unless that has changed meanwhile, or what was
  * held is being replayed and does not concern it. */
 static int
-submit_closed(struct redir *r, struct ledger_stripe *s, const struct req *rq)
+submit_closed(struct redir *r, struct ledger_stripe *s, const struct req *rq,
+              uint64_t deadline_ns)
 {
-    struct held e = {.rq = rq, .since_ns = clock_now_ns()};
+    struct held e = {.rq = rq, .since_ns = clock_now_ns(), .deadline_ns = deadline_ns};
     struct redir_locked *l;
     int rc;
 
@@ -178,7 +184,7 @@ submit_closed(struct redir *r, struct ledger_stripe *s, const struct req *rq)
     if (l->state == REDIR_OPEN || (e.is_late && !hold_queue_blocks(&l->queue, rq))) {
         lk_release(&r->lock);
         cv_done(&e.woken);
-        return submit_open(r, s, rq);
+        return submit_open(r, s, rq, deadline_ns);
     }
     hold_queue_append(&l->queue, &e);
     l->held++;
@@ -194,12 +200,16 @@ redir_submit(struct port *p, const struct req *rq)
 {
     struct redir *r = of(p);
     struct ledger_stripe *s = ledger_stripe(&r->ledger);
+    /* With the default policy nobody looks at the clock. */
+    uint64_t deadline_ns = r->fail_after_ns == CLOCK_NEVER
+                               ? CLOCK_NEVER
+                               : clock_deadline_ns(r->fail_after_ns);
 
     ledger_accept(s);
     if (__builtin_expect(atomic_load(&r->is_gate_open), 1)) {
-        return submit_open(r, s, rq);
+        return submit_open(r, s, rq, deadline_ns);
     }
-    return submit_closed(r, s, rq);
+    return submit_closed(r, s, rq, deadline_ns);
 }
 
 static int

@@ -115,9 +115,27 @@ START_TEST(a_request_recalled_during_its_replay_keeps_its_place)
 }
 END_TEST
 
-START_TEST(fail_after_does_not_count_the_time_at_a_port)
+START_TEST(fail_after_counts_the_time_at_the_channel)
 {
     struct rig g = remote(500 * NS_PER_MS);
+    struct job *w;
+
+    port_fault_hold(g.a, "w", REQ_WRITE, 0);
+    w = job_write(g.r, 0, 'a');
+    ck_assert_int_eq(port_fault_wait_held(g.a, "w", soon()), 0);
+    pass_time(520 * NS_PER_MS); /* the owner is away */
+    ck_assert_int_eq(redir_hold(g.r), 0);
+    port_fault_release(g.a, "w", -ESTALE);
+    ck_assert_int_eq(job_end(w), -EIO); /* before there is another port */
+    go_local(&g);
+    expect_ledger(g.r, 0, 0, 1, 0, 0);
+    finish(&g);
+}
+END_TEST
+
+START_TEST(the_time_at_a_port_is_not_held)
+{
+    struct rig g = remote(CLOCK_NEVER);
     struct job *w;
 
     ck_assert_int_eq(redir_hold(g.r), 0);
@@ -314,7 +332,8 @@ add_tests(TCase *tc)
 {
     tcase_add_test(tc, a_recalled_request_goes_before_what_is_queued);
     tcase_add_test(tc, a_request_recalled_during_its_replay_keeps_its_place);
-    tcase_add_test(tc, fail_after_does_not_count_the_time_at_a_port);
+    tcase_add_test(tc, fail_after_counts_the_time_at_the_channel);
+    tcase_add_test(tc, the_time_at_a_port_is_not_held);
     tcase_add_loop_test(tc, a_stale_device_is_an_error_and_no_recall, 0, 2);
     tcase_add_test(tc, an_error_of_the_device_is_passed_on_and_counted);
     tcase_add_loop_test(tc, a_bounce_sends_back_only_requests_of_channels, 0, 2);
