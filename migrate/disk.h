@@ -61,6 +61,7 @@ struct disk {
         bool is_searching;       /* a thread is asking who the owner is (follow.h) */
         bool is_search_told;     /* what it found out was logged */
         uint64_t search_since_ns; /* when it began not to find one; 0: it has */
+        uint64_t search_end_ns;   /* when the latest one ended */
         char search[SEARCH_TEXT]; /* why it did not; "" when there is nothing to say */
         struct record rec;
         bool is_rec_ahead; /* of the durable one: whoever gave it to us asks again */

@@ -16,6 +16,8 @@
 
 #define SEARCH_TIMEOUT_NS (20 * NS_PER_S)
 #define SAY_TIMEOUT_NS (3 * NS_PER_S) /* somebody waits for the sentence */
+/* Older: the owner was reached since, or nobody wants anything of it. */
+#define FRESH_NS (5 * NS_PER_S)
 #define TELL_AFTER_NS NS_PER_S /* a search that has failed for so long is logged */
 
 /* Make the record say that w owns d. The caller may write it. */
@@ -83,6 +85,7 @@ end_search(struct disk *d, int rc, const struct err *e)
         is_due = true;
     }
     (void)snprintf(l->search, sizeof l->search, "%s", is_silent ? "" : err_text(e, rc));
+    l->search_end_ns = clock_now_ns();
     l->is_searching = false;
     cv_broadcast(&d->changed);
     lk_release(&d->lock); /* from here on d may be gone */
@@ -167,7 +170,9 @@ follow_search_text(struct disk *d, char *buf)
 {
     LK_GUARD(&d->lock);
 
-    (void)snprintf(buf, SEARCH_TEXT, "%s", disk_locked(d)->search);
+    bool is_fresh = clock_now_ns() - disk_locked(d)->search_end_ns < FRESH_NS;
+
+    (void)snprintf(buf, SEARCH_TEXT, "%s", is_fresh ? disk_locked(d)->search : "");
 }
 
 void

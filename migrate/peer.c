@@ -81,8 +81,12 @@ check_role(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
     if (epoch <= rec.epoch) {
         return err_set(e, -ESTALE,
                        "%s: epoch %" PRIu64 " is not newer than %" PRIu64
-                       ", which is known here",
-                       d->cfg->name, epoch, rec.epoch);
+                       ", which is known here%s%s%s%s",
+                       d->cfg->name, epoch, rec.epoch,
+                       rec.role == ROLE_GIVEN ? ": it was given to " : "",
+                       rec.role == ROLE_GIVEN ? rec.peer_name : "",
+                       rec.role == ROLE_GIVEN ? ", ask " : "",
+                       rec.role == ROLE_GIVEN ? rec.peer_control : "");
     }
     return 0;
 }

@@ -9,7 +9,8 @@
  * unacknowledged request is sent again. The owner fences older sessions of the same
  * client before it serves a newer one (migrate/session.h), so a delayed request of the
  * old lanes cannot land later. submit() therefore blocks for as long as there is no
- * owner; it ends with the owner's answer or, after port_channel_recall(), -ESTALE.
+ * owner; it ends with the owner's answer, with -ESTALE after port_channel_recall(), or
+ * with -EIO at the request's deadline_ns, its session being broken first if it was sent.
  *
  * There is no thread: the threads that wait for an answer drive the sockets in turn.
  */

@@ -115,3 +115,13 @@ start y
 handoff vda z y >/dev/null # epoch 12
 handoff vda y x >/dev/null
 fails_with 1 "it is owned by x now, at epoch 13: ask $(control_of x)" -- handoff vda z y
+
+# x gave it away itself, and goes on asking whom it gave it to. That one owned it, and
+# gave it on, if somebody owns it at a later epoch.
+handoff vda x y >/dev/null # epoch 14
+kill_service x
+handoff vda y z >/dev/null
+kill_service y
+start x --peer "$(control_of z)"
+await x given z 15
+io "$(uri_of x vda)" "read 0 4k"
