@@ -8,6 +8,7 @@
 #include "handoff.h"
 #include "peer.h"
 #include "record.h"
+#include "recover.h"
 #include "status.h"
 #include "where.h"
 
@@ -183,16 +184,59 @@ control_abort(void *service, struct rpc_call *call, json_t *params, struct err *
     return rc < 0 ? rc : handoff_abort(service, target, e);
 }
 
+/* ask: control URIs; [] when it is missing. */
+static int
+get_uris(json_t *list, const char **uris, unsigned *ret_nr, struct err *e)
+{
+    json_t *j;
+    size_t i;
+
+    if (list != NULL &&
+        (!json_is_array(list) || json_array_size(list) > RECOVER_MAX_OTHERS - 1)) {
+        return err_set(e, -EBADMSG, "parameter \"ask\": up to %d control URIs expected",
+                       RECOVER_MAX_OTHERS - 1);
+    }
+    json_array_foreach(list, i, j)
+    {
+        struct uri u;
+
+        if (!json_is_string(j)) {
+            return err_set(e, -EBADMSG, "parameter \"ask\": control URIs expected");
+        }
+        if (uri_parse(json_string_value(j), URI_FOR_CONTROL, e, &u) < 0) {
+            return err_prefix(e, -EBADMSG, "parameter \"ask\"");
+        }
+        uris[(*ret_nr)++] = json_string_value(j);
+    }
+    return 0;
+}
+
+static int
+control_recover(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                json_t **ret_result)
+{
+    static const char *const allowed[] = {"target", "take", "ask", NULL};
+    const char *target = NULL, *ask[RECOVER_MAX_OTHERS];
+    json_t *take = json_object_get(params, "take");
+    unsigned nr_ask = 0;
+    int rc = check_members(params, allowed, e);
+
+    (void)call;
+    rc = rc < 0 ? rc : get_target(params, e, &target);
+    rc = rc < 0 ? rc : get_uris(json_object_get(params, "ask"), ask, &nr_ask, e);
+    if (rc == 0 && take != NULL && !json_is_boolean(take)) {
+        rc = err_set(e, -EBADMSG, "parameter \"take\": true or false expected");
+    }
+    return rc < 0 ? rc
+                  : recover_run(service, target, json_is_true(take), ask, nr_ask, e,
+                                ret_result);
+}
+
 const struct rpc_method control_methods[] = {
-    {"status", control_status},
-    {"handoff", control_handoff},
-    {"park", control_park},
-    {"unpark", control_unpark},
-    {"abort", control_abort},
-    {"ping", peer_ping},
-    {"peer.prepare", peer_prepare},
-    {"peer.assign", peer_assign},
-    {"peer.cancel", peer_cancel},
-    {"peer.where", where_answer},
-    {NULL, NULL},
+    {"status", control_status},     {"handoff", control_handoff},
+    {"park", control_park},         {"unpark", control_unpark},
+    {"abort", control_abort},       {"ping", peer_ping},
+    {"peer.prepare", peer_prepare}, {"peer.assign", peer_assign},
+    {"peer.cancel", peer_cancel},   {"peer.where", where_answer},
+    {"recover", control_recover},   {NULL, NULL},
 };

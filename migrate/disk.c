@@ -14,6 +14,7 @@
 #include "port_file.h"
 #include "port_nbd.h"
 #include "service.h"
+#include "superseded.h"
 
 int
 disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
@@ -120,6 +121,7 @@ disk_next_record(struct disk *d, enum role role, uint64_t epoch)
     rec.epoch = epoch;
     rec.handoff = 0;
     rec.is_learned = false;
+    rec.superseded = 0;
     return rec;
 }
 
@@ -326,7 +328,8 @@ disk_start(struct disk *d, struct err *e)
     }
     switch (rec.role) {
     case ROLE_OWNER:
-        return start_owner(d, &rec, e);
+        rc = superseded_at_start(d, &rec, e);
+        return rc == 0 ? start_owner(d, &rec, e) : rc == 1 ? 0 : rc;
     case ROLE_GIVEN:
         return start_given(d, &rec, e);
     case ROLE_PARKED:

@@ -17,6 +17,8 @@ static const struct command {
     {"park", cmd_park, "let go of the device and hold requests: DISK|vm:VM"},
     {"unpark", cmd_unpark, "take the device again: DISK|vm:VM"},
     {"abort", cmd_abort, "stop a handoff that is not committed: DISK|vm:VM"},
+    {"recover", cmd_recover,
+     "what is known when an owner is gone, and take its place: DISK|vm:VM"},
     {"proxy", cmd_proxy, "join standard input and output to a control socket: PATH"},
 };
 #define NR_COMMANDS (sizeof commands / sizeof commands[0])

@@ -393,6 +393,7 @@ handoff_resume(struct service *s, struct err *e)
         if (rec.role == ROLE_GIVEN && !rec.is_learned &&
             !is_resumed_already(s, i, &rec)) {
             rc = resume_group(s, i, &rec, e);
+            rc = rc == -EBUSY ? 0 : rc;
         }
     }
     return rc;

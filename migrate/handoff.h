@@ -52,8 +52,15 @@ int handoff_run(struct service *s, const struct handoff_request *rq,
 /* Abort the running handoff of target. -ENOENT: none; -EALREADY: it is committed. */
 int handoff_abort(struct service *s, const char *target, struct err *e);
 
-/* After a restart: tell the owner of every disk that was given away that it is. */
+/* Tell the owner of every disk that was given away that it is: after a restart, or when
+ * a take failed that had abandoned the handoff. Disks that are busy are left alone. */
 int handoff_resume(struct service *s, struct err *e);
+
+/* Stop asking the next owner of d, which does not answer. 0: the caller has the claims
+ * of all disks that were handed with d, and each has its channel as port B. -ENOENT: no
+ * handoff of d is going on; -EBUSY: it is not committed; -EALREADY: the next owner has
+ * answered. May block for 40 s while a question is on its way. */
+int handoff_abandon(struct service *s, struct disk *d, struct err *e);
 
 /* Own the disks of target that are parked here again. */
 int handoff_unpark(struct service *s, const char *target, struct err *e,

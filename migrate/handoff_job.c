@@ -110,7 +110,7 @@ finish(struct handoff *h, int rc, const struct err *e, const char *outcome)
     /* Both at once: else an abort of this job would hit the drain of the next one, or
      * the next one would find the disks busy with a job that is gone. */
     lk_acquire(&t->lock);
-    for (unsigned i = 0; i < h->nr; i++) {
+    for (unsigned i = 0; i < h->nr && !h->leaves_claims; i++) {
         disk_unclaim(h->disks[i]);
     }
     LIST_REMOVE(h, link);
@@ -161,12 +161,33 @@ abort_job(struct handoff *h, enum handoff_phase failed, int rc, struct err *e)
     finish(h, rc, e, "aborted");
 }
 
+/* Everything as after a restart: requests wait in the channel, nobody asks. */
+static void
+abandon_job(struct handoff *h)
+{
+    struct err e = {0};
+
+    job_follow(h);
+    h->leaves_claims = true;
+    (void)err_set(&e, -EREMOTEIO,
+                  "%s was committed to %s, which never answered, and was abandoned for "
+                  "baton recover",
+                  h->target, h->next[0].peer_name);
+    log_warn("%s", e.msg);
+    finish(h, -EREMOTEIO, &e, "abandoned");
+}
+
 static void
 after_commit(struct handoff *h)
 {
     struct err e = {0};
+    int rc = job_assign(h, &e);
 
-    if (job_assign(h, &e) < 0) {
+    if (rc == -ECANCELED) {
+        abandon_job(h);
+        return;
+    }
+    if (rc < 0) {
         log_warn("%s: %s: taking it back", h->target, e.msg);
         job_take_back(h);
         job_set_phase(h, HANDOFF_TAKEN_BACK);

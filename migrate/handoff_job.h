@@ -41,8 +41,9 @@ struct handoff {
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns;
     uint64_t predicted_ns;
     uint64_t phase_ns[HANDOFF_NR_PHASES];
-    bool is_resumed;   /* begun at ASSIGN after a restart */
-    bool has_followed; /* the channels are port B, and the gates are open */
+    bool is_resumed;    /* begun at ASSIGN after a restart */
+    bool has_followed;  /* the channels are port B, and the gates are open */
+    bool leaves_claims; /* on its disks, to whoever abandoned it */
 
     struct lk lock;    /* leaf */
     struct cv changed; /* anything below changed */
@@ -52,7 +53,10 @@ struct handoff {
         uint64_t news; /* counts changes of phase and detail */
         char detail[256];
         bool is_abort_wanted;
-        bool is_committing; /* too late for an abort; the record is being written */
+        bool is_committing;     /* too late for an abort; the record is being written */
+        bool is_abandon_wanted; /* in ASSIGN: stop asking; see handoff_abandon() */
+        bool is_abandoned;      /* the thread has seen it and is about to end */
+        bool is_answered;       /* ASSIGN is over, too late for that */
         bool is_finished;
         uint64_t committed_ns; /* 0: not yet */
         int rc;
@@ -94,12 +98,16 @@ int job_hold(struct handoff *h, struct err *e);
 int job_drain(struct handoff *h, struct err *e);
 int job_flush(struct handoff *h, struct err *e);
 int job_eject(struct handoff *h, struct err *e);
-/* 0; -EREMOTEIO: refused, e has the reason. Goes on until one of them. */
+/* 0; -EREMOTEIO: refused, e has the reason; -ECANCELED: no answer, and a person wants
+ * it abandoned. Goes on until one of them. */
 int job_assign(struct handoff *h, struct err *e);
 void job_replay(struct handoff *h);
 /* An rpc_on_notify: the next owner serves, and is about to make that durable. The queue
  * is replayed at once; the handoff ends with its answer. */
 void job_hear(void *job, const char *method, json_t *params);
+/* Put the channels in as port B: what was held goes to them, and waits there as long as
+ * nobody answers. */
+void job_follow(struct handoff *h);
 
 /* Undo hold..flush: open the gates to port A, tell the next owner to forget it. */
 void job_roll_back(struct handoff *h);
@@ -112,7 +120,7 @@ void job_take_back(struct handoff *h);
 int job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
              struct err *e, int *ret_code, json_t **ret_result);
 
-/* [{name, uuid, epoch}] of what is handed. */
+/* [{name, uuid, epoch, forced_epoch, taken_at}] of what is handed. */
 json_t *job_disk_list(const struct handoff *h);
 
 json_t *job_report(struct handoff *h, const char *outcome);

@@ -52,9 +52,13 @@ job_disk_list(const struct handoff *h)
     json_t *list = json_array();
 
     for (unsigned i = 0; i < h->nr; i++) {
+        const struct record *r = &h->next[i];
+
         (void)json_array_append_new(
-            list, json_pack("{s:s,s:s,s:I}", "name", h->next[i].name, "uuid",
-                            h->next[i].uuid, "epoch", (json_int_t)h->next[i].epoch));
+            list, json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", r->name, "uuid", r->uuid,
+                            "epoch", (json_int_t)r->epoch, "forced_epoch",
+                            (json_int_t)r->forced_epoch, "taken_at",
+                            (json_int_t)r->taken_at));
     }
     return list;
 }
@@ -98,9 +102,11 @@ prepare_params(struct handoff *h, const struct identity *ids)
     for (unsigned i = 0; i < h->nr; i++) {
         (void)json_array_append_new(
             list,
-            json_pack("{s:s,s:s,s:I,s:s,s:o}", "name", h->next[i].name, "uuid",
+            json_pack("{s:s,s:s,s:I,s:s,s:o,s:I,s:I}", "name", h->next[i].name, "uuid",
                       h->next[i].uuid, "epoch", (json_int_t)h->next[i].epoch, "vm",
-                      h->next[i].vm, "info", port_info_to_json(&ids[i].info)));
+                      h->next[i].vm, "info", port_info_to_json(&ids[i].info),
+                      "forced_epoch", (json_int_t)h->next[i].forced_epoch, "taken_at",
+                      (json_int_t)h->next[i].taken_at));
     }
     return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
                      h->service->cfg->has_control ? h->service->cfg->control.text : "",

@@ -177,16 +177,33 @@ job_eject(struct handoff *h, struct err *e)
     return 0;
 }
 
-/* Wait for a while, or until the process ends anyway. Nothing wakes it earlier. */
-static void
+/* Wait for a while, or until the process ends anyway. Only an abandonment wakes it
+ * earlier: then false. */
+static bool
 back_off(struct handoff *h, uint64_t *wait_ns)
 {
     uint64_t until_ns = clock_deadline_ns(*wait_ns);
     LK_GUARD(&h->lock);
 
-    while (cv_wait_until(&h->changed, &h->lock, until_ns) != -ETIMEDOUT) {
-    }
     *wait_ns = earlier(2 * *wait_ns, RETRY_MAX_NS);
+    for (;;) {
+        if (job_locked(h)->is_abandon_wanted && !job_locked(h)->is_answered) {
+            job_locked(h)->is_abandoned = true;
+            return false;
+        }
+        if (cv_wait_until(&h->changed, &h->lock, until_ns) == -ETIMEDOUT) {
+            return true;
+        }
+    }
+}
+
+static void
+set_answered(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    job_locked(h)->is_answered = true;
+    cv_broadcast(&h->changed);
 }
 
 /* What peer.assign says: 0, or -EREMOTEIO for a refusal. */
@@ -210,8 +227,9 @@ assign_params(struct handoff *h)
     char boot_id[37];
 
     identity_boot_id(boot_id);
-    return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "boot_id", boot_id,
-                     "disks", job_disk_list(h));
+    return json_pack("{s:s,s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
+                     h->service->cfg->has_control ? h->service->cfg->control.text : "",
+                     "boot_id", boot_id, "disks", job_disk_list(h));
 }
 
 /* The next owner does not answer. When others own the disks, at later epochs, it did
@@ -265,6 +283,7 @@ job_assign(struct handoff *h, struct err *e)
 
         if (rc == 0) {
             (void)BREAKPOINT("owner-told");
+            set_answered(h);
             return read_answer(h, result, e);
         }
         job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
@@ -278,22 +297,30 @@ job_assign(struct handoff *h, struct err *e)
         if (wait_ns == RETRY_MAX_NS && has_moved_on(h)) {
             return 0;
         }
-        back_off(h, &wait_ns);
+        if (!back_off(h, &wait_ns)) {
+            return err_set(e, -ECANCELED, "abandoned");
+        }
         (void)BREAKPOINT("owner-asks-again");
     }
 }
 
-static void
-follow(struct handoff *h)
+void
+job_follow(struct handoff *h)
 {
-    job_set_phase(h, HANDOFF_REPLAY);
-    share_claims(h);
     for (unsigned i = 0; i < h->nr && !h->has_followed; i++) {
         disk_follow(h->disks[i], h->channels[i]);
         h->channels[i] = NULL;
         (void)BREAKPOINT("owner-following");
     }
     h->has_followed = true;
+}
+
+static void
+begin_replay(struct handoff *h)
+{
+    job_set_phase(h, HANDOFF_REPLAY);
+    share_claims(h);
+    job_follow(h);
     h->opened_at_ns = clock_now_ns();
 }
 
@@ -304,7 +331,7 @@ job_hear(void *job, const char *method, json_t *params)
 
     (void)params;
     if (strcmp(method, "assigned") == 0 && !h->has_followed) {
-        follow(h);
+        begin_replay(h);
     }
 }
 
@@ -314,7 +341,7 @@ job_replay(struct handoff *h)
     uint64_t deadline_ns = clock_deadline_ns(REPLAY_REPORT_NS);
 
     if (!h->has_followed || h->is_resumed) {
-        follow(h);
+        begin_replay(h);
     } else {
         share_claims(h);
     }
@@ -423,7 +450,7 @@ job_take_back(struct handoff *h)
         log_warn(
             "%s: refused by %s and not ours yet: %s: requests are held, trying again",
             h->target, h->next[0].peer_name, err_text(&e, rc));
-        back_off(h, &wait_ns);
+        (void)back_off(h, &wait_ns); /* it was answered: nobody can abandon it */
     }
     (void)BREAKPOINT("owner-retaken");
     for (unsigned i = 0; i < h->nr; i++) {

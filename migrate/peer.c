@@ -107,6 +107,24 @@ drop_incoming(struct disk *d)
     port_close(in.port);
 }
 
+/* What stays with the disk, and whom to ask at a restart (superseded.h). */
+static void
+learn_history(struct record *rec, const struct batch *b, unsigned i)
+{
+    json_int_t forced =
+        json_integer_value(json_object_get(b->items[i], "forced_epoch"));
+    json_int_t at = json_integer_value(json_object_get(b->items[i], "taken_at"));
+
+    rec->forced_epoch = forced > 0 ? (uint64_t)forced : 0;
+    rec->taken_at = at > 0 ? (uint64_t)at : 0;
+    if (strlen(b->from_control) < sizeof rec->peer_control) {
+        (void)snprintf(rec->peer_control, sizeof rec->peer_control, "%s",
+                       b->from_control);
+    } else {
+        rec->peer_control[0] = '\0';
+    }
+}
+
 /* What assign commits. The disk has a redirector. */
 static struct record
 owner_record(struct disk *d, const struct batch *b, unsigned i)
@@ -116,8 +134,8 @@ owner_record(struct disk *d, const struct batch *b, unsigned i)
     (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", b->uuids[i]);
     (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", b->from);
     rec.owned_since = b->epochs[i];
-    rec.peer_control[0] = '\0';
     rec.nr_channels = 0;
+    learn_history(&rec, b, i);
     rec.info = redir_port(d->redir)->info;
     return rec;
 }
@@ -329,6 +347,13 @@ take_device(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     return 0;
 }
 
+/* A standby was no owner at epoch, unless it was superseded later. */
+static bool
+is_never_owned(const struct record *rec, uint64_t epoch)
+{
+    return rec->role == ROLE_STANDBY && rec->superseded < epoch;
+}
+
 /* Already ours at these epochs: a call that is repeated because its answer was lost. */
 static bool
 is_assigned(const struct batch *b)
@@ -337,7 +362,7 @@ is_assigned(const struct batch *b)
         struct record rec = disk_record(b->disks[i]);
 
         /* Given on or parked since: it was ours, and the caller is behind. */
-        if (rec.epoch < b->epochs[i] || rec.role == ROLE_STANDBY ||
+        if (rec.epoch < b->epochs[i] || is_never_owned(&rec, b->epochs[i]) ||
             (rec.epoch == b->epochs[i] && rec.role != ROLE_OWNER) ||
             strcmp(rec.uuid, b->uuids[i]) != 0) {
             return false;

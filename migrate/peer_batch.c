@@ -44,9 +44,9 @@ batch_parse(struct service *s, json_t *params, struct err *e, struct batch *b)
     json_t *list;
     size_t n;
 
-    *b = (struct batch){.boot_id = ""};
-    if (json_unpack(params, "{s:s,s?s,s:o}", "from", &b->from, "boot_id", &b->boot_id,
-                    "disks", &list) != 0 ||
+    *b = (struct batch){.boot_id = "", .from_control = ""};
+    if (json_unpack(params, "{s:s,s?s,s?s,s:o}", "from", &b->from, "from_control",
+                    &b->from_control, "boot_id", &b->boot_id, "disks", &list) != 0 ||
         !name_is_valid(b->from) || !json_is_array(list)) {
         return err_set(e, -EBADMSG, "malformed call: from and disks expected");
     }

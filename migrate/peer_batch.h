@@ -9,7 +9,8 @@
 
 struct batch {
     const char *from;
-    const char *boot_id; /* of the caller's host; "" when it does not say */
+    const char *from_control; /* the caller's control URI; "" when it does not say */
+    const char *boot_id;      /* of the caller's host; "" when it does not say */
     unsigned nr;
     struct disk *disks[GROUP_MAX_DISKS];
     const char *uuids[GROUP_MAX_DISKS]; /* borrowed from the call */

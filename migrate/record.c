@@ -12,9 +12,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "breakpoint.h"
 #include "cleanup.h"
@@ -189,4 +191,18 @@ record_load(struct record_dir *d, const char *name, struct err *e,
         }
     }
     return read_file(d, name, e, ret_record, &stamp);
+}
+
+uint64_t
+record_time(struct record_dir *d, const char *name)
+{
+    char file[RECORD_FILE_NAME_SIZE];
+    struct stat st;
+
+    record_file_name(name, file);
+    if (fstatat(d->disk_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+        fstatat(d->fd, RECORD_GROUP_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        return 0;
+    }
+    return st.st_mtim.tv_sec > 0 ? (uint64_t)st.st_mtim.tv_sec : 0;
 }

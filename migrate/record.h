@@ -55,7 +55,17 @@ struct record {
     char refused_uuid[37]; /* "" only without a promise */
     struct port_info
         info; /* what the disk's clients were promised; size 0 if unknown */
-    /* given: to whom. owner: from whom it came ("" when it was made here). */
+    /* The last epoch at which a person made a service the owner without the word of the
+     * one before (baton recover --take), and when (seconds since 1970); 0: never. It
+     * stays with the disk, through handoffs: what an owner of an epoch before it has
+     * acknowledged and not flushed may be lost. */
+    uint64_t forced_epoch;
+    uint64_t taken_at;
+    /* standby: we were the owner at this epoch until somebody took the disk, and its
+     * epoch is theirs. The disk stays unserved here until it is handed over. */
+    uint64_t superseded;
+    /* given: to whom. owner: from whom it came ("" when it was made here). standby that
+     * was superseded: by whom. */
     char peer_name[NAME_MAX_LEN + 1];
     char peer_control[RECORD_URI_LEN];
     unsigned nr_channels; /* given: where the owner's channel listens */
@@ -76,6 +86,9 @@ uint64_t record_dir_incarnation(const struct record_dir *d);   /* of this open, 
 /* 0, -ENOENT (no record), -EBADMSG and a sentence with the file's name. */
 int record_load(struct record_dir *d, const char *name, struct err *e,
                 struct record *ret_record);
+
+/* When the record of name was written last, in seconds since 1970; 0: not known. */
+uint64_t record_time(struct record_dir *d, const char *name);
 
 /* Make all nr records (1..GROUP_MAX_DISKS) durable, all or none, and return. The first
  * durable rename is the commit point; on an error before it nothing changed. -EIO with

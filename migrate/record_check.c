@@ -127,6 +127,10 @@ record_check(const struct record *r, struct err *e)
         rc = err_set(e, -EINVAL, "epoch is out of range");
     } else if (r->owned_since > r->epoch || r->handoff > INT64_MAX) {
         rc = err_set(e, -EINVAL, "owned_since or handoff is out of range");
+    } else if (r->forced_epoch > r->epoch || r->taken_at > INT64_MAX) {
+        rc = err_set(e, -EINVAL, "forced_epoch or taken_at is out of range");
+    } else if (r->superseded > r->epoch || (r->superseded != 0 && !is_standby)) {
+        rc = err_set(e, -EINVAL, "superseded is out of range, or not on standby");
     } else {
         rc = check_info(&r->info, e);
         if (rc == 0) {

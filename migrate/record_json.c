@@ -60,18 +60,25 @@ format_file(json_t *body)
     return line;
 }
 
-/* What most records do not have: a program that does not know it reads those. */
+/* Members that are there only when they say something, so that an older program can
+ * read the others' records. */
 static int
 add_optional(json_t *j, const struct record *r)
 {
-    int rc = 0;
+    const struct {
+        const char *key;
+        uint64_t n;
+    } numbers[] = {{"refused_epoch", r->refused_epoch},
+                   {"forced_epoch", r->forced_epoch},
+                   {"taken_at", r->taken_at},
+                   {"superseded", r->superseded}};
+    int rc = r->is_learned ? json_object_set_new(j, "learned", json_true()) : 0;
 
-    if (r->is_learned) {
-        rc = json_object_set_new(j, "learned", json_true());
-    }
-    if (rc == 0 && r->refused_epoch != 0) {
-        rc = json_object_set_new(j, "refused_epoch",
-                                 json_integer((json_int_t)r->refused_epoch));
+    for (size_t i = 0; rc == 0 && i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (numbers[i].n != 0) {
+            rc = json_object_set_new(j, numbers[i].key,
+                                     json_integer((json_int_t)numbers[i].n));
+        }
     }
     if (rc == 0 && r->refused_epoch != 0) {
         rc = json_object_set_new(j, "refused_uuid", json_string(r->refused_uuid));
@@ -220,18 +227,21 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
     const char *name, *uuid, *vm, *role, *peer_name, *peer_control;
     const char *refused_uuid = "";
     json_int_t epoch, size, min, pref, max, caps, since = 0, handoff = 0, refused = 0;
+    json_int_t forced = 0, taken_at = 0, superseded = 0;
     json_t *channels;
     int rc, is_learned = 0;
 
     if (json_unpack(j,
                     "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, "
-                    "s?I, s?I, s?b, s?I, s?s!}",
+                    "s?I, s?I, s?b, s?I, s?s, s?I, s?I, s?I!}",
                     "name", &name, "uuid", &uuid, "vm", &vm, "role", &role, "epoch",
                     &epoch, "size", &size, "min_block", &min, "pref_block", &pref,
                     "max_block", &max, "caps", &caps, "peer_name", &peer_name,
                     "peer_control", &peer_control, "channels", &channels, "owned_since",
                     &since, "handoff", &handoff, "learned", &is_learned,
-                    "refused_epoch", &refused, "refused_uuid", &refused_uuid) < 0 ||
+                    "refused_epoch", &refused, "refused_uuid", &refused_uuid,
+                    "forced_epoch", &forced, "taken_at", &taken_at, "superseded",
+                    &superseded) < 0 ||
         !copy_text(r.name, sizeof r.name, name) ||
         !copy_text(r.uuid, sizeof r.uuid, uuid) ||
         !copy_text(r.refused_uuid, sizeof r.refused_uuid, refused_uuid) ||
@@ -249,6 +259,9 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
     r.handoff = (uint64_t)handoff;
     r.is_learned = is_learned != 0;
     r.refused_epoch = (uint64_t)refused;
+    r.forced_epoch = (uint64_t)forced;
+    r.taken_at = (uint64_t)taken_at;
+    r.superseded = (uint64_t)superseded;
     rc = record_check(&r, e);
     if (rc < 0) {
         return -EBADMSG;

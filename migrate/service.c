@@ -11,6 +11,7 @@
 #include "disk.h"
 #include "filters.h"
 #include "handoff.h"
+#include "superseded.h"
 
 static int
 start_disks(struct service *s, struct err *e)
@@ -31,6 +32,7 @@ start_disks(struct service *s, struct err *e)
             return rc;
         }
     }
+    superseded_looks_free(s);
     return 0;
 }
 
@@ -41,6 +43,7 @@ drop(struct service *s)
         disk_done(&s->disks[i]);
     }
     free(s->disks);
+    superseded_looks_free(s);
     record_dir_close(s->records);
     free(s->handoffs);
     free(s);

@@ -14,6 +14,7 @@
 struct disk;
 struct handoff_table;
 struct rpc_server;
+struct superseded_looks;
 
 struct service {
     const struct service_config *cfg;
@@ -22,6 +23,7 @@ struct service {
     char opaque_filter[64];        /* "" when none; see filters.h */
     struct handoff_table *handoffs;
     struct rpc_server *control;
+    struct superseded_looks *looks; /* while the disks are started; else NULL */
     unsigned nr_disks;
     struct disk *disks;
 };

@@ -76,6 +76,15 @@ disk_json(struct service *s, struct disk *d)
     if (j != NULL && search[0] != '\0') {
         (void)json_object_set_new(j, "search", json_string(search));
     }
+    if (j != NULL && rec.superseded != 0) { /* the name of a stop, not of a gate */
+        (void)json_object_set_new(j, "state", json_string("superseded"));
+    }
+    if (j != NULL && rec.forced_epoch != 0) {
+        (void)json_object_set_new(j, "forced_epoch",
+                                  json_integer((json_int_t)rec.forced_epoch));
+        (void)json_object_set_new(j, "taken_at",
+                                  json_integer((json_int_t)rec.taken_at));
+    }
     if (j != NULL && phase != NULL) {
         (void)json_object_set_new(j, "handoff", json_string(phase));
     }

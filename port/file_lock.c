@@ -99,23 +99,44 @@ claim_bytes(int fd, const struct claim *c, off_t *ret_refused)
     return rc == 0 ? test_bytes(fd, USES_BASE, c->bars, ret_refused) : rc;
 }
 
-int
-file_lock_take(int fd, enum file_lock_mode mode, struct err *e)
+/* The sentence for what a claim or a test said. */
+static int
+explain(int fd, int rc, off_t refused, struct err *e)
 {
     char who[FILE_HOLDER_MAX];
-    off_t refused = 0;
-    int rc = claim_bytes(fd, &claims[mode], &refused);
 
-    if (rc == 0) {
-        return 0;
-    }
-    file_lock_drop(fd); /* first, so that the search below cannot find us */
     if (rc == -EAGAIN) {
         file_holder_name(fd, refused, who);
         return err_set(e, -EBUSY, "it is in use by %s", who);
     }
     return err_set(e, rc, "cannot lock byte %lld of it: %s", (long long)refused,
                    err_text(NULL, rc));
+}
+
+int
+file_lock_take(int fd, enum file_lock_mode mode, struct err *e)
+{
+    off_t refused = 0;
+    int rc = claim_bytes(fd, &claims[mode], &refused);
+
+    if (rc == 0) {
+        return 0;
+    }
+    file_lock_drop(fd); /* first, so that the search for the holder cannot find us */
+    return explain(fd, rc, refused, e);
+}
+
+int
+file_lock_probe(int fd, enum file_lock_mode mode, struct err *e)
+{
+    const struct claim *c = &claims[mode];
+    off_t refused = 0;
+    int rc = test_bytes(fd, BARS_BASE, c->uses, &refused);
+
+    if (rc == 0) {
+        rc = test_bytes(fd, USES_BASE, c->bars, &refused);
+    }
+    return rc == 0 ? 0 : explain(fd, rc, refused, e);
 }
 
 void

@@ -25,4 +25,8 @@ enum file_lock_mode {
 int file_lock_take(int fd, enum file_lock_mode mode, struct err *e);
 void file_lock_drop(int fd);
 
+/* Would file_lock_take() succeed now? The same results; takes nothing, so that nobody
+ * is refused because of the question. fd holds no lock. */
+int file_lock_probe(int fd, enum file_lock_mode mode, struct err *e);
+
 #endif

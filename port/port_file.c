@@ -162,6 +162,14 @@ file_own(struct port *p, struct err *e)
     return 0;
 }
 
+int
+port_file_probe(struct port *p, struct err *e)
+{
+    struct file *f = file_of(p);
+
+    return file_lock_probe(f->dev.fd, lock_mode(f), e);
+}
+
 static void
 file_disown(struct port *p)
 {

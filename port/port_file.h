@@ -29,6 +29,10 @@ struct port_file_opts {
 int port_file_open(const char *path, const struct port_file_opts *opts, struct err *e,
                    struct port **ret_port);
 
+/* p was made by port_file_open(). Would port_own() get the lock now? 0, -EBUSY and who
+ * has it, other -errno. Takes nothing: nobody is refused because of the question. */
+int port_file_probe(struct port *p, struct err *e);
+
 /* p was made by port_file_open(). Was the last owner on this host, so that the page
  * cache of this host holds what it wrote? true (the default): the next port_own() keeps
  * it, and costs microseconds. false: it drops what is cached of the device. */
