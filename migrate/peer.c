@@ -107,24 +107,6 @@ drop_incoming(struct disk *d)
     port_close(in.port);
 }
 
-/* What stays with the disk, and whom to ask at a restart (superseded.h). */
-static void
-learn_history(struct record *rec, const struct batch *b, unsigned i)
-{
-    json_int_t forced =
-        json_integer_value(json_object_get(b->items[i], "forced_epoch"));
-    json_int_t at = json_integer_value(json_object_get(b->items[i], "taken_at"));
-
-    rec->forced_epoch = forced > 0 ? (uint64_t)forced : 0;
-    rec->taken_at = at > 0 ? (uint64_t)at : 0;
-    if (strlen(b->from_control) < sizeof rec->peer_control) {
-        (void)snprintf(rec->peer_control, sizeof rec->peer_control, "%s",
-                       b->from_control);
-    } else {
-        rec->peer_control[0] = '\0';
-    }
-}
-
 /* What assign commits. The disk has a redirector. */
 static struct record
 owner_record(struct disk *d, const struct batch *b, unsigned i)
@@ -135,7 +117,7 @@ owner_record(struct disk *d, const struct batch *b, unsigned i)
     (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", b->from);
     rec.owned_since = b->epochs[i];
     rec.nr_channels = 0;
-    learn_history(&rec, b, i);
+    batch_history(b, i, &rec);
     rec.info = redir_port(d->redir)->info;
     return rec;
 }

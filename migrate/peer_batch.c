@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "record_json.h"
@@ -86,4 +87,21 @@ batch_claim(struct batch *b, struct err *e)
         }
     }
     return 0;
+}
+
+void
+batch_history(const struct batch *b, unsigned i, struct record *rec)
+{
+    json_int_t forced =
+        json_integer_value(json_object_get(b->items[i], "forced_epoch"));
+    json_int_t at = json_integer_value(json_object_get(b->items[i], "taken_at"));
+
+    rec->forced_epoch = forced > 0 ? (uint64_t)forced : 0;
+    rec->taken_at = at > 0 ? (uint64_t)at : 0;
+    if (strlen(b->from_control) < sizeof rec->peer_control) {
+        (void)snprintf(rec->peer_control, sizeof rec->peer_control, "%s",
+                       b->from_control);
+    } else {
+        rec->peer_control[0] = '\0';
+    }
 }

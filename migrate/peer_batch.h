@@ -21,6 +21,9 @@ struct batch {
 /* -EBADMSG or -ENOENT and a sentence. Claims nothing. */
 int batch_parse(struct service *s, json_t *params, struct err *e, struct batch *b);
 
+/* Put in rec what stays with disk i, and whom to ask at a restart (superseded.h). */
+void batch_history(const struct batch *b, unsigned i, struct record *rec);
+
 /* Claim all or none: -EBUSY. */
 int batch_claim(struct batch *b, struct err *e);
 void batch_unclaim(struct batch *b);

@@ -55,12 +55,12 @@ serve_refuses() {
 
 prints "usage: baton COMMAND" --help
 prints "baton 0." --version
-for command in serve status handoff park unpark abort proxy; do
+for command in serve status handoff park unpark abort recover proxy; do
     prints "usage: baton $command" $command --help
 done
 
-refuses 2 "no command; allowed: serve, status, handoff, park, unpark, abort, proxy"
-refuses 2 "no such command: recover; allowed: serve" recover
+refuses 2 "no command; allowed: serve, status, handoff, park, unpark, abort, recover, proxy"
+refuses 2 "no such command: recovr; allowed: serve" recovr
 refuses 2 "no such command: -h; allowed" -h
 
 refuses 2 "status: no such option: --jsn; allowed: --at, --json, --watch" status --jsn
@@ -107,6 +107,13 @@ refuses 1 "park: cannot reach the service" park D --at "unix:$dir/none"
 refuses 1 "unpark: cannot reach the service" unpark D --at "unix:$dir/none"
 refuses 2 "no such option: --deadline" abort D --at unix:/a --deadline 5s
 refuses 1 "abort: cannot reach the service" abort D --at "unix:$dir/none"
+
+refuses 2 "recover: what?" recover --at unix:/a
+refuses 2 "neither a disk nor a VM" recover -- -x
+refuses 2 "recover: --ask: " recover D --at unix:/a --ask nowhere
+refuses 2 "no such option: --force; allowed: --at, --ask, --take, --json" \
+    recover D --at unix:/a --force
+refuses 1 "recover: cannot reach the service" recover D --at "unix:$dir/none"
 
 refuses 2 "proxy: one PATH is needed" proxy
 refuses 2 "proxy: one PATH is needed" proxy /a /b
