@@ -119,6 +119,9 @@ ck_assert_records_eq(const struct record *a, const struct record *b)
     ck_assert_uint_eq(a->info.caps, b->info.caps);
     ck_assert_str_eq(a->peer_name, b->peer_name);
     ck_assert_str_eq(a->peer_control, b->peer_control);
+    ck_assert_uint_eq(a->forced_epoch, b->forced_epoch);
+    ck_assert_uint_eq(a->taken_at, b->taken_at);
+    ck_assert_uint_eq(a->superseded, b->superseded);
     ck_assert_uint_eq(a->nr_channels, b->nr_channels);
     for (unsigned i = 0; i < a->nr_channels; i++) {
         ck_assert_str_eq(a->channels[i], b->channels[i]);
@@ -204,6 +207,38 @@ START_TEST(a_committed_record_is_loaded_back_after_a_restart)
     d = open_dir();
     got = load(d, "vda");
     ck_assert_records_eq(&got, &r);
+    record_dir_close(d);
+}
+END_TEST
+
+START_TEST(what_baton_recover_did_is_in_the_record_and_only_then)
+{
+    struct record taken = make_record("vda", 9), stood_down = make_record("vdb", 9);
+    struct record plain = make_record("vdc", 9), got;
+    struct record_dir *d = open_dir();
+    char *text = record_format_disk(&plain, 1);
+
+    ck_assert_ptr_null(strstr(text, "forced_epoch")); /* an older program reads it */
+    ck_assert_ptr_null(strstr(text, "superseded"));
+    free(text);
+    taken.forced_epoch = 7;
+    taken.taken_at = 1700000000;
+    stood_down.role = ROLE_STANDBY;
+    stood_down.superseded = 5;
+    commit(d, &taken, 1);
+    commit(d, &stood_down, 1);
+    record_dir_close(d);
+    d = open_dir();
+    got = load(d, "vda");
+    ck_assert_records_eq(&got, &taken);
+    got = load(d, "vdb");
+    ck_assert_records_eq(&got, &stood_down);
+    ck_assert_uint_gt(record_time(d, "vdb"), 1700000000);
+    ck_assert_uint_eq(record_time(d, "none"), 0);
+    taken.forced_epoch = 10; /* of an epoch that has not been */
+    ck_assert_int_eq(record_check(&taken, NULL), -EINVAL);
+    stood_down.role = ROLE_OWNER;
+    ck_assert_int_eq(record_check(&stood_down, NULL), -EINVAL);
     record_dir_close(d);
 }
 END_TEST
@@ -1125,6 +1160,7 @@ add_directory_tests(TCase *t)
     tcase_add_test(t, roles_have_names_and_back);
     tcase_add_test(t, names_are_short_and_plain);
     tcase_add_test(t, a_committed_record_is_loaded_back_after_a_restart);
+    tcase_add_test(t, what_baton_recover_did_is_in_the_record_and_only_then);
     tcase_add_test(t, a_standby_that_knows_nothing_has_a_record);
     tcase_add_test(t, the_biggest_record_and_group_fit);
     tcase_add_test(t, a_disk_without_record_says_enoent);
