@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "cleanup.h"
 #include "file_io.h"
@@ -59,10 +60,13 @@ static bool
 descriptor_holds(const char *pid, const char *fd, struct wanted *w)
 {
     char name[PATH_MAX], line[256];
-    struct stat st;
+    struct statx st;
 
     (void)snprintf(name, sizeof name, "/proc/%s/fd/%s", pid, fd);
-    if (stat(name, &st) < 0 || st.st_dev != w->dev || st.st_ino != w->ino) {
+    /* Without asking the file system: somebody else's may not answer (FUSE, NFS). */
+    if (statx(AT_FDCWD, name, AT_STATX_DONT_SYNC, STATX_INO, &st) < 0 ||
+        makedev(st.stx_dev_major, st.stx_dev_minor) != w->dev ||
+        st.stx_ino != w->ino) {
         return false;
     }
     (void)snprintf(name, sizeof name, "/proc/%s/fdinfo/%s", pid, fd);

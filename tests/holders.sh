@@ -91,6 +91,7 @@ kill_holders_() {
     for pid in ${HOLDERS[@]+"${HOLDERS[@]}"}; do
         kill -KILL "$pid" 2>/dev/null || true # it may have ended
         wait_end "$pid" 10
+        wait "$pid" 2>/dev/null || true # a child of ours, or not
     done
 }
 at_exit kill_holders_
