@@ -65,8 +65,7 @@ descriptor_holds(const char *pid, const char *fd, struct wanted *w)
     (void)snprintf(name, sizeof name, "/proc/%s/fd/%s", pid, fd);
     /* Without asking the file system: somebody else's may not answer (FUSE, NFS). */
     if (statx(AT_FDCWD, name, AT_STATX_DONT_SYNC, STATX_INO, &st) < 0 ||
-        makedev(st.stx_dev_major, st.stx_dev_minor) != w->dev ||
-        st.stx_ino != w->ino) {
+        makedev(st.stx_dev_major, st.stx_dev_minor) != w->dev || st.stx_ino != w->ino) {
         return false;
     }
     (void)snprintf(name, sizeof name, "/proc/%s/fdinfo/%s", pid, fd);

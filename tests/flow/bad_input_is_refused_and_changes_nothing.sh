@@ -127,7 +127,7 @@ expect $invalid 'jsonrpc' <<<'{"jsonrpc":2.0,"id":1,"method":"ping"}'
 expect $invalid 'id must be' <<<'{"jsonrpc":"2.0","id":{},"method":"ping"}'
 expect $invalid 'method must be' <<<'{"jsonrpc":"2.0","id":1,"method":5}'
 expect $invalid 'method must be' <<<'{"jsonrpc":"2.0","id":1}'
-expect $unknown 'unknown method' < <(call recover)
+expect $unknown 'unknown method' < <(call recovr)
 expect $unknown 'unknown method' < <(call 'status ')
 expect $unknown 'unknown method' < <(call '../status')
 expect $params 'object' < <(call status '["vda"]')
@@ -136,6 +136,15 @@ expect $params '"dsk"' < <(call status '{"dsk":"vda"}')
 expect $params '"disk"' < <(call status '{"disk":5}')
 expect 1 'no disk vdx' < <(call status '{"disk":"vdx"}')
 expect 1 'no disk' < <(call status '{"disk":"../vda"}')
+
+expect $params '"target"' < <(call recover)
+expect $params '"take"' < <(call recover '{"target":"vda","take":1}')
+expect $params '"disk"' < <(call recover '{"target":"vda","disk":"vda"}')
+expect $params '"ask"' < <(call recover '{"target":"vda","ask":"unix:/x"}')
+expect $params '"ask"' < <(call recover '{"target":"vda","ask":["nowhere"]}')
+expect $params '"ask"' < <(call recover '{"target":"vda","ask":[1,2,3,4,5,6,7,8,9]}')
+expect 1 'no disk vdx' < <(call recover '{"target":"vdx","take":true}')
+expect 1 'served-elsewhere' < <(call recover '{"target":"gone","take":true}')
 
 to=unix:$T/b.ctl
 expect $params '"to"' < <(call handoff '{"target":"vda"}')

@@ -32,16 +32,18 @@ note "the owner is gone, and somebody has the device"
 kill_service b
 qemu-nbd -f raw -k "$T/other.sock" -x other --pid-file="$T/other.pid" --fork -t "$device" ||
     fail "qemu-nbd does not start"
-stop_other() { kill "$(cat "$T/other.pid")"; }
+stop_other() {
+    [ ! -s "$T/other.pid" ] || kill "$(cat "$T/other.pid")"
+}
 at_exit stop_other
 eq "$(recovered .state) $(recovered .device.lock)" "in-use held" "state"
 contains "$(recovered .device.holder)" "qemu-nbd (pid $(cat "$T/other.pid"))" "the holder"
 fails_with 1 "qemu-nbd (pid" -- baton recover vda --at "$ctl" --take
 eq "$(status_of a vda .role)" given "role of a, which was refused"
 other=$(cat "$T/other.pid")
-stop_other
+kill "$other"
 wait_end "$other" 10
-stop_other() { :; }
+rm -f "$T/other.pid"
 
 note "nobody has it"
 out=$(baton recover vda --at "$ctl")
@@ -74,6 +76,10 @@ fi
 stop_service b
 start_service b --disk "name=vda,device=$device,role=standby"
 eq "$(status_of b vda .state)" superseded "b after another restart"
+stop_service a
+kill -STOP -- "-${SERVICE_PID[b]}" # it is asked, and does not answer
+start_service a --disk "name=vda,device=$device"
+kill -CONT -- "-${SERVICE_PID[b]}"
 handoff vda a b >/dev/null
 eq "$(status_of b vda '| .role, .state, .epoch, .forced_epoch' | xargs)" "owner open 5 4" "b"
 io "$(uri_of b vda)" "read -P 3 0 4k" "read -P 1 4k 1020k" "read -P 2 1M 1M"
