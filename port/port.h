@@ -54,12 +54,8 @@ struct req {
     uint64_t off;
     void *buf;                   /* read: to fill; write: to write, never modified */
     struct extent_sink *extents; /* extents only */
-    const void *origin;          /* who sent it: NULL for a VM, else a channel session;
-                                  * only compared, never followed */
-    /* 0: wait for ever. The channel ends rq with -EIO when it has no answer by then,
-     * and never sends it again; whether it was performed is unknown, but it will not be
-     * after anything that was submitted later. Other ports do not look at it. */
-    uint64_t deadline_ns;
+    const void *origin;          /* NULL: a VM; else a channel session, only compared */
+    uint64_t deadline_ns; /* 0: never; only the channel heeds it: port_channel.h */
 };
 
 /* What a port can do natively. port_submit() makes up for what is missing, as its

@@ -10,7 +10,9 @@
  * client before it serves a newer one (migrate/session.h), so a delayed request of the
  * old lanes cannot land later. submit() therefore blocks for as long as there is no
  * owner; it ends with the owner's answer, with -ESTALE after port_channel_recall(), or
- * with -EIO at the request's deadline_ns, its session being broken first if it was sent.
+ * with -EIO at the request's deadline_ns. If that one was sent, its session is broken
+ * first: whether it was performed is unknown, but it will not be after anything that is
+ * submitted later, and it is not sent again.
  *
  * There is no thread: the threads that wait for an answer drive the sockets in turn.
  */

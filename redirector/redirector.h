@@ -52,7 +52,7 @@ struct redir;
 /* id names it in traces. Starts QUIESCED without a port; info is what its clients are
  * promised for its whole life. fail_after_ns: a request that has waited for
  * longer than this gets -EIO, whether it is held or port B has no answer to it (see
- * req.deadline_ns); what port A is at work on is waited for. CLOCK_NEVER: never, the
+ * port_channel.h); what port A is at work on is waited for. CLOCK_NEVER: never, the
  * default policy. -ENOMEM. */
 int redir_new(const char *id, const struct port_info *info, uint64_t fail_after_ns,
               struct redir **ret_r);

@@ -305,7 +305,7 @@ static struct nbdkit_plugin plugin = {
                    "announce=URI     the same, as other services reach it (several)\n"
                    "control=URI      its control socket, unix:PATH\n"
                    "control-fd=N     the same, listening already\n"
-                   "peer=URI         a control socket to ask who owns a disk (several)\n"
+                   "peer=URI         whom to ask who owns a disk (several)\n"
                    "handoff-on-term=URI  who gets the disks on SIGTERM\n"
                    "config=FILE      read these from a file\n"
                    "disk=name=NAME,device=PATH-OR-NBD-URI[,...]  a disk (several)",

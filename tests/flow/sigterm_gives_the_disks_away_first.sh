@@ -14,9 +14,9 @@ disks() { # [OPTION]: the three disks
         "--disk name=vdc,vm=w,device=$vdc$option"
 }
 # shellcheck disable=SC2046 # several words
-start_heir() { start_service heir $(disks ,role=standby) "$@"; }
+start_heir() { start_service heir $(disks ,role=standby); }
 # shellcheck disable=SC2046
-start_client() { start_service client $(disks) "$@"; }
+start_client() { start_service client $(disks); }
 # shellcheck disable=SC2046
 start_owner() {
     start_service owner $(disks ,role=standby) --handoff-on-term "$(control_of heir)"
