@@ -136,6 +136,29 @@ begin_commit(struct handoff *h, struct err *e)
     return 0;
 }
 
+/* The record says "given" to whoever reads it, but a power cut may take that back.
+ * Until it cannot, the next owner must not be told, and the device stays ours. */
+static void
+make_durable(struct handoff *h, struct err *e)
+{
+    uint64_t wait_ns = 10 * NS_PER_MS;
+    bool is_committed;
+    int rc = -EIO;
+
+    while (rc < 0) {
+        uint64_t until_ns = clock_deadline_ns(wait_ns);
+
+        log_warn("%s: the record is written but not durable: %s: trying again",
+                 h->target, e->msg);
+        lk_acquire(&h->lock);
+        while (cv_wait_until(&h->changed, &h->lock, until_ns) != -ETIMEDOUT) {
+        }
+        lk_release(&h->lock);
+        wait_ns = earlier(2 * wait_ns, RETRY_MAX_NS);
+        rc = record_commit(h->service->records, h->next, h->nr, e, &is_committed);
+    }
+}
+
 int
 job_eject(struct handoff *h, struct err *e)
 {
@@ -160,14 +183,13 @@ job_eject(struct handoff *h, struct err *e)
     if (rc < 0 && !is_committed) {
         return err_prefix(e, rc, "writing the record");
     }
-    if (rc < 0) {
-        log_warn("%s: the record is written but not known to be durable: %s", h->target,
-                 err_text(e, rc));
-    }
-    (void)BREAKPOINT("owner-committed");
     lk_acquire(&h->lock);
     job_locked(h)->committed_ns = clock_now_ns();
     lk_release(&h->lock);
+    if (rc < 0) {
+        make_durable(h, e);
+    }
+    (void)BREAKPOINT("owner-committed");
     for (unsigned i = 0; i < h->nr; i++) {
         disk_set_record(h->disks[i], &h->next[i]);
         disk_eject(h->disks[i]);

@@ -13,6 +13,8 @@
 #include "clock.h"
 #include "lock.h"
 
+#define LOOK_AGAIN_NS (20 * NS_PER_MS) /* for requests on their way to the gate */
+
 struct session {
     struct session_table *table;
     char client[64];
@@ -80,11 +82,38 @@ session_table_free(struct session_table *t)
     free(t);
 }
 
+/* A request may have passed enter() long ago, when its epoch was served, and come to
+ * the gate only now: others have owned the disk meanwhile, and what it writes is old.
+ */
+static void
+expel_before(struct session_table *t, uint64_t first) LK_REQUIRES(t->lock)
+{
+    bool is_busy = true;
+
+    while (is_busy) {
+        struct session *s;
+
+        is_busy = false;
+        TAILQ_FOREACH(s, &table_locked(t)->sessions, link)
+        {
+            if (s->epoch < first && s->in_flight > 0) {
+                is_busy = true;
+                redir_bounce(t->redir, s);
+            }
+        }
+        if (is_busy) {
+            (void)cv_wait_until(&t->ended, &t->lock, /* either way: look again */
+                                clock_deadline_ns(LOOK_AGAIN_NS));
+        }
+    }
+}
+
 void
 session_table_open(struct session_table *t, uint64_t first, uint64_t current)
 {
     LK_GUARD(&t->lock);
 
+    expel_before(t, first);
     table_locked(t)->first = first;
     table_locked(t)->current = current;
     table_locked(t)->expected = 0;
@@ -142,7 +171,7 @@ fence_older(struct session_table *t, const struct session *newest, uint64_t dead
     for (;;) {
         struct session *s, *next;
         bool is_busy = false;
-        uint64_t look_again_ns = clock_deadline_ns(20 * NS_PER_MS);
+        uint64_t look_again_ns = clock_deadline_ns(LOOK_AGAIN_NS);
 
         for (s = TAILQ_FIRST(&table_locked(t)->sessions); s != NULL; s = next) {
             next = TAILQ_NEXT(s, link);

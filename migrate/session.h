@@ -22,7 +22,10 @@ struct session;
 int session_table_new(const char *id, struct redir *r, struct session_table **ret_t);
 void session_table_free(struct session_table *t); /* no session is open; NULL is fine */
 
-/* From now on serve channels that ask for an epoch of first..current. */
+/* From now on serve channels that ask for an epoch of first..current. The gate is
+ * closed: requests of earlier epochs that are still under way are sent back before this
+ * returns.
+ */
 void session_table_open(struct session_table *t, uint64_t first, uint64_t current);
 
 /* Admit connections that ask for this epoch too, but none of their requests yet: an

@@ -223,6 +223,28 @@ START_TEST(closing_the_table_sends_everything_back)
 }
 END_TEST
 
+/* It was let in when its epoch was served, and came to the gate after others had owned
+ * the disk: the table was closed before, so closing it did not send it back. */
+START_TEST(what_came_to_the_gate_late_is_sent_back_before_a_later_ownership_serves)
+{
+    struct writer late = {.s = open_session("c", 1, 5), .c = 'l'};
+    struct redir_status st;
+    pthread_t thread;
+
+    ck_assert_int_eq(redir_hold(redir), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_thread, &late), 0);
+    do {
+        redir_status(redir, &st);
+    } while (st.queued == 0); /* as above */
+    session_table_open(table, 7, 7);
+    ck_assert_int_eq(redir_release(redir), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(late.rc, -ESTALE);
+    ck_assert_int_eq(read_byte(), 0);
+    session_close(late.s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -242,6 +264,8 @@ main(void)
     tcase_add_test(tc, a_newer_session_waits_for_what_the_older_had_begun);
     tcase_add_test(tc, what_waits_at_the_gate_is_sent_back_by_fencing);
     tcase_add_test(tc, closing_the_table_sends_everything_back);
+    tcase_add_test(
+        tc, what_came_to_the_gate_late_is_sent_back_before_a_later_ownership_serves);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
