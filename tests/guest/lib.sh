@@ -47,9 +47,10 @@ guest_modules() {
     done
 }
 
-# guest_pack KERNEL ROOT DIR: makes DIR/guest.gz of ROOT, which goes away, and DIR/kernel.
+# guest_pack KERNEL ROOT DIR COMPRESSOR...: makes DIR/guest.gz of ROOT, which goes away,
+# and DIR/kernel.
 guest_pack() {
-    (cd "$2" && find . | cpio -o -H newc --quiet | gzip -1) >"$3/guest.gz"
+    (cd "$2" && find . | cpio -o -H newc --quiet | "${@:4}") >"$3/guest.gz"
     rm -r "$2"
     ln -sf "/boot/vmlinuz-$1" "$3/kernel"
 }
@@ -63,14 +64,14 @@ guest_build() {
     cp "$(command -v busybox)" "$root/bin/busybox"
     cp "$GUEST_DIR/init" "$root/init"
     guest_modules "$kernel" "$root" virtio_pci virtio_blk ext4 crc32c_generic
-    guest_pack "$kernel" "$root" "$dir"
+    guest_pack "$kernel" "$root" "$dir" gzip -1
 }
 
 guest_qemu_() { # ACCELERATOR DIR KERNEL-ARGUMENTS QEMU-OPTIONS...
     local accel=$1 dir=$2 append=$3
     shift 3
     # shellcheck disable=SC2086 # none, or a word
-    exec ${GUEST_QEMU_PREFIX-} "$GUEST_QEMU" -accel "$accel" -m 256 -nodefaults -display none -no-reboot \
+    exec ${GUEST_QEMU_PREFIX-} "$GUEST_QEMU" -accel "$accel" -m "${GUEST_MEMORY:-256}" -nodefaults -display none -no-reboot \
         -serial stdio -kernel "$dir/kernel" -initrd "$dir/guest.gz" \
         -append "console=ttyS0 panic=-1 quiet $append" "$@"
 }

@@ -25,7 +25,7 @@ start_service_vm() {
     if [ -z "${VM_IMAGE-}" ]; then
         VM_IMAGE=$("$(dirname "$0")/../../scripts/service-vm-image" \
             --build "$BATON_BIN_DIR") || fail "no image"
-        VM_ACCEL=$(guest_accel "$VM_IMAGE")
+        VM_ACCEL=$(GUEST_MEMORY=512 guest_accel "$VM_IMAGE")
         VM_PORTS=("$(free_port)" "$(free_port)")
     fi
     if [ ! -e "$T/$name.records" ]; then
@@ -40,7 +40,7 @@ start_service_vm() {
     LOG_START_[$name]=$(($(wc -l <"$(log_of "$name")") + 1))
     # No lock on the device's file: the host's service owns it at other times, and
     # records and epochs say when. Guest flushes reach the file, nothing else has to.
-    GUEST_QEMU_PREFIX=setsid guest_qemu_ "$VM_ACCEL" "$VM_IMAGE" "baton_name=$name \
+    GUEST_MEMORY=512 GUEST_QEMU_PREFIX=setsid guest_qemu_ "$VM_ACCEL" "$VM_IMAGE" "baton_name=$name \
 baton_disk=$4 baton_announce=tcp:127.0.0.1:${VM_PORTS[1]}" \
         -blockdev "driver=file,node-name=disk,filename=$device,locking=off" \
         -device virtio-blk-pci,drive=disk,share-rw=on \
