@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -167,15 +168,16 @@ set_lines(struct service_config *c, char *lines, bool must_work)
 static void
 set_file(struct service_config *c, const char *text)
 {
-    static char path[] = "/tmp/baton-fuzz.XXXXXX";
+    static char path[32];
     static int fd = -1;
 
     if (strstr(text, "@include") != NULL) { /* reads files of the machine */
         return;
     }
     if (fd < 0) { /* one for the life of the process, so that names repeat */
-        fd = mkstemp(path);
+        fd = memfd_create("config", MFD_CLOEXEC);
         FUZZ_CHECK(fd >= 0);
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
     FUZZ_CHECK(ftruncate(fd, 0) == 0);
     FUZZ_CHECK(pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text));

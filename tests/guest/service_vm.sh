@@ -37,17 +37,20 @@ start_service_vm() {
     forward+=",guestfwd=tcp:10.0.2.100:7003-cmd:socat - UNIX-CONNECT:$T/$host.ctl"
     forward+=",guestfwd=tcp:10.0.2.100:7004-cmd:socat - UNIX-CONNECT:$T/$host.nbd"
     touch "$(log_of "$name")"
+    # shellcheck disable=SC2004,SC2034 # an associative array of flow/lib.sh
     LOG_START_[$name]=$(($(wc -l <"$(log_of "$name")") + 1))
     # No lock on the device's file: the host's service owns it at other times, and
-    # records and epochs say when. Guest flushes reach the file, nothing else has to.
+    # records and epochs say when. Guest flushes reach the file, nothing else has to. A
+    # trim drops the guest's page cache: unmap, or older contents could show again.
     GUEST_MEMORY=512 GUEST_QEMU_PREFIX=setsid guest_qemu_ "$VM_ACCEL" "$VM_IMAGE" "baton_name=$name \
 baton_disk=$4 baton_announce=tcp:127.0.0.1:${VM_PORTS[1]}" \
-        -blockdev "driver=file,node-name=disk,filename=$device,locking=off" \
+        -blockdev "driver=file,node-name=disk,filename=$device,locking=off,discard=unmap" \
         -device virtio-blk-pci,drive=disk,share-rw=on \
         -blockdev "driver=file,node-name=records,filename=$T/$name.records" \
         -device virtio-blk-pci,drive=records \
         -netdev "user,id=net,restrict=on,$forward" -device virtio-net-pci,netdev=net,romfile= \
         >>"$(log_of "$name")" 2>&1 </dev/null &
+    # shellcheck disable=SC2004
     SERVICE_PID[$name]=$!
     if [ -z "${SERVICE_PID[$name-bridge]-}" ]; then
         setsid socat "UNIX-LISTEN:$T/$name.ctl,fork" "TCP:127.0.0.1:${VM_PORTS[0]}" \
