@@ -83,6 +83,8 @@ control_of() { echo "unix:$T/$1.ctl"; }
 log_of() { echo "$T/$1.log"; }
 # What a client opens: uri_of NAME DISK
 uri_of() { echo "nbd+unix:///$2?socket=$T/$1.nbd"; }
+# Where the points of base/breakpoint.h are armed for the service NAME, or "command".
+break_dir_of() { echo "$T/$1.break"; }
 
 # start_service NAME [ARGUMENT OF baton serve]... and wait until it is ready. May be
 # called again for a service that was stopped: state directory and log are kept.
@@ -101,10 +103,12 @@ launch_service() {
         fail "service $name runs already"
     fi
     touch "$log"
+    mkdir -p "$(break_dir_of "$name")"
     LOG_START_[$name]=$(($(wc -l <"$log") + 1))
     # A session of its own makes its pid its process group, so that what it may have
     # started ends with it.
-    LD_PRELOAD=${BATON_PRELOAD-} setsid "$BATON" serve --name "$name" \
+    BATON_BREAK_DIR=$(break_dir_of "$name") LD_PRELOAD=${BATON_PRELOAD-} \
+        setsid "$BATON" serve --name "$name" \
         --listen "unix:$(socket_of "$name")" --control "$(control_of "$name")" \
         --state-dir "$T/$name.state" "$@" >>"$log" 2>&1 </dev/null &
     SERVICE_PID[$name]=$!
@@ -150,6 +154,34 @@ kill_service() {
     wait "$pid" 2>/dev/null || true # 137
     unset "SERVICE_PID[$1]"
 }
+
+## Breakpoints
+
+# Skips the test when the programs were built without them.
+need_breakpoints() {
+    grep -q BATON_BREAK_DIR "$BATON" || skip "baton was built without breakpoints"
+}
+
+# The names of all points.
+break_names() {
+    sed -n 's/^    "\([a-z-]*\)",.*/\1/p' "${BASH_SOURCE%/*}/../../base/breakpoint.c"
+}
+
+# break_at NAME POINT ACTION: kill, stop, wait, fail; "pass" only notes that it was reached
+break_at() {
+    local dir
+    dir=$(break_dir_of "$1")
+    mkdir -p "$dir"
+    rm -f "$dir/$2.hit" "$dir/$2.go"
+    [ "$3" != pass ] || : >"$dir/$2.go"
+    # By a rename, so that nobody reads half of it.
+    echo "${3/pass/wait}" >"$dir/$2.new"
+    mv "$dir/$2.new" "$dir/$2"
+}
+break_go() { : >"$(break_dir_of "$1")/$2.go"; }
+break_is_hit() { [ -e "$(break_dir_of "$1")/$2.hit" ]; }
+await_hit() { await_file "$(break_dir_of "$1")/$2.hit"; }
+break_clear() { rm -rf "$(break_dir_of "$1")" && mkdir "$(break_dir_of "$1")"; }
 
 ## Commands
 
