@@ -9,7 +9,6 @@ need jq
 rounds=${BATON_KILLS:-12}
 RANDOM=${BATON_SEED:-$$}
 device=$(new_device vda 64M)
-mkfifo "$T/never" # a read of it is a wait
 declare -A options=([a]="" [b]=",role=standby")
 killed=() LOAD=''
 
@@ -17,45 +16,12 @@ start() {
     start_service "$1" --disk "name=vda,device=$device${options[$1]}"
 }
 
-roles() {
-    echo "$(status_of a vda .role) $(status_of b vda .role)"
-}
-
-# Wait until one is the owner and the other has given it away.
-settle() {
-    local now='' end=$((SECONDS + 40))
-    while [ "$SECONDS" -lt "$end" ]; do
-        now=$(roles) || now='no answer'
-        case $now in
-        "owner owner") # unless a has given it away between the two questions
-            [ "$(status_of a vda .role)" != owner ] || fail "two owners after $1"
-            ;;
-        "owner given" | "owner standby") owner=a other=b && return ;;
-        "given owner" | "standby owner") owner=b other=a && return ;;
-        esac
-        read -rt 0.05 <>"$T/never" || true
-    done
-    fail "no owner after $1: $now"
-}
-
-# Wait until no handoff is going on any more.
-idle() {
-    local end=$((SECONDS + 40))
-    while [ "$SECONDS" -lt "$end" ]; do
-        if [ "$(status_of a vda .handoff) $(status_of b vda .handoff)" = "null null" ]; then
-            return
-        fi
-        read -rt 0.05 <>"$T/never" || true
-    done
-    fail "a handoff is still going on after $1"
-}
-
 one_round() {
     local victim job delay
-    handoff vda "$owner" "$other" >>"$T/reports" 2>>"$T/command.log" &
-    job=$!
+    start_command handoff vda --from "$(control_of "$owner")" --to "$(control_of "$other")"
+    job=$COMMAND_PID
     delay=$((RANDOM % 200))
-    read -rt "0.$(printf %03d "$delay")" <>"$T/never" || true
+    pause "0.$(printf %03d "$delay")"
     case $((RANDOM % 5)) in
     0 | 1) victim=$owner ;;
     2 | 3) victim=$other ;;
@@ -69,9 +35,9 @@ one_round() {
     fi
     wait "$job" 2>/dev/null || true # whatever it says, the roles decide
     killed+=("$victim@${delay}ms")
-    settle "the kill of $victim in round $1 after $delay ms"
-    idle "the kill of $victim in round $1 after $delay ms"
-    settle "round $1"
+    settle vda "the kill of $victim in round $1 after $delay ms"
+    idle vda "the kill of $victim in round $1 after $delay ms"
+    settle vda "round $1"
 }
 
 start a

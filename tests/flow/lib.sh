@@ -203,6 +203,15 @@ handoff() {
         --json "$@"
 }
 
+# start_command ARGUMENT...: baton in the background, to be killed as COMMAND_PID, with the
+# breakpoints of "command"
+start_command() {
+    BATON_BREAK_DIR=$(break_dir_of command) "$BATON" "$@" >>"$T/command.out" \
+        2>>"$T/command.err" </dev/null &
+    COMMAND_PID=$!
+}
+COMMAND_PID=''
+
 # new_device NAME SIZE: an empty file to be a device; prints its path
 new_device() {
     truncate -s "$2" "$T/$1.img"
@@ -263,6 +272,46 @@ io() {
         note "$out"
         return 1
     fi
+}
+
+## Who owns a disk: between the services a and b
+
+# What a read of this fifo waits for never comes: pause SECONDS, between two looks.
+pause() {
+    [ -p "$T/never" ] || mkfifo "$T/never"
+    read -rt "$1" <>"$T/never" || true
+}
+
+roles_of() { echo "$(status_of a "$1" .role) $(status_of b "$1" .role)"; }
+
+# settle DISK WHAT: wait until one of them owns it and the other has given it away;
+# sets owner and other.
+settle() {
+    local now='' end=$((SECONDS + 40))
+    while [ "$SECONDS" -lt "$end" ]; do
+        now=$(roles_of "$1" 2>/dev/null) || now='no answer'
+        case $now in
+        "owner owner") # unless a has given it away between the two questions
+            [ "$(status_of a "$1" .role)" != owner ] || fail "two owners after $2"
+            ;;
+        "owner given" | "owner standby") owner=a other=b && return ;;
+        "given owner" | "standby owner") owner=b other=a && return ;;
+        esac
+        pause 0.05
+    done
+    fail "no owner after $2: $now"
+}
+
+# idle DISK WHAT: wait until no handoff of it is going on.
+idle() {
+    local end=$((SECONDS + 40))
+    while [ "$SECONDS" -lt "$end" ]; do
+        if [ "$(status_of a "$1" .handoff) $(status_of b "$1" .handoff)" = "null null" ]; then
+            return
+        fi
+        pause 0.05
+    done
+    fail "a handoff is still going on after $2"
 }
 
 ## Assertions
