@@ -26,7 +26,9 @@
 
 #define MAX_EVENTS (UINT64_C(1) << 23) /* 384 MiB of a sparse file at most */
 #define MAX_PIDS 4096
-#define WATCH_MS 1
+#define WATCH_MS 2
+#define LOCKS_SIZE (1 << 20)
+#define LOOKS 8
 
 static const char usage[] =
     "usage: writelog create LOG DEVICE...   an empty log of writes to these files\n"
@@ -241,10 +243,26 @@ count_locks(const char *locks, const char *key)
     return n;
 }
 
+/* The kernel hands /proc/locks out by the page, and what others lock meanwhile shifts
+ * the lines: one may be seen twice. And who locks takes all bytes, then looks for
+ * others, then lets go. So an owner is what is there in every one of some looks in a
+ * row. */
+static bool
+are_two(char *locks, const char *key)
+{
+    for (unsigned look = 0; look < LOOKS; look++) {
+        if (count_locks(locks, key) <= 1) {
+            return false;
+        }
+        (void)read_locks(locks, LOCKS_SIZE);
+    }
+    return count_locks(locks, key) > 1;
+}
+
 static int
 watch(const char *stop, char **devices, int nr)
 {
-    static char locks[1 << 20], twice[1 << 20];
+    static char locks[LOCKS_SIZE];
     char keys[WRITELOG_MAX_DEVICES][64];
     uint64_t samples = 0, faults = 0;
     struct stat st;
@@ -260,15 +278,9 @@ watch(const char *stop, char **devices, int nr)
         (void)read_locks(locks, sizeof(locks));
         samples++;
         for (int i = 0; i < nr && i < WRITELOG_MAX_DEVICES; i++) {
-            /* Who locks takes all bytes, then looks for others, then lets go: only what
-             * is there twice, also a moment later, is an owner. */
-            if (count_locks(locks, keys[i]) > 1) {
-                (void)poll(NULL, 0, 2 * WATCH_MS);
-                (void)read_locks(twice, sizeof(twice));
-                if (count_locks(twice, keys[i]) > 1) {
-                    (void)fprintf(stderr, "writelog: TWO OWNERS of %s\n", devices[i]);
-                    faults++;
-                }
+            if (are_two(locks, keys[i])) {
+                (void)fprintf(stderr, "writelog: TWO OWNERS of %s\n", devices[i]);
+                faults++;
             }
         }
         (void)poll(NULL, 0, WATCH_MS);
