@@ -6,5 +6,5 @@ grep -q BATON_BREAK_DIR "$BATON_BIN_DIR/baton" || {
     echo "SKIP: baton was built without breakpoints"
     exit 77
 }
-exec "$(dirname "$0")/../../scripts/killmatrix" --times 1 --jobs 2 --only \
-    '^(hold owner now|flush next now|eject-committed owner order|assign-locked next now|assign-owned owner now|assign-owned next order|back-owned owner now|group-owned next now|group-spread owner order|hold command now|unpark-owned owner now)$'
+exec "$(dirname "$0")/../../scripts/killmatrix" --times 1 --jobs 2 --iops 300 --only \
+    '^(hold owner now|eject-committed owner order|assign-locked next now|assign-owned next order|back-owned owner now|group-spread owner order)$'
