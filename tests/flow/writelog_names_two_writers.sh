@@ -32,6 +32,8 @@ watch() {
     "$writelog" watch "$T/stop" "$device" >"$T/watch" 2>&1 &
     watcher=$!
 }
+end_watcher() { [ -z "${watcher-}" ] || kill "$watcher" 2>/dev/null || true; } # ended
+at_exit end_watcher
 share() {
     setsid qemu-nbd -t -k "$T/$1.sock" --pid-file "$T/$1.pid" -e 2 -f raw "$device" \
         >"$T/$1.log" 2>&1 </dev/null &
