@@ -51,6 +51,8 @@ struct cut_conn {
     int fd[2]; /* by enum cut_side; -1: closed */
     struct cut_pipe pipe[2];
     struct pollfd *polled[2]; /* of this turn, or NULL */
+    uint64_t answered;  /* bytes from the server since the client was hung up on */
+    uint64_t linger_ns; /* an orphan that has sent all it had ends then; 0: not yet */
     TAILQ_ENTRY(cut_conn) link;
 };
 
@@ -97,7 +99,7 @@ void cut_truncate(struct cut *c, struct cut_conn *conn, enum cut_dir dir, uint64
 void cut_reset(struct cut *c, struct cut_conn *conn);
 
 /* Hang up on the client only: what it had sent stays, and goes to the server when it is
- * released. What the server answers is thrown away. */
+ * released. What the server answers is thrown away. Later it ends by itself. */
 void cut_orphan(struct cut *c, struct cut_conn *conn);
 
 /* cut_command.c: do what a line says. The answer is one or more lines in reply, which

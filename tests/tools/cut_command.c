@@ -119,23 +119,34 @@ list(const struct cut *c, char *reply, size_t size)
     (void)snprintf(reply + at, size - at, "ok\n");
 }
 
-/* "wait-held BYTES TARGET": so much waits for the server. "wait-gone TARGET": none of
- * them is left; "#N": that one. */
+static bool
+is_wait(const char *word)
+{
+    return strcmp(word, "wait-held") == 0 || strcmp(word, "wait-answered") == 0;
+}
+
+/* "wait-held BYTES TARGET": so much waits for the server; "wait-answered BYTES TARGET":
+ * it has answered so much to clients that were hung up on, or has gone; "wait-gone
+ * TARGET": none of them is left. */
 static bool
 is_met(const struct cut *c, const struct words *w)
 {
-    bool is_gone = strcmp(w->word[0], "wait-gone") == 0;
-    uint64_t bytes = 0, nr = 0;
+    uint64_t wanted = strtoull(w->word[1], NULL, 10), held = 0, answered = 0, nr = 0;
     const struct cut_conn *conn;
 
     TAILQ_FOREACH(conn, &c->conns, link)
     {
         if (is_meant(conn, w->word[w->nr - 1])) {
             nr++;
-            bytes += conn->pipe[CUT_UP].len;
+            held += conn->pipe[CUT_UP].len;
+            answered += conn->answered;
         }
     }
-    return is_gone ? nr == 0 : bytes >= strtoull(w->word[1], NULL, 10);
+    if (strcmp(w->word[0], "wait-gone") == 0) {
+        return nr == 0;
+    }
+    return strcmp(w->word[0], "wait-held") == 0 ? held >= wanted
+                                                : nr == 0 || answered >= wanted;
 }
 
 bool
@@ -156,7 +167,7 @@ cut_command(struct cut *c, const char *line, char *reply, size_t size)
         list(c, reply, size);
         return true;
     }
-    if ((w.nr == 3 && strcmp(w.word[0], "wait-held") == 0) ||
+    if ((w.nr == 3 && is_wait(w.word[0])) ||
         (w.nr == 2 && strcmp(w.word[0], "wait-gone") == 0)) {
         (void)snprintf(reply, size, "ok\n");
         return is_met(c, &w);

@@ -11,6 +11,8 @@
 #include "clock.h"
 #include "cut.h"
 
+#define LINGER_NS (5 * NS_PER_S) /* the server may want to answer */
+
 static const char *const dir_names[] = {"up", "down", "both ways"};
 
 void
@@ -141,6 +143,11 @@ cut_conn_prepare(struct cut_conn *conn, struct pollfd *fds, uint64_t *deadline_n
             events[1 - dir] |= POLLOUT;
         }
     }
+    if (conn->linger_ns != 0) {
+        be_earlier(deadline_ns, conn->linger_ns);
+    } else if (conn->fd[CUT_CLIENT] < 0) { /* it may be an empty one that is kept */
+        be_earlier(deadline_ns, conn->pipe[CUT_UP].held_until_ns);
+    }
     for (unsigned side = 0; side < 2; side++) {
         conn->polled[side] = NULL;
         /* A source that has to wait is not listened to, not even for its end: a full
@@ -174,7 +181,9 @@ fill(struct cut *c, struct cut_conn *conn, unsigned dir)
         p->is_ended = true;
         return true;
     }
-    if (!is_orphan) {
+    if (is_orphan) {
+        conn->answered += (uint64_t)n;
+    } else {
         if (p->len == 0) {
             p->due_ns = clock_deadline_ns(p->delay_ns);
         }
@@ -212,11 +221,26 @@ drain(struct cut *c, struct cut_conn *conn, unsigned dir)
             return false;
         }
     }
-    if (p->is_ended && p->len == 0 && !p->is_told) {
+    if (p->is_ended && p->len == 0 && !p->is_told && conn->fd[CUT_CLIENT] >= 0) {
         p->is_told = true;
         (void)shutdown(sink, SHUT_WR); /* it may be gone already */
     }
     return true;
+}
+
+/* It is not told that its client has gone: that would make it drop what has just come.
+ */
+static bool
+orphan_is_alive(struct cut_conn *conn)
+{
+    const struct cut_pipe *p = &conn->pipe[CUT_UP];
+    uint64_t now_ns = clock_now_ns();
+
+    if (p->len == 0 && !is_kept(p, now_ns) && conn->linger_ns == 0) {
+        conn->linger_ns = clock_deadline_ns(LINGER_NS);
+    }
+    return !conn->pipe[CUT_DOWN].is_ended &&
+           (conn->linger_ns == 0 || now_ns < conn->linger_ns);
 }
 
 void
@@ -235,7 +259,7 @@ cut_conn_run(struct cut *c, struct cut_conn *conn)
         is_alive = drain(c, conn, dir);
     }
     if (is_alive && conn->fd[CUT_CLIENT] < 0) {
-        is_alive = !conn->pipe[CUT_DOWN].is_ended;
+        is_alive = orphan_is_alive(conn);
     } else if (is_alive) {
         is_alive = !conn->pipe[CUT_UP].is_told || !conn->pipe[CUT_DOWN].is_told;
     }

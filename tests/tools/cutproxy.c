@@ -32,6 +32,8 @@ static const char usage[] =
     "  orphan TARGET                   hang up on the client; what it sent stays\n"
     "  close ROUTE, open ROUTE         refuse new connections; admit them\n"
     "  wait-held N TARGET              until N bytes wait to go up\n"
+    "  wait-answered N TARGET          until the server has answered N bytes to "
+    "orphans\n"
     "  wait-gone TARGET                until there is no such connection\n"
     "  list                            \"#N ROUTE connected|orphan up BYTES down "
     "BYTES\"\n"
@@ -343,11 +345,11 @@ main(int argc, char **argv)
     for (unsigned i = 0; i < MAX_CALLERS; i++) {
         p.callers[i].fd = -1;
     }
+    parse_options(&p, argc, argv);
     (void)sigemptyset(&ends); /* cannot fail with these arguments, as the next two */
     (void)sigaddset(&ends, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &ends, NULL);
     p.signals = signalfd(-1, &ends, SFD_CLOEXEC);
-    parse_options(&p, argc, argv);
     p.rng = (p.rng + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     p.cut.began_ns = clock_now_ns();
     p.accident_ns = clock_deadline_ns(p.random_ns);
