@@ -91,7 +91,7 @@ void cut_conn_run(struct cut *c, struct cut_conn *conn);
 /* What can be done to one. dir may be CUT_BOTH but for truncate. */
 void cut_hold(struct cut *c, struct cut_conn *conn, enum cut_dir dir,
               uint64_t until_ns);
-void cut_release(struct cut *c, struct cut_conn *conn);
+void cut_release(struct cut *c, struct cut_conn *conn); /* of all that was done to it */
 void cut_delay(struct cut *c, struct cut_conn *conn, enum cut_dir dir, uint64_t ns);
 void cut_truncate(struct cut *c, struct cut_conn *conn, enum cut_dir dir, uint64_t n);
 

@@ -289,6 +289,7 @@ cut_release(struct cut *c, struct cut_conn *conn)
     for (unsigned i = 0; i < 2; i++) {
         conn->pipe[i].held_until_ns = 0;
         conn->pipe[i].delay_ns = 0;
+        conn->pipe[i].left = UINT64_MAX;
     }
 }
 

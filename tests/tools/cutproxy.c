@@ -26,7 +26,7 @@ static const char usage[] =
     "it did to them. Commands, with TARGET all, the NAME of a route, or #N:\n"
     "  hold up|down|both [MS] TARGET   keep what is sent, for MS or until released\n"
     "  delay up|down|both MS TARGET    keep it for MS before it goes on; 0: no more\n"
-    "  release TARGET                  end hold and delay\n"
+    "  release TARGET                  end hold, delay and truncate\n"
     "  truncate up|down N TARGET       hang up after N more bytes\n"
     "  cut TARGET                      hang up on both sides\n"
     "  orphan TARGET                   hang up on the client; what it sent stays\n"

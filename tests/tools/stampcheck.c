@@ -36,6 +36,7 @@ static const char usage[] =
     "  --no-trim, --no-zero leave these out\n"
     "  --reconnect[=S]      on a broken connection, try for S seconds (60) to connect\n"
     "                       and send again what has no reply\n"
+    "  --retry-errors       an EIO reply is no fault: the request is sent again\n"
     "  --timeout S          the longest wait for a reply (60)\n"
     "  --power-cut          a broken connection is the end, not a fault; the journal\n"
     "                       permits the loss of what no flush or FUA has covered\n"
@@ -70,6 +71,7 @@ enum option_id {
     OPT_NO_ZERO,
     OPT_RECONNECT,
     OPT_TIMEOUT,
+    OPT_RETRY_ERRORS,
     OPT_POWER_CUT,
     OPT_JOURNAL,
     OPT_VERIFY,
@@ -93,6 +95,7 @@ static const struct option long_options[] = {
     {"no-trim", no_argument, NULL, OPT_NO_TRIM},
     {"no-zero", no_argument, NULL, OPT_NO_ZERO},
     {"reconnect", optional_argument, NULL, OPT_RECONNECT},
+    {"retry-errors", no_argument, NULL, OPT_RETRY_ERRORS},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"power-cut", no_argument, NULL, OPT_POWER_CUT},
     {"journal", required_argument, NULL, OPT_JOURNAL},
@@ -178,6 +181,9 @@ set_end(struct options *o, int id, const char *arg)
         t->reconnect_ns =
             option_number("reconnect", arg == NULL ? "60" : arg, 1, most) * NS_PER_S;
         return true;
+    case OPT_RETRY_ERRORS:
+        t->is_error_retried = true;
+        return true;
     case OPT_TIMEOUT:
         t->timeout_ns = option_number("timeout", arg, 1, most) * NS_PER_S;
         return true;
@@ -245,9 +251,10 @@ print_json(const struct traffic_report *r, const struct hist_params *p, uint64_t
         (void)printf("\"%s\": %" PRIu64 ", ", traffic_op_name((enum traffic_op)i),
                      r->ops[i]);
     }
-    (void)printf("\"reconnects\": %" PRIu64 ", \"sent_again\": %" PRIu64
-                 ", \"torn_reads\": %" PRIu64 ", \"broken\": %s, ",
-                 r->reconnects, r->sent_again, torn, r->is_broken ? "true" : "false");
+    (void)printf(
+        "\"reconnects\": %" PRIu64 ", \"sent_again\": %" PRIu64 ", \"errors\": %" PRIu64
+        ", \"torn_reads\": %" PRIu64 ", \"broken\": %s, ",
+        r->reconnects, r->sent_again, r->errors, torn, r->is_broken ? "true" : "false");
     (void)printf("\"p50_us\": %" PRIu64 ", \"p99_us\": %" PRIu64
                  ", \"max_us\": %" PRIu64 "}\n",
                  latency_quantile_ns(&r->latency, 500) / NS_PER_US,

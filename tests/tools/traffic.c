@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 #define TEXT_SIZE sizeof(((struct traffic_report *)0)->violation)
 #define LOOK_MS 50 /* how late the end of a phase may be noticed */
+#define RETRY_MS 5 /* after an error reply */
 
 static struct traffic_locked *traffic_locked(struct traffic *t) LK_REQUIRES(t->lock);
 
@@ -98,6 +100,12 @@ end_requests(struct conn *c)
         if (op->state == OP_DONE && op->error == ENOTCONN) {
             op->state = OP_LOST; /* not a reply: no such error is in the protocol */
         }
+        if (op->state == OP_DONE && op->error == EIO &&
+            c->t->params->is_error_retried) {
+            op->state = OP_LOST; /* performed or not: as after a broken connection */
+            c->report.errors++;
+            c->has_failed = true;
+        }
         if (op->state != OP_DONE) {
             continue;
         }
@@ -116,10 +124,10 @@ send_again(struct conn *c)
 {
     for (unsigned i = 0; i < c->t->params->depth; i++) {
         struct op *op = &c->ops[i];
-        int rc = 0;
+        bool is_lost = op->state == OP_LOST;
+        int rc = is_lost ? traffic_op_again(c, op) : 0;
 
-        if (op->state == OP_LOST) {
-            rc = traffic_op_again(c, op);
+        if (is_lost) {
             traffic_op_send(c, op);
         }
         if (rc < 0) {
@@ -127,6 +135,18 @@ send_again(struct conn *c)
         }
     }
     return 0;
+}
+
+/* The device failed some requests: send them again, but not as fast as it can fail. */
+static int
+retry_failed(struct conn *c)
+{
+    if (!c->has_failed) {
+        return 0;
+    }
+    c->has_failed = false;
+    (void)poll(NULL, 0, RETRY_MS); /* an early end only tries earlier */
+    return send_again(c);
 }
 
 static int
@@ -239,6 +259,7 @@ run_conn(struct conn *c)
             continue;
         }
         rc = end_requests(c);
+        rc = rc == 0 ? retry_failed(c) : rc;
         rc = rc == 0 ? check_age(c) : rc;
     }
     return rc < 0 ? rc : 0;
@@ -276,6 +297,7 @@ merge_report(struct traffic *t, const struct conn *c)
     to->bytes += c->report.bytes;
     to->reconnects += c->report.reconnects;
     to->sent_again += c->report.sent_again;
+    to->errors += c->report.errors;
     to->is_broken = to->is_broken || c->report.is_broken;
     latency_merge(&to->latency, &c->report.latency);
     traffic_locked(t)->running--;

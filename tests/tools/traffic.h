@@ -42,7 +42,8 @@ struct traffic_params {
     uint64_t reconnect_ns; /* keep trying for so long; 0: a broken connection ends it */
     const char *stop_file; /* or NULL */
     bool no_trim, no_zero;
-    bool is_break_end; /* a broken connection ends the phase without a violation */
+    bool is_break_end;     /* a broken connection ends the phase without a violation */
+    bool is_error_retried; /* EIO is no violation: the request is sent again */
 };
 
 struct traffic_report {
@@ -50,6 +51,7 @@ struct traffic_report {
     uint64_t bytes;
     uint64_t reconnects;
     uint64_t sent_again;
+    uint64_t errors; /* replies, see is_error_retried */
     uint64_t ns;
     struct latency latency;
     bool is_broken;       /* is_break_end, and a connection broke */

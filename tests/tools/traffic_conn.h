@@ -65,6 +65,7 @@ struct conn {
     uint64_t align; /* sectors */
     bool can_fua, can_trim, can_zero, can_flush;
     uint64_t next;   /* FILL and VERIFY: the next sector */
+    bool has_failed; /* some are OP_LOST because of an error reply */
     bool is_flushed; /* FILL: at the end; VERIFY: at the start */
     struct op *ops;
     unsigned nr_busy;

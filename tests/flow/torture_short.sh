@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The short form of scripts/torture: five minutes where there are breakpoints, and half a
+# minute in other builds, which cannot be killed at named points.
+# ctest: LABELS flow;slow
+# ctest: TIMEOUT 900
+seconds=30
+! grep -q owner-preparing "$BATON_BIN_DIR/nbdkit-baton-plugin.so" || seconds=300
+report=$(mktemp -d)
+status=0
+"$(dirname "$0")/../../scripts/torture" --seconds "${BATON_TORTURE_SECONDS:-$seconds}" \
+    --seed "${BATON_SEED:-$$}" --report "$report/report.md" || status=$?
+if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+    tail -n 100 "$report"/report.md.d/{why,*.status,*.stacks,rounds.log} 2>/dev/null
+fi
+rm -rf "$report"
+exit "$status"
