@@ -49,34 +49,83 @@ read_dir(const char *word, enum cut_dir *ret_dir)
     return false;
 }
 
-/* Do one thing to one connection; false when there is no such thing. */
-static bool
-act(struct cut *c, struct cut_conn *conn, const struct words *w)
-{
-    const char *verb = w->word[0];
-    uint64_t number = w->nr == 4 ? strtoull(w->word[2], NULL, 10) : 0;
-    enum cut_dir dir = CUT_BOTH;
+enum verb {
+    VERB_RELEASE,
+    VERB_CUT,
+    VERB_ORPHAN,
+    VERB_HOLD,
+    VERB_HOLD_FOR,
+    VERB_DELAY,
+    VERB_TRUNCATE,
+};
 
-    if (w->nr == 2 && strcmp(verb, "release") == 0) {
-        cut_release(c, conn);
-    } else if (w->nr == 2 && strcmp(verb, "cut") == 0) {
-        cut_reset(c, conn);
-    } else if (w->nr == 2 && strcmp(verb, "orphan") == 0) {
-        cut_orphan(c, conn);
-    } else if (w->nr < 3 || !read_dir(w->word[1], &dir)) {
-        return false;
-    } else if (w->nr == 3 && strcmp(verb, "hold") == 0) {
-        cut_hold(c, conn, dir, CLOCK_NEVER);
-    } else if (w->nr == 4 && strcmp(verb, "hold") == 0) {
-        cut_hold(c, conn, dir, clock_deadline_ns(number * NS_PER_MS));
-    } else if (w->nr == 4 && strcmp(verb, "delay") == 0) {
-        cut_delay(c, conn, dir, number * NS_PER_MS);
-    } else if (w->nr == 4 && strcmp(verb, "truncate") == 0 && dir != CUT_BOTH) {
-        cut_truncate(c, conn, dir, number);
-    } else {
-        return false;
+/* What can be done to a connection: its name, and how many words there are with the
+ * target; from three on the second is a direction, of four the third a number. */
+static const struct {
+    const char *name;
+    unsigned nr;
+    enum verb verb;
+} verbs[] = {{"release", 2, VERB_RELEASE},  {"cut", 2, VERB_CUT},
+             {"orphan", 2, VERB_ORPHAN},    {"hold", 3, VERB_HOLD},
+             {"hold", 4, VERB_HOLD_FOR},    {"delay", 4, VERB_DELAY},
+             {"truncate", 4, VERB_TRUNCATE}};
+
+struct action {
+    enum verb verb;
+    enum cut_dir dir;
+    uint64_t number;
+};
+
+static bool
+read_action(const struct words *w, struct action *ret_a)
+{
+    char *end = NULL;
+
+    for (unsigned i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (w->nr != verbs[i].nr || strcmp(w->word[0], verbs[i].name) != 0) {
+            continue;
+        }
+        *ret_a = (struct action){.verb = verbs[i].verb, .dir = CUT_BOTH};
+        if (w->nr > 2 && !read_dir(w->word[1], &ret_a->dir)) {
+            return false;
+        }
+        if (w->nr == 4) {
+            ret_a->number = strtoull(w->word[2], &end, 10);
+        }
+        return (end == NULL || *end == '\0') &&
+               (verbs[i].verb != VERB_TRUNCATE || ret_a->dir != CUT_BOTH);
     }
-    return true;
+    return false;
+}
+
+static void
+act(struct cut *c, struct cut_conn *conn, const struct action *a)
+{
+    uint64_t ns = a->number * NS_PER_MS;
+
+    switch (a->verb) {
+    case VERB_RELEASE:
+        cut_release(c, conn);
+        break;
+    case VERB_CUT:
+        cut_reset(c, conn);
+        break;
+    case VERB_ORPHAN:
+        cut_orphan(c, conn);
+        break;
+    case VERB_HOLD:
+        cut_hold(c, conn, a->dir, CLOCK_NEVER);
+        break;
+    case VERB_HOLD_FOR:
+        cut_hold(c, conn, a->dir, clock_deadline_ns(ns));
+        break;
+    case VERB_DELAY:
+        cut_delay(c, conn, a->dir, ns);
+        break;
+    case VERB_TRUNCATE:
+        cut_truncate(c, conn, a->dir, a->number);
+        break;
+    }
 }
 
 static bool
@@ -155,6 +204,7 @@ cut_command(struct cut *c, const char *line, char *reply, size_t size)
     char copy[256];
     struct words w;
     struct cut_conn *conn, *next;
+    struct action action;
     unsigned nr = 0;
 
     (void)snprintf(copy, sizeof copy, "%s", line);
@@ -176,12 +226,13 @@ cut_command(struct cut *c, const char *line, char *reply, size_t size)
         (void)snprintf(reply, size, "ok\n");
         return true;
     }
+    if (!read_action(&w, &action)) {
+        return true;
+    }
     for (conn = TAILQ_FIRST(&c->conns); conn != NULL; conn = next) {
         next = TAILQ_NEXT(conn, link);
         if (is_meant(conn, w.word[w.nr - 1])) {
-            if (!act(c, conn, &w)) {
-                return true;
-            }
+            act(c, conn, &action);
             nr++;
         }
     }
@@ -198,8 +249,8 @@ cut_chance(uint64_t *rng, uint64_t below)
     return (*rng >> 11) % below;
 }
 
-/* Always draws the same number of times, so that the choices depend on the seed only,
- * and not on how many connections there are. */
+/* Always draws and says the same, so that the choices depend on the seed only; whom
+ * they meet depends on who is connected then. */
 void
 cut_accident(struct cut *c, uint64_t *rng)
 {
@@ -207,7 +258,11 @@ cut_accident(struct cut *c, uint64_t *rng)
     enum cut_dir dir = (enum cut_dir)cut_chance(rng, 2);
     uint64_t ms = 10 + cut_chance(rng, 500), bytes = 1 + cut_chance(rng, 70000);
     struct cut_conn *conn = TAILQ_FIRST(&c->conns);
+    static const char *const names[] = {"hold both", "hold",  "delay",
+                                        "truncate",  "reset", "orphan"};
 
+    cut_say(c, NULL, "accident: %s, %s, %" PRIu64 " ms, %" PRIu64 " bytes", names[what],
+            dir == CUT_UP ? "up" : "down", ms, bytes);
     if (conn == NULL) {
         return;
     }

@@ -141,9 +141,6 @@ send_again(struct conn *c)
 static int
 retry_failed(struct conn *c)
 {
-    if (!c->has_failed) {
-        return 0;
-    }
     c->has_failed = false;
     (void)poll(NULL, 0, RETRY_MS); /* an early end only tries earlier */
     return send_again(c);
@@ -259,7 +256,7 @@ run_conn(struct conn *c)
             continue;
         }
         rc = end_requests(c);
-        rc = rc == 0 ? retry_failed(c) : rc;
+        rc = rc == 0 && c->has_failed ? retry_failed(c) : rc;
         rc = rc == 0 ? check_age(c) : rc;
     }
     return rc < 0 ? rc : 0;

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153,SC2154 # variables of scripts/torture
 # SPDX-License-Identifier: BSD-3-Clause
 # faults.sh - what is done to the rig: one function for each kind of round. Each is called
 # when all is well, with what chance has drawn in r_*, and may leave anything behind but
@@ -26,7 +27,7 @@ end_handoff() { # EVENT
     wait "$JOB" || status=$?
     JOB=''
     case $status in
-    0) event "$1" done ;;
+    0) event "$1" 'done' ;;
     1) event "$1" 'refused or aborted' ;;
     3) event "$1" 'committed, not finished' ;;
     124) hang "$1: the command has not ended in ${BATON_TIMEOUT} s" ;;
@@ -90,9 +91,21 @@ round_kill_command() {
     end_handoff 'kill of the command' 2>/dev/null
 }
 
+# Until the victim is at the point, dies before, or has done what there was to do.
+await_hit() {
+    local i
+    for ((i = 0; i < 100; i++)); do
+        [ ! -e "$T/$victim.break/$1.hit" ] || return 0
+        runs "$victim" || return 1
+        [ "$1" = owner-resumed ] || handoff_runs || return 1
+        nap 20
+    done
+    return 1
+}
+
 # At a named point: kill, sometimes stop for a while, or fail.
 round_point() {
-    local action=kill i options=()
+    local action=kill options=()
     case $((r_bits % 8)) in
     0) action=stop ;;
     1) action=fail ;;
@@ -100,13 +113,21 @@ round_point() {
     case $r_point in
     owner-aborting | owner-cancelling | next-cancelled) options=(--deadline 0) ;;
     owner-refused | owner-relocked | owner-retaken | next-refused) fill_state_dir "$other" ;;
+    owner-asks-again)
+        echo kill >"$T/$other.break/next-assigning"
+        RESTARTED=yes # by lift
+        ;;
+    owner-resumed) echo kill >"$T/$victim.break/owner-ejected" ;;
     esac
     echo "$action" >"$T/$victim.break/$r_point"
     begin_handoff ${options[@]+"${options[@]}"}
-    for ((i = 0; i < 150; i++)); do
-        [ ! -e "$T/$victim.break/$r_point.hit" ] && handoff_runs || break
-        nap 20
-    done
+    await_hit "$r_point" || true # told below
+    if [ "$r_point" = owner-resumed ] && ! runs "$victim"; then
+        event kill "$r_whose service" "$victim"
+        restart "$victim"
+        RESTARTED=yes
+        await_hit "$r_point" || true # told below
+    fi
     if [ ! -e "$T/$victim.break/$r_point.hit" ]; then
         event point 'not reached' "$r_point"
         return 0
@@ -207,5 +228,5 @@ round_park() {
     nap $((r_restart / 4))
     baton unpark "$r_disk" --at "$(control_of "$owner")" >/dev/null 2>>"$T/commands.log" ||
         hang "$r_disk does not unpark: $(tail -n 1 "$T/commands.log")"
-    event park done
+    event park 'done'
 }

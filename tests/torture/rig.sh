@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153,SC2154 # variables of scripts/torture
 # SPDX-License-Identifier: BSD-3-Clause
 # rig.sh - what scripts/torture tortures: services whose sockets for each other go through
 # cutproxy, state directories on file systems that can fill up and fail, a disk on a
@@ -77,15 +78,11 @@ runs() {
     [ -n "${SERVICE_PID[$1]-}" ] && kill -0 "${SERVICE_PID[$1]}" 2>/dev/null
 }
 
-# Has it died by a breakpoint? Then take note of it.
-has_died() {
-    [ -n "${SERVICE_PID[$1]-}" ] && ! kill -0 "${SERVICE_PID[$1]}" 2>/dev/null
-}
-
 # However it has ended, start it again.
 restart() {
     if [ -n "${SERVICE_PID[$1]-}" ]; then
-        kill_service "$1" 2>/dev/null || true # it may have died by itself
+        kill -KILL -- "-${SERVICE_PID[$1]}" 2>/dev/null || true # it has died by itself
+        wait "${SERVICE_PID[$1]}" 2>/dev/null || true
         unset "SERVICE_PID[$1]"
     fi
     launch "$1"

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2153,SC2154 # variables of scripts/torture
 # SPDX-License-Identifier: BSD-3-Clause
 # watch.sh - is everybody well? One owner for each disk, a load that goes on, and figures
 # that would show a leak.
