@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2153,SC2154 # variables of scripts/torture
+# shellcheck disable=SC2004,SC2034,SC2153,SC2154 # variables of scripts/torture
 # SPDX-License-Identifier: BSD-3-Clause
 # rig.sh - what scripts/torture tortures: services whose sockets for each other go through
 # cutproxy, state directories on file systems that can fill up and fail, a disk on a

@@ -12,7 +12,7 @@ hang() {
     note "HANG or loss in round $round (${what_now-}): $*"
     mkdir -p "$out"
     printf '%s\n' "$*" >"$out/why"
-    cp "$T"/*.log "$T"/events "$out/" 2>/dev/null || true # those that there are
+    cp "$T"/*.log "$T"/events "$T"/samples "$out/" 2>/dev/null || true # those that there are
     timeout 5 "$BATON_TOOLS_DIR/cutproxy" --tell "$T/proxy.ctl" list >"$out/connections" || true
     for name in "${services[@]}"; do
         timeout 5 "$BATON" status --at "$(control_of "$name")" --json >"$out/$name.status" 2>&1 || true
@@ -33,7 +33,7 @@ hang() {
 # state NAME: "vda ROLE IDLE|BUSY vdb ROLE ..." or nothing
 state() {
     timeout 10 "$BATON" status --at "$(control_of "$1")" --json 2>/dev/null |
-        jq -r '[.disks | sort_by(.name)[] | .name, .role, (if .handoff == null then "idle" else "busy" end)] | join(" ")'
+        jq -r '[.disks // empty | sort_by(.name)[] | .name, .role, (if .handoff == null then "idle" else "busy" end)] | join(" ")'
 }
 
 # owners_of DISK STATES: the names of the owners
@@ -65,10 +65,14 @@ settle() {
             1) OWNER[$disk]=$owners ;;
             0) ;;
             # It may have moved between the questions, but not again and again.
-            *) doubled=$((doubled + 1)) && [ "$doubled" -lt 20 ] || hang "two owners: $now" ;;
+            *)
+                doubled=$((doubled + 1))
+                [ "$doubled" -lt 20 ] || hang "two owners: $now"
+                ;;
             esac
         done
-        if [ "${#OWNER[@]}" = 2 ] && [[ $now != *busy* ]] && [[ $now != *standby* ]]; then
+        if [ "${#OWNER[@]}" = 2 ] && [[ $now != *busy* ]] && [[ $now != *standby* ]] &&
+            [ "$(grep -c ' vda .* vdb ' <<<"$now")" = "${#services[@]}" ]; then
             return
         fi
         nap 30
@@ -82,7 +86,7 @@ sample() {
     for name in "${services[@]}"; do
         pid=${SERVICE_PID[$name]}
         printf '{"s":%d,"service":"%s","life":%d,"fds":%d,"threads":%d,"rss_kb":%d}\n' \
-            "$SECONDS" "$name" "${LIFE[$name]}" "$(ls "/proc/$pid/fd" | wc -l)" \
+            "$SECONDS" "$name" "${LIFE[$name]}" "$(find "/proc/$pid/fd" -type l | wc -l)" \
             "$(awk '/^Threads/ {print $2}' "/proc/$pid/status")" \
             "$(awk '/^VmRSS/ {print $2}' "/proc/$pid/status")" >>"$T/samples"
     done
