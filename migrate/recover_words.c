@@ -3,9 +3,25 @@
 #include "recover_words.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #define NO_TAKE "--take is refused in this state"
+#define SAY(buf, ...) say(buf, sizeof(buf), __VA_ARGS__)
+
+/* A device's error may be long; then the end of the sentence is cut. */
+static void say(char *buf, size_t size, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
+say(char *buf, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(buf, size, fmt, ap);
+    va_end(ap);
+}
 
 static const char *
 name_of(const struct recover_other *o)
@@ -25,79 +41,71 @@ say_means(const struct recover_facts *f, const struct recover_other *o,
 
     switch (v->state) {
     case RECOVER_OWNER:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s is owned and served by %s at epoch %" PRIu64
-                       ": there is nothing to recover",
-                       disk, us, f->rec.epoch);
+        SAY(v->means,
+            "%s is owned and served by %s at epoch %" PRIu64
+            ": there is nothing to recover",
+            disk, us, f->rec.epoch);
         return;
     case RECOVER_CONTESTED:
-        (void)snprintf(
-            v->means, sizeof v->means,
+        SAY(v->means,
             "%s is claimed by two services: by %s at epoch %" PRIu64
             " and by %s at epoch %" PRIu64 "; the claim of %s is out of date",
             disk, us, f->rec.epoch, them, theirs, theirs >= f->rec.epoch ? us : them);
         return;
     case RECOVER_SERVED_ELSEWHERE:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s is owned by %s at epoch %" PRIu64
-                       ", which answers: there is nothing to recover",
-                       disk, them, theirs);
+        SAY(v->means,
+            "%s is owned by %s at epoch %" PRIu64
+            ", which answers: there is nothing to recover",
+            disk, them, theirs);
         return;
     case RECOVER_CONVERGING:
-        (void)snprintf(v->means, sizeof v->means,
-                       "a handoff of %s between %s and %s is being finished, and both "
-                       "are up: there is nothing to recover",
-                       disk, us, them);
+        SAY(v->means,
+            "a handoff of %s between %s and %s is being finished, and both "
+            "are up: there is nothing to recover",
+            disk, us, them);
         return;
     case RECOVER_MOVED_ON:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s knows more than %s: %s went to %s at epoch %" PRIu64, them,
-                       us, disk, o->owner[0] != '\0' ? o->owner : "another service",
-                       theirs);
+        SAY(v->means, "%s knows more than %s: %s went to %s at epoch %" PRIu64, them,
+            us, disk, o->owner[0] != '\0' ? o->owner : "another service", theirs);
         return;
     case RECOVER_PARKED:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s is parked at %s: nobody owns it, nothing is lost", disk,
-                       f->rec.role == ROLE_PARKED ? us : them);
+        SAY(v->means, "%s is parked at %s: nobody owns it, nothing is lost", disk,
+            f->rec.role == ROLE_PARKED ? us : them);
         return;
     case RECOVER_UNKNOWN_HERE:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s has never owned %s: nothing here shows that its device is "
-                       "that disk",
-                       us, disk);
+        SAY(v->means,
+            "%s has never owned %s: nothing here shows that its device is "
+            "that disk",
+            us, disk);
         return;
     case RECOVER_DEVICE_MISSING:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s does not own %s and cannot open its device: %s", us, disk,
-                       f->device_why);
+        SAY(v->means, "%s does not own %s and cannot open its device: %s", us, disk,
+            f->device_why);
         return;
     case RECOVER_DEVICE_DIFFERS:
-        (void)snprintf(v->means, sizeof v->means,
-                       "the device that %s has for %s is not that disk: %s", us, disk,
-                       f->device_why);
+        SAY(v->means, "the device that %s has for %s is not that disk: %s", us, disk,
+            f->device_why);
         return;
     case RECOVER_IN_USE:
-        (void)snprintf(v->means, sizeof v->means,
-                       "no service that answers owns %s, but its device %s", disk,
-                       f->lock_why);
+        SAY(v->means, "no service that answers owns %s, but its device %s", disk,
+            f->lock_why);
         return;
     case RECOVER_LOST_THERE:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s was given to %s, which answers and knows nothing of owning "
-                       "it: its records are lost or are others",
-                       disk, them);
+        SAY(v->means,
+            "%s was given to %s, which answers and knows nothing of owning "
+            "it: its records are lost or are others",
+            disk, them);
         return;
     case RECOVER_NEXT_OWNER_SILENT:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s was given to %s at epoch %" PRIu64
-                       ", which has not confirmed it and does not answer: it may own "
-                       "the disk or not",
-                       disk, them, f->rec.epoch);
+        SAY(v->means,
+            "%s was given to %s at epoch %" PRIu64
+            ", which has not confirmed it and does not answer: it may own "
+            "the disk or not",
+            disk, them, f->rec.epoch);
         return;
     case RECOVER_OWNER_SILENT:
-        (void)snprintf(v->means, sizeof v->means,
-                       "%s was owned by %s, which does not answer: nobody serves it",
-                       disk, them);
+        SAY(v->means, "%s was owned by %s, which does not answer: nobody serves it",
+            disk, them);
         return;
     }
 }
@@ -114,35 +122,33 @@ say_by_itself(const struct recover_facts *f, const struct recover_other *o,
     case RECOVER_PARKED:
     case RECOVER_UNKNOWN_HERE:
     case RECOVER_MOVED_ON:
-        (void)snprintf(v->by_itself, sizeof v->by_itself, "nothing changes");
+        SAY(v->by_itself, "nothing changes");
         return;
     case RECOVER_CONTESTED:
-        (void)snprintf(
-            v->by_itself, sizeof v->by_itself,
+        SAY(v->by_itself,
             "the service with the older claim stops serving the disk when it "
             "is started again and reaches the other; until then the device's "
             "lock keeps one of them out, if they share a host");
         return;
     case RECOVER_CONVERGING:
-        (void)snprintf(v->by_itself, sizeof v->by_itself,
-                       "%s goes on asking until the other answers; one of them is the "
-                       "owner soon",
-                       f->is_asking ? f->service : them);
+        SAY(v->by_itself,
+            "%s goes on asking until the other answers; one of them is the "
+            "owner soon",
+            f->is_asking ? f->service : them);
         return;
     case RECOVER_LOST_THERE:
-        (void)snprintf(v->by_itself, sizeof v->by_itself,
-                       "%s holds what its clients send and tries again for ever; a %s "
-                       "that has the disk in its configuration is made the owner when "
-                       "%s is started again",
-                       f->service, them, f->service);
+        SAY(v->by_itself,
+            "%s holds what its clients send and tries again for ever; a %s "
+            "that has the disk in its configuration is made the owner when "
+            "%s is started again",
+            f->service, them, f->service);
         return;
     case RECOVER_DEVICE_MISSING:
     case RECOVER_DEVICE_DIFFERS:
     case RECOVER_IN_USE:
     case RECOVER_NEXT_OWNER_SILENT:
     case RECOVER_OWNER_SILENT:
-        (void)snprintf(
-            v->by_itself, sizeof v->by_itself,
+        SAY(v->by_itself,
             "if %s comes back with its records it is the owner again and all "
             "that was held is done, in order; until then %s holds what its "
             "clients send",
@@ -160,17 +166,16 @@ say_take(const struct recover_facts *f, const char *them, struct recover_verdict
             : "";
 
     if (f->mate != NULL) {
-        (void)snprintf(v->take, sizeof v->take,
-                       NO_TAKE ": %s was given together with %s; take all disks of the "
-                               "VM at once: baton recover vm:%s --take",
-                       f->rec.name, f->mate, f->rec.vm);
+        SAY(v->take,
+            NO_TAKE ": %s was given together with %s; take all disks of the "
+                    "VM at once: baton recover vm:%s --take",
+            f->rec.name, f->mate, f->rec.vm);
     } else if (v->next_epoch == 0) {
-        (void)snprintf(v->take, sizeof v->take, NO_TAKE ": there is no epoch left");
+        SAY(v->take, NO_TAKE ": there is no epoch left");
     } else if (!v->may_take) {
-        (void)snprintf(v->take, sizeof v->take, NO_TAKE);
+        SAY(v->take, NO_TAKE);
     } else {
-        (void)snprintf(
-            v->take, sizeof v->take,
+        SAY(v->take,
             "%s becomes the owner at epoch %" PRIu64
             "; writes that were acknowledged by the other side and not flushed may be "
             "lost, if its machine is gone and not only its process; if %s is alive "
@@ -188,57 +193,52 @@ say_elsewhere(const struct recover_facts *f, const struct recover_other *o,
 
     switch (v->state) {
     case RECOVER_OWNER:
-        (void)snprintf(v->elsewhere, sizeof v->elsewhere, "not needed");
+        SAY(v->elsewhere, "not needed");
         return;
     case RECOVER_CONTESTED:
-        (void)snprintf(
-            v->elsewhere, sizeof v->elsewhere,
+        SAY(v->elsewhere,
             "stop the service with the older claim now, and the VMs that use "
             "the disk through it: what they wrote there and what the other "
             "wrote do not fit together");
         return;
     case RECOVER_SERVED_ELSEWHERE:
     case RECOVER_CONVERGING:
-        (void)snprintf(
-            v->elsewhere, sizeof v->elsewhere,
+        SAY(v->elsewhere,
             "to have the disk here, hand it over: baton handoff %s --from %s",
             f->rec.name, o != NULL ? o->uri : "URI");
         return;
     case RECOVER_MOVED_ON:
-        (void)snprintf(v->elsewhere, sizeof v->elsewhere,
-                       "ask at %s: baton recover %s --at %s", them, f->rec.name,
-                       o->uri);
+        SAY(v->elsewhere, "ask at %s: baton recover %s --at %s", them, f->rec.name,
+            o->uri);
         return;
     case RECOVER_PARKED:
-        (void)snprintf(v->elsewhere, sizeof v->elsewhere,
-                       "own it again where it is parked: baton unpark %s%s%s",
-                       f->rec.name, f->rec.role == ROLE_PARKED ? "" : " --at ",
-                       f->rec.role == ROLE_PARKED ? "" : o->uri);
+        SAY(v->elsewhere, "own it again where it is parked: baton unpark %s%s%s",
+            f->rec.name, f->rec.role == ROLE_PARKED ? "" : " --at ",
+            f->rec.role == ROLE_PARKED ? "" : o->uri);
         return;
     case RECOVER_UNKNOWN_HERE:
-        (void)snprintf(
-            v->elsewhere, sizeof v->elsewhere,
+        SAY(v->elsewhere,
             "recover at a service that has owned the disk; if there is none, "
             "start one with a new state directory and role=owner");
         return;
     case RECOVER_DEVICE_MISSING:
     case RECOVER_DEVICE_DIFFERS:
-        (void)snprintf(v->elsewhere, sizeof v->elsewhere,
-                       "give %s the right device, or start %s again", f->service, them);
+        SAY(v->elsewhere, "give %s the right device, or start %s again", f->service,
+            them);
         return;
     case RECOVER_IN_USE:
-        (void)snprintf(v->elsewhere, sizeof v->elsewhere,
-                       "see what the holder of the lock is; if it is %s, which hangs, "
-                       "end that process and start it again",
-                       them);
+        SAY(v->elsewhere,
+            "see what the holder of the lock is; if it is %s, which hangs, "
+            "end that process and start it again",
+            them);
         return;
     case RECOVER_LOST_THERE:
     case RECOVER_NEXT_OWNER_SILENT:
     case RECOVER_OWNER_SILENT:
-        (void)snprintf(v->elsewhere, sizeof v->elsewhere,
-                       "starting %s again with its state directory and device loses "
-                       "nothing that a crash of its process has not lost: prefer it",
-                       them);
+        SAY(v->elsewhere,
+            "starting %s again with its state directory and device loses "
+            "nothing that a crash of its process has not lost: prefer it",
+            them);
         return;
     }
 }
@@ -249,13 +249,11 @@ recover_words(const struct recover_facts *f, const struct recover_other *o,
 {
     say_means(f, o, v);
     say_by_itself(f, o, v);
-    (void)snprintf(v->wait, sizeof v->wait,
-                   v->may_take ? "nothing is lost by waiting; VMs stand still, and "
-                                 "those with a time-out may give up"
-                               : "waiting loses nothing");
+    SAY(v->wait, v->may_take ? "nothing is lost by waiting; VMs stand still, and "
+                               "those with a time-out may give up"
+                             : "waiting loses nothing");
     if (v->state == RECOVER_CONTESTED) {
-        (void)snprintf(v->wait, sizeof v->wait,
-                       "each write that is done meanwhile makes it worse");
+        SAY(v->wait, "each write that is done meanwhile makes it worse");
     }
     say_take(f, name_of(&f->others[0]), v);
     say_elsewhere(f, o, v);

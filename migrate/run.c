@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
+#include "cleanup.h"
 #include "clock.h"
 #include "give_away.h"
 #include "log.h"
@@ -21,25 +24,42 @@
 static int stop_pipe[2] = {-1, -1}; /* written by the signal handler */
 
 static void
-on_signal(int sig)
+on_signal(int sig, siginfo_t *info, void *context)
 {
     int saved = errno;
 
     (void)sig;
-    if (write(stop_pipe[1], "", 1) < 0) {
+    (void)context;
+    if (write(stop_pipe[1], &info->si_pid, sizeof info->si_pid) < 0) {
         _exit(EXIT_FAILURE); /* the pipe is ours and empty: cannot be */
     }
     errno = saved;
+}
+
+/* Whoever looks for the reason of a stop wants to know. */
+static void
+tell_sender(pid_t pid)
+{
+    char path[32], name[32] = "which has ended";
+    AUTO_FILE FILE *f = NULL;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    f = fopen(path, "re");
+    if (f != NULL && fgets(name, sizeof name, f) != NULL) {
+        name[strcspn(name, "\n")] = '\0';
+    }
+    log_info("told to stop by process %d (%s)", (int)pid, name);
 }
 
 static void *
 stop_thread(void *service)
 {
     struct service *s = service;
-    char c;
+    pid_t sender = 0;
 
-    while (read(stop_pipe[0], &c, 1) < 0 && errno == EINTR) {
+    while (read(stop_pipe[0], &sender, sizeof sender) < 0 && errno == EINTR) {
     }
+    tell_sender(sender);
     if (s->cfg->has_heir) {
         log_info("handing everything to %s before stopping", s->cfg->heir.text);
         (void)sd_notify(0, "STOPPING=1"); /* only tells */
@@ -54,7 +74,7 @@ stop_thread(void *service)
 static int
 take_signals(struct service *s, struct err *e)
 {
-    struct sigaction sa = {.sa_handler = on_signal};
+    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
     pthread_t thread;
 
     if (pipe2(stop_pipe, O_CLOEXEC) < 0) {

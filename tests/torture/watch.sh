@@ -54,7 +54,7 @@ all_states() {
 # Wait until each disk has exactly one owner and nothing goes on; sets OWNER[disk].
 declare -A OWNER=()
 settle() {
-    local end=$((SECONDS + HANG_S)) now disk owners doubled=0
+    local end=$((SECONDS + HANG_S)) now name disk owners doubled=0
     while [ "$SECONDS" -lt "$end" ]; do
         loads_run
         now=$(all_states)
@@ -76,6 +76,9 @@ settle() {
             return
         fi
         nap 30
+    done
+    for name in "${services[@]}"; do
+        runs "$name" || now="$name does not run: $(grep -e 'told to stop' "$(log_of "$name")" | tail -n 1); $now"
     done
     hang "no rest in $HANG_S s: $now"
 }
