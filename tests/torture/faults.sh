@@ -41,8 +41,12 @@ end_handoff() { # EVENT
 round_handoff() {
     begin_handoff
     end_handoff handoff
-    [ "$LAST_STATUS" = 0 ] || event handoff 'refused without a fault' \
-        "$(tail -n 1 "$T/commands.log")"
+    if [ "$LAST_STATUS" != 0 ]; then # what the round before left may refuse one, not two
+        event handoff 'refused without a fault' "$(tail -n 1 "$T/commands.log")"
+        begin_handoff
+        end_handoff handoff
+        [ "$LAST_STATUS" = 0 ] || hang "refused twice: $(tail -n 1 "$T/commands.log")"
+    fi
 }
 
 round_abort() {

@@ -97,22 +97,26 @@ sample() {
 
 ## The report
 
-# For each long life of a service: its first and last third. Something leaks when all of
-# the last is above all of the first.
+# For each long life of a service, what it used: the most of the first and of the middle
+# third, the least of the last, and the most of all.
 leaks() {
     jq -s '[group_by([.service, .life])[] | select(length >= 12) | sort_by(.s) |
         (length / 3 | floor) as $n | {service: .[0].service, life: .[0].life,
         seconds: (.[-1].s - .[0].s), samples: length} +
         ([("fds", "threads", "rss_kb") as $k |
-            {($k): {first: (.[:$n] | map(.[$k]) | max), last: (.[-$n:] | map(.[$k]) | min),
-                    most: (map(.[$k]) | max)}}] | add)]
+            {($k): {first: (.[:$n] | map(.[$k]) | max), middle: (.[$n:-$n] | map(.[$k]) | max),
+                    last: (.[-$n:] | map(.[$k]) | min), most: (map(.[$k]) | max)}}] | add)]
         | sort_by(-.seconds) | .[:12]' "$T/samples"
 }
 
+# Something leaks when the least of the last third is above the most of what came before.
+# Memory has to have had time: every thread that ever was leaves some behind for the next.
 leaking() {
-    jq -c '.[] | select(.seconds >= 120) | select(.fds.last > .fds.first + 4 or
-        .threads.last > .threads.first + 4 or
-        .rss_kb.last > .rss_kb.first * 1.5 + 2048)' <<<"$1"
+    jq -c '.[] | select((.seconds >= 120 and
+        (.fds.last > ([.fds.first, .fds.middle] | max) + 4 or
+         .threads.last > ([.threads.first, .threads.middle] | max) + 4)) or
+        (.seconds >= 900 and
+         .rss_kb.last > ([.rss_kb.first, .rss_kb.middle] | max) * 1.2 + 2048))' <<<"$1"
 }
 
 write_report() { # OUTCOME
@@ -144,7 +148,7 @@ markdown_of() {
         "| --- | --- | --- | --- | --- | --- |",
         (.loads[] | "| \(.result) | \(.read + .write + .write_fua + .flush + .trim + .zero + .zero_no_hole) | \(.reconnects) | \(.sent_again) | \(.errors) | \(.max_us / 1000 | floor) ms |"), "",
         (.stalls // {} | "Handoffs done: \(.handoffs); stall median \(.median_us) us, p99 \(.p99_us) us, longest \(.max_us) us."), "",
-        "The longest lives of services; the most of the first third, the least of the last:", "",
+        "The longest lives of services: the most of the first third, of the middle third, and the least of the last:", "",
         "| service | life | seconds | fds | threads | RSS kB |", "| --- | --- | --- | --- | --- | --- |",
-        (.leaks[] | "| \(.service) | \(.life) | \(.seconds) | \(.fds.first), \(.fds.last) | \(.threads.first), \(.threads.last) | \(.rss_kb.first), \(.rss_kb.last) |")'
+        (.leaks[] | "| \(.service) | \(.life) | \(.seconds) | \(.fds.first), \(.fds.middle), \(.fds.last) | \(.threads.first), \(.threads.middle), \(.threads.last) | \(.rss_kb.first), \(.rss_kb.middle), \(.rss_kb.last) |")'
 }
