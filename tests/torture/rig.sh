@@ -111,7 +111,9 @@ start_rig() { # SERVICE...
     start_program proxy "$BATON_TOOLS_DIR/cutproxy" --control "$T/proxy.ctl" "${routes[@]}"
     new_device vda 64M >/dev/null
     new_device vdb 32M >/dev/null
-    start_program dev nbdkit -f -U "$T/dev.sock" --filter=error file "$T/vdb.img" \
+    # With our guard: a killed service hangs up with replies on their way to it, and
+    # nbdkit before 1.34 does not survive that.
+    start_program dev env LD_PRELOAD="$BATON_BIN_DIR/baton-nbdkit-guard.so" nbdkit -f -U "$T/dev.sock" --filter=error file "$T/vdb.img" \
         error=EIO error-rate=10% error-file="$T/dev.eio"
     await -S "$T/dev.sock"
     await -S "$T/proxy.ctl"
