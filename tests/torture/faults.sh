@@ -189,6 +189,18 @@ round_cut() {
     end_handoff 'handoff with cuts'
 }
 
+# What the other service had sent to the owner comes after it was all sent again, and
+# after newer writes.
+round_ghost() {
+    event ghost "delayed requests of a client"
+    tell hold up "$owner"
+    nap $((r_delay % 100 + 20))
+    cut_by orphan "$owner"
+    nap $((r_restart / 2 + 100))
+    tell release "$owner"
+    nap "$r_delay"
+}
+
 cut_by() {
     event cut "$1 ${2%%[0-9]*}" "$*"
     tell "$@"
