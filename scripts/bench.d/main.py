@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What scripts/bench runs; see there for the usage."""
+import argparse
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+
+import part_scale
+import part_stall
+import part_throughput
+from place import Failure, Place
+from report import Report
+
+PARTS = {"local": part_throughput.local, "remote": part_throughput.remote,
+         "stall": part_stall.stall, "scale": part_scale.scale,
+         "memory": part_scale.memory}
+
+
+class Context:
+    """What a part needs to know."""
+
+    def __init__(self, options, place, report):
+        self.place, self.report, self.quick = place, report, options.quick
+        self.rounds = options.rounds or (2 if options.quick else 5)
+        self.milliseconds = 250 if options.quick else 1500
+        self.size = (64 if options.quick else 512) << 20
+
+
+def arguments():
+    p = argparse.ArgumentParser(prog="scripts/bench")
+    p.add_argument("part", nargs="*", metavar="PART", help=" ".join(PARTS))
+    p.add_argument("--quick", action="store_true")
+    p.add_argument("--rounds", type=int)
+    p.add_argument("--results",
+                   default=time.strftime("build/bench/%Y-%m-%d-%H%M%S"))
+    p.add_argument("--cpus")
+    p.add_argument("--disk-dir", default=os.environ.get("TMPDIR", "/tmp"))
+    options = p.parse_args()
+    for part in options.part:
+        if part not in PARTS:
+            p.error(f"there is no part {part}; there are {' '.join(PARTS)}")
+    return options
+
+
+def version(argv):
+    out = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return ((out.stdout + out.stderr).splitlines() or ["?"])[0]
+
+
+def cpu_model():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        for line in f:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def preface(report, place):
+    facts = {
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "command": "scripts/bench " + shlex.join(sys.argv[1:]),
+        "machine": f"{os.cpu_count()} CPUs, {cpu_model()}, Linux {platform.release()}",
+        "affinity": place.affinity(),
+        "load before": " ".join(f"{x:.2f}" for x in os.getloadavg()),
+        "commit": version(["git", "describe", "--always", "--dirty"]),
+        "nbdkit": version(["nbdkit", "--version"]),
+        "qemu": version(["qemu-storage-daemon", "--version"]),
+        "nbd-server": version(["dpkg-query", "-W", "-f", "${Version}", "nbd-server"]),
+        "libnbd": version(["dpkg-query", "-W", "-f", "${Version}", "libnbd0"]),
+        "fio": version(["fio", "--version"])}
+    report.data["run"] = facts
+    for k, v in facts.items():
+        report.say(f"{k}: {v}")
+    if os.getloadavg()[0] > 0.5:
+        report.say("note: this machine was not quiet when the run began; do not trust "
+                   "latencies")
+
+
+def main():
+    options = arguments()
+    report = Report(options.results)
+    place = Place(options.cpus, options.disk_dir)
+    status = 0
+    try:
+        preface(report, place)
+        for part in options.part or PARTS:
+            began = time.monotonic()
+            PARTS[part](Context(options, place, report))
+            report.say(f"\n({part}: {time.monotonic() - began:.0f} s)")
+    except Failure as e:
+        report.say(f"bench: {e}")
+        status = 1
+    finally:
+        place.close()
+        report.save()
+    report.say(f"\nresults: {options.results}")
+    return status
+
+
+sys.exit(main())

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a handoff costs: as the service reports it, and as a client sees it, beside
+what peers offer for the same purpose."""
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import servers
+from load import Row, background, measure
+from place import Failure
+from report import quantile, spread
+
+PHASES = ("hold", "drain", "flush", "eject", "assign", "replay")
+GIB = 1 << 30
+
+
+def there_and_back(pair, nr, before=lambda: None):
+    """nr handoffs of disk d between two services; their reports."""
+    a, b = pair
+    reports = []
+    for _ in range(nr):
+        before()
+        r = a.handoff("d", b)
+        if r["outcome"] != "done":
+            raise Failure(f"handoff: {r}")
+        reports.append(r)
+        a, b = b, a
+    pair[0], pair[1] = a, b
+    return reports
+
+
+def beyond_drain(r):
+    return r["stall_us"] - r["phases"]["drain_us"]
+
+
+def summary(reports):
+    extra = [beyond_drain(r) for r in reports]
+    stall = [r["stall_us"] for r in reports]
+    return {"n": len(reports), "stall_p50_us": quantile(stall, 0.5),
+            "stall_p99_us": quantile(stall, 0.99), "stall_max_us": max(stall),
+            "extra_p50_us": quantile(extra, 0.5), "extra_p99_us": quantile(extra, 0.99),
+            "extra_max_us": max(extra),
+            "predicted_p50_us": quantile([r["predicted_us"] for r in reports], 0.5),
+            "prepare_p50_us": quantile([r["phases"]["prepare_us"] for r in reports], 0.5),
+            **{p: sum(r["phases"][p + "_us"] for r in reports) / max(1, sum(stall))
+               for p in PHASES}}
+
+
+HEADER = ["case", "n", "stall p50", "p99", "max", "beyond drain p50", "p99", "max",
+          "predicted p50", "prepare p50", *(p + " %" for p in PHASES)]
+
+
+def line(name, s):
+    return [name, s["n"], *(s[k] for k in (
+        "stall_p50_us", "stall_p99_us", "stall_max_us", "extra_p50_us", "extra_p99_us",
+        "extra_max_us", "predicted_p50_us", "prepare_p50_us")),
+        *(f"{100 * s[p]:.0f}" for p in PHASES)]
+
+
+@contextlib.contextmanager
+def pair_on(place, file):
+    pair = list(servers.baton_pair(place, file))
+    try:
+        yield pair
+    finally:
+        for s in pair:
+            s.stop()
+
+
+def loads(ctx):
+    rows = [Row("mixed", b, d, c) for b in ("4k", "128k")
+            for d, c in ((1, 1), (32, 1), (32, 4))]
+    return [rows[0], rows[2]] if ctx.quick else rows
+
+
+def under_load(ctx, file):
+    """The load's own disk stays at the first service; its owner changes."""
+    nr, lines, raw = 10 if ctx.quick else 1000, [], {}
+    for row in loads(ctx):
+        with pair_on(ctx.place, file) as pair:
+            with background(ctx.place, row, pair[0].uri) as seen:
+                reports = there_and_back(pair, nr)
+        s = summary(reports)
+        s["client_max_us"] = seen["max_us"]
+        if seen["errors"]:
+            raise Failure(f"errors under {row}")
+        raw[str(row)] = {"summary": s, "stall_us": [r["stall_us"] for r in reports],
+                         "beyond_drain_us": [beyond_drain(r) for r in reports]}
+        lines.append(line(str(row), s) + [round(seen["max_us"])])
+    ctx.report.data["stall"] = {"load": raw}
+    ctx.report.heading("stall: handoffs under load", "microseconds, from the reports; "
+                       "goal beyond drain: p99 < 1000, max < 5000. The last column is "
+                       "the longest request that the client saw")
+    ctx.report.table(HEADER + ["client max"], lines)
+    ctx.report.plot("stall", ["set title 'stall beyond drain: share of handoffs not "
+                              "longer than'", "set logscale x",
+                              "set xlabel 'microseconds'"],
+                    {row: [(max(1, v), (i + 1) / len(r["beyond_drain_us"]))
+                           for i, v in enumerate(sorted(r["beyond_drain_us"]))]
+                     for row, r in raw.items()})
+
+
+def by_size(ctx):
+    nr, lines, raw = 6 if ctx.quick else 200, [], {}
+    for name, size in (("1 GiB", GIB), ("1 TiB", 1024 * GIB)):
+        file = ctx.place.file(size, sparse=True)
+        with pair_on(ctx.place, file) as pair:
+            with background(ctx.place, Row("mixed", "4k", 1, 1), pair[0].uri,
+                            "--size=1g"):
+                raw[name] = summary(there_and_back(pair, nr))
+        lines.append(line(f"{name}, sparse", raw[name]))
+        os.unlink(file)
+    ctx.report.data["stall"]["size"] = raw
+    ctx.report.heading("stall: size of the disk", "the same load on the first GiB")
+    ctx.report.table(HEADER, lines)
+
+
+def by_dirty_cache(ctx):
+    """Before each handoff the page cache is filled with pages that are not on disk."""
+    dirty = (128 << 20) if ctx.quick else 4 * GIB
+    nr, raw = 2 if ctx.quick else 10, {}
+    file = ctx.place.file(dirty, sparse=True)
+
+    def write_all():
+        subprocess.run(ctx.place.as_client(
+            ["dd", "if=/dev/zero", f"of={file}", "bs=1M", f"count={dirty >> 20}",
+             "conv=notrunc", "status=none"]), check=True)
+    with pair_on(ctx.place, file) as pair:
+        raw["dirty"] = summary(there_and_back(pair, nr, write_all))
+        raw["clean"] = summary(there_and_back(pair, nr))
+    ctx.report.data["stall"]["dirty"] = raw
+    ctx.report.heading(f"stall: {dirty >> 20} MiB of dirty page cache",
+                       "written back while requests flow, in prepare")
+    ctx.report.table(HEADER, [line(k, s) for k, s in raw.items()])
+    os.unlink(file)
+
+
+## As a client sees it
+
+def longest(ctx, uri, event, milliseconds):
+    """The longest request of a client at depth 1 while event happens."""
+    t = threading.Timer(0.4, event)
+    t.start()
+    try:
+        got = measure(ctx.place, Row("mixed", "4k", 1, 1), uri, milliseconds)
+    finally:
+        t.join()
+    if got["errors"]:
+        raise Failure("the client saw an error")
+    return got["max_us"]
+
+
+def baton_event(pair):
+    def event():
+        there_and_back(pair, 1)
+    return event
+
+
+def pause_event(server):
+    def event():
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(server.pause)
+            for order in (b"p", b"r"):
+                s.sendall(order)
+                s.recv(1)
+    return event
+
+
+def restart_event(server):
+    def event():
+        below = server.below[0]
+        argv = below.processes[0].args
+        argv = argv[argv.index("nbdkit"):]
+        ctx_place = below.place
+        ctx_place.stop(below.processes.pop(), signal.SIGKILL)
+        os.unlink(below.socket)
+        below.spawn(argv)
+    return event
+
+
+def reopen_event(server):
+    """Moves the node to the other way each time."""
+    qmp, ways = servers.Qmp(server.qmp), ["far", "near"]
+
+    def event():
+        qmp.command("blockdev-reopen", options=[
+            {"driver": "raw", "node-name": "top", "file": ways[0]}])
+        ways.reverse()
+    return event
+
+
+def seen_by_client(ctx, file):
+    place, nr = ctx.place, 2 if ctx.quick else 30
+    a, b = servers.baton_pair(place, file)
+    cases = [("no event", a, lambda: None, 1000, nr),
+             ("baton handoff", a, baton_event([a, b]), 1000, nr)]
+    samples = {}
+
+    def run_case(name, server, event, milliseconds, times):
+        samples[name] = [longest(ctx, server.uri, event, milliseconds)
+                         for _ in range(times)]
+    try:
+        for case in cases:
+            run_case(*case)
+    finally:
+        a.stop()
+        b.stop()
+    for name, start, make, milliseconds, times in (
+            ("nbdkit pause and resume", servers.nbdkit_pause, pause_event, 1000, nr),
+            ("qsd blockdev-reopen", servers.qsd_two_ways, reopen_event, 1000, nr),
+            ("qsd reconnect, server restarted",
+             lambda p, f: servers.qsd_nbd(p, f, 60), restart_event, 4000,
+             max(1, nr // 3))):
+        server = start(place, file)
+        try:
+            run_case(name, server, make(server), milliseconds, times)
+        finally:
+            server.stop()
+    table = {k: spread(v) for k, v in samples.items()}
+    ctx.report.data["stall"]["client"] = {"samples_us": samples, "spread": table}
+    ctx.report.heading("stall: the longest request that a client at depth 1 saw",
+                       "microseconds; median [quartiles], maximum, ratio of medians")
+    base = table["baton handoff"]["median"]
+    ctx.report.table(["event", "n", "median", "quartiles", "max", "/ baton"], [
+        [k, s["n"], round(s["median"]), f"{s['q1']:.0f}-{s['q3']:.0f}",
+         round(s["max"]), f"{s['median'] / base:.2f}"] for k, s in table.items()])
+
+
+def stall(ctx):
+    file = ctx.place.file(ctx.size)
+    under_load(ctx, file)
+    seen_by_client(ctx, file)
+    by_size(ctx)
+    by_dirty_cache(ctx)
