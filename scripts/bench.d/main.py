@@ -79,25 +79,35 @@ def preface(report, place):
                    "latencies")
 
 
+def run_part(part, ctx):
+    """A part that fails is a result too; the others go on."""
+    began = time.monotonic()
+    failure = None
+    try:
+        PARTS[part](ctx)
+    except Failure as e:
+        failure = str(e)
+        ctx.report.say(f"\nFAILED: {failure}")
+        ctx.report.data.setdefault("failures", {})[part] = failure
+        ctx.place.stop_all()
+    ctx.report.say(f"\n({part}: {time.monotonic() - began:.0f} s)")
+    return failure is None
+
+
 def main():
     options = arguments()
     report = Report(options.results)
     place = Place(options.cpus, options.disk_dir)
-    status = 0
     try:
         preface(report, place)
-        for part in options.part or PARTS:
-            began = time.monotonic()
-            PARTS[part](Context(options, place, report))
-            report.say(f"\n({part}: {time.monotonic() - began:.0f} s)")
-    except Failure as e:
-        report.say(f"bench: {e}")
-        status = 1
+        failed = [part for part in options.part or PARTS
+                  if not run_part(part, Context(options, place, report))]
     finally:
         place.close()
         report.save()
-    report.say(f"\nresults: {options.results}")
-    return status
+    report.say(f"\nresults: {options.results}" +
+               (f"; FAILED: {' '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
 
 
 sys.exit(main())

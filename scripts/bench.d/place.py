@@ -48,10 +48,13 @@ class Place:
         self.nr = 0
 
     def close(self):
-        for p in list(self.running):
-            self.stop(p)
+        self.stop_all()
         shutil.rmtree(self.work, ignore_errors=True)
         shutil.rmtree(self.memory, ignore_errors=True)
+
+    def stop_all(self):
+        for p in list(self.running):
+            self.stop(p)
 
     def affinity(self):
         if self.server_cpus is None:
@@ -130,8 +133,11 @@ class Place:
 
 
 def run(argv, timeout=120):
-    r = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                       timeout=timeout, check=False)
+    try:
+        r = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired as e:
+        raise Failure(f"{' '.join(argv)}: not finished after {timeout} s") from e
     if r.returncode != 0:
         raise Failure(f"{' '.join(argv)}: status {r.returncode}\n{r.stderr[-2000:]}")
     return r.stdout

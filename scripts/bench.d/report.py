@@ -60,7 +60,8 @@ class Report:
                  f"set output '{os.path.join(self.folder, name)}.svg'", "set grid",
                  "set key outside right"] + commands
         for i, points in enumerate(curves.values()):
-            lines += [f"$c{i} << EOD", *(f'"{x}" {y}' for x, y in points), "EOD"]
+            lines += [f"$c{i} << EOD", *(f'"{x}" {y}' if isinstance(x, str) else f"{x} {y}"
+                                         for x, y in points), "EOD"]
         lines.append("plot " + ", ".join(
             self._curve(i, title, points)
             for i, (title, points) in enumerate(curves.items())))
