@@ -16,6 +16,10 @@
  * one without MSG_MORE). nbdkit lets one worker of a connection read, and one send, at
  * a time; so each counter has one writer. TLS connections do not come through here, and
  * have no such assertion.
+ *
+ * And since it is there: nbdkit sends a reply in two to four pieces, and a unix socket
+ * does not know MSG_MORE, so that each is a system call and wakes the client. Here the
+ * small ones wait for the last and go with it.
  */
 #include <dlfcn.h>
 #include <endian.h>
@@ -28,6 +32,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* The NBD protocol's request header (doc/proto.md of the NBD project). */
@@ -37,6 +42,7 @@
 #define CMD_DISC 2
 
 #define MAX_FDS 65536 /* higher ones are not guarded */
+#define HEAD_MAX 512  /* of a reply: most have 16 or 28 bytes before the data */
 
 struct guarded {
     /* Written by the one worker that reads. */
@@ -48,6 +54,8 @@ struct guarded {
 
     /* Written by the one worker that sends. */
     bool is_gone;
+    unsigned held_back; /* bytes of the reply in `head` that are not sent yet */
+    char head[HEAD_MAX];
     _Atomic uint64_t replies; /* seq_cst: counted, then is_awaited looked at */
 
     _Atomic bool is_awaited; /* seq_cst: set, then replies looked at */
@@ -119,6 +127,7 @@ accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
     g->header_have = 0;
     g->body_left = 0;
     g->is_gone = false;
+    g->held_back = 0;
     atomic_store(&g->requests, 0);
     atomic_store(&g->replies, 0);
     atomic_store(&g->is_awaited, false);
@@ -227,32 +236,64 @@ read(int fd, void *buf, size_t len)
     return r;
 }
 
+/* Send what was held back and then buf, all of it. False when the client is gone. */
+static bool
+send_all(struct guarded *g, int fd, const void *buf, size_t len, int flags)
+{
+    struct iovec iov[2] = {{g->head, g->held_back}, {(void *)(uintptr_t)buf, len}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    size_t left = g->held_back + len;
+    ssize_t n;
+
+    g->held_back = 0;
+    while (left > 0) {
+        n = sendmsg(fd, &msg, flags | MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            return false;
+        }
+        left -= n > 0 ? (size_t)n : 0;
+        for (; n > 0 && (size_t)n >= msg.msg_iov->iov_len && left > 0; msg.msg_iov++) {
+            n -= (ssize_t)msg.msg_iov->iov_len;
+            msg.msg_iovlen--;
+        }
+        if (n > 0 && left > 0) {
+            msg.msg_iov->iov_base = (char *)msg.msg_iov->iov_base + n;
+            msg.msg_iov->iov_len -= (size_t)n;
+        }
+    }
+    return true;
+}
+
+static void
+count_reply(struct guarded *g)
+{
+    atomic_fetch_add(&g->replies, 1);
+    if (atomic_load(&g->is_awaited)) {
+        (void)pthread_mutex_lock(&g->lock);
+        (void)pthread_cond_broadcast(&g->answered);
+        (void)pthread_mutex_unlock(&g->lock);
+    }
+}
+
 ssize_t
 send(int fd, const void *buf, size_t len, int flags)
 {
     struct guarded *g = guarded_of(fd);
-    ssize_t r = (ssize_t)len;
 
     if (g == NULL || !g->is_transmission) {
         return real_send(fd, buf, len, flags);
     }
-    if (!g->is_gone) {
-        r = real_send(fd, buf, len, flags | MSG_NOSIGNAL);
-        if (r < 0 && (errno == EINTR || errno == EAGAIN)) {
-            return r;
-        }
-        if (r < 0) {
-            g->is_gone = true;
-            r = (ssize_t)len;
-        }
+    if ((flags & MSG_MORE) != 0 && len <= HEAD_MAX - g->held_back) {
+        memcpy(g->head + g->held_back, buf, len);
+        g->held_back += (unsigned)len;
+        return (ssize_t)len;
     }
-    if ((size_t)r == len && (flags & MSG_MORE) == 0) {
-        atomic_fetch_add(&g->replies, 1);
-        if (atomic_load(&g->is_awaited)) {
-            (void)pthread_mutex_lock(&g->lock);
-            (void)pthread_cond_broadcast(&g->answered);
-            (void)pthread_mutex_unlock(&g->lock);
-        }
+    if (!g->is_gone && !send_all(g, fd, buf, len, flags)) {
+        g->is_gone = true;
     }
-    return r;
+    g->held_back = 0;
+    if ((flags & MSG_MORE) == 0) {
+        count_reply(g);
+    }
+    return (ssize_t)len;
 }
