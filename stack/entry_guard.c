@@ -19,7 +19,8 @@
  *
  * And since it is there: nbdkit sends a reply in two to four pieces, and a unix socket
  * does not know MSG_MORE, so that each is a system call and wakes the client. Here the
- * small ones wait for the last and go with it.
+ * small ones wait for the last and go with it. It also reads a request in two pieces or
+ * more; a read here takes what else has arrived, for the reads that follow.
  */
 #include <dlfcn.h>
 #include <endian.h>
@@ -42,7 +43,8 @@
 #define CMD_DISC 2
 
 #define MAX_FDS 65536 /* higher ones are not guarded */
-#define HEAD_MAX 512  /* of a reply: most have 16 or 28 bytes before the data */
+#define AHEAD_MAX 16384
+#define HEAD_MAX 512 /* of a reply: most have 16 or 28 bytes before the data */
 
 struct guarded {
     /* Written by the one worker that reads. */
@@ -50,6 +52,8 @@ struct guarded {
     unsigned header_have;
     uint64_t body_left;
     unsigned char header[HEADER_LEN];
+    size_t ahead_pos, ahead_end; /* of what has been read and not asked for yet */
+    char ahead[AHEAD_MAX];
     _Atomic uint64_t requests; /* seq_cst, with is_awaited */
 
     /* Written by the one worker that sends. */
@@ -100,6 +104,7 @@ close(int fd)
 
     if (g != NULL) {
         g->is_transmission = false;
+        g->ahead_pos = g->ahead_end = 0;
     }
     return real_close(fd);
 }
@@ -126,6 +131,7 @@ accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
     g->is_transmission = false;
     g->header_have = 0;
     g->body_left = 0;
+    g->ahead_pos = g->ahead_end = 0;
     g->is_gone = false;
     g->held_back = 0;
     atomic_store(&g->requests, 0);
@@ -212,12 +218,39 @@ after_header_read(struct guarded *g, const void *buf, ssize_t r)
     return r;
 }
 
+/* What was read ahead, or what arrives, up to len bytes. */
+static ssize_t
+take(struct guarded *g, int fd, void *buf, size_t len)
+{
+    struct iovec iov[2] = {{buf, len}, {g->ahead, AHEAD_MAX}};
+    size_t have = g->ahead_end - g->ahead_pos;
+    ssize_t n;
+
+    if (have > 0) {
+        len = len < have ? len : have;
+        memcpy(buf, g->ahead + g->ahead_pos, len);
+        g->ahead_pos += len;
+        return (ssize_t)len;
+    }
+    n = readv(fd, iov, 2);
+    if (n <= 0 || (size_t)n <= len) {
+        return n;
+    }
+    g->ahead_pos = 0;
+    g->ahead_end = (size_t)n - len;
+    return (ssize_t)len;
+}
+
 ssize_t
 read(int fd, void *buf, size_t len)
 {
-    ssize_t r = real_read(fd, buf, len);
     struct guarded *g = guarded_of(fd);
+    ssize_t r;
 
+    /* Before the first request nbdkit may be about to let TLS read. */
+    r = g == NULL || (!g->is_transmission && g->ahead_pos == g->ahead_end)
+            ? real_read(fd, buf, len)
+            : take(g, fd, buf, len);
     if (g == NULL || (r < 0 && (errno == EINTR || errno == EAGAIN))) {
         return r;
     }
