@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "may_block.h"
 
 /* A failing pthread call on a private, initialised object is our own bug: assert. */
 
@@ -85,6 +86,7 @@ cv_wait_until(struct cv *c, struct lk *l, uint64_t deadline_ns)
     struct timespec ts;
     int rc;
 
+    may_block();
     if (deadline_ns == CLOCK_NEVER) {
         rc = pthread_cond_wait(&c->c, &l->m);
         assert(rc == 0);

@@ -5,15 +5,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "file_io.h"
+#include "may_block.h"
 
 static int
 open_fd(const char *path, const struct port_file_opts *opts, struct err *e)
@@ -67,6 +70,7 @@ static int
 learn(struct file_dev *dev, const struct port_file_opts *opts, const char *path,
       struct err *e)
 {
+    struct statfs sf;
     struct stat st;
 
     if (fstat(dev->fd, &st) < 0) {
@@ -82,6 +86,7 @@ learn(struct file_dev *dev, const struct port_file_opts *opts, const char *path,
     }
     dev->size = (uint64_t)st.st_size;
     dev->block = 1;
+    dev->is_memory = fstatfs(dev->fd, &sf) == 0 && sf.f_type == TMPFS_MAGIC;
     return 0;
 }
 
@@ -160,13 +165,40 @@ file_dev_sync(struct file_dev *dev)
     return lost < 0 ? lost : note_lost(dev, file_io_sync(dev->fd));
 }
 
+/* How much of it is in the page cache, and read now. */
+static uint32_t
+read_cached(struct file_dev *dev, void *buf, uint32_t len, uint64_t off)
+{
+    int rc;
+
+    if (atomic_load_explicit(&dev->no_nowait, memory_order_relaxed)) {
+        return 0;
+    }
+    rc = file_io_read_now(dev->fd, buf, len, off);
+    if (file_io_is_unsupported(rc)) {
+        atomic_store_explicit(&dev->no_nowait, true, memory_order_relaxed);
+    }
+    return rc > 0 ? (uint32_t)rc : 0; /* an error comes again, or it was none */
+}
+
 int
 file_dev_read(struct file_dev *dev, void *buf, uint32_t len, uint64_t off)
 {
+    uint32_t done = 0;
+
     if (dev->is_direct) {
+        may_block();
         return file_direct_read(dev->fd, &dev->direct, buf, len, off);
     }
-    return file_io_read(dev->fd, buf, len, off, len);
+    if (!dev->is_memory) {
+        done = read_cached(dev, buf, len, off);
+        if (done == len) {
+            return 0;
+        }
+        may_block();
+    }
+    return file_io_read(dev->fd, (char *)buf + done, len - done, off + done,
+                        len - done);
 }
 
 static int

@@ -20,10 +20,12 @@ struct file_dev {
     bool is_block;
     bool is_direct;
     bool zero_is_offloaded;    /* block device: zeroing is a command of the device */
+    bool is_memory;            /* tmpfs: there is no disk to wait for */
     uint64_t size;             /* when it was opened */
     uint32_t block;            /* block device: logical block; file: 1 */
     struct file_direct direct; /* is_direct only */
     _Atomic int lost;          /* < 0: a sync failed; what was cached may be gone */
+    atomic_bool no_nowait;     /* preadv2 does not know RWF_NOWAIT here */
     atomic_bool no_dsync;      /* pwritev2 does not know RWF_DSYNC here */
     atomic_bool no_punch;      /* no FALLOC_FL_PUNCH_HOLE */
     atomic_bool no_zero_range; /* no FALLOC_FL_ZERO_RANGE */

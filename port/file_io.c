@@ -29,6 +29,15 @@ file_io_read(int fd, void *buf, uint32_t len, uint64_t off, uint32_t need)
     return 0;
 }
 
+int
+file_io_read_now(int fd, void *buf, uint32_t len, uint64_t off)
+{
+    struct iovec iov = {.iov_base = buf, .iov_len = len};
+    ssize_t n = preadv2(fd, &iov, 1, (off_t)off, RWF_NOWAIT);
+
+    return n < 0 ? -errno : (int)n;
+}
+
 static ssize_t
 write_once(int fd, const void *buf, size_t len, uint64_t off, int rwf)
 {

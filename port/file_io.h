@@ -11,6 +11,10 @@
 /* Read up to len bytes at off and at least need of them. -EIO: the file ends before. */
 int file_io_read(int fd, void *buf, uint32_t len, uint64_t off, uint32_t need);
 
+/* Read at off what needs no waiting. Returns how many bytes, which may be fewer than
+ * len, or -errno: -EAGAIN when it is none. */
+int file_io_read_now(int fd, void *buf, uint32_t len, uint64_t off);
+
 /* Write all of it. rwf: flags of pwritev2(2), 0 for a plain pwrite(2). */
 int file_io_write(int fd, const void *buf, uint32_t len, uint64_t off, int rwf);
 

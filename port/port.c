@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "may_block.h"
+
 #define ZERO_CHUNK 65536U
 
 static const char zeroes[ZERO_CHUNK] __attribute__((aligned(4096)));
@@ -88,8 +90,12 @@ port_check(const struct port_info *info, const struct req *rq)
 static int
 submit_native(struct port *p, const struct req *rq)
 {
-    int rc = p->ops->submit(p, rq);
+    int rc;
 
+    if (!p->ops->says_may_block) {
+        may_block();
+    }
+    rc = p->ops->submit(p, rq);
     assert(rc <= 0 && rc > -4096);
     return rc;
 }

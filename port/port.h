@@ -86,6 +86,10 @@ struct port;
 struct port_ops {
     const char *name; /* [a-z0-9-]+, static storage */
 
+    /* submit calls may_block() (base/may_block.h) before it waits for anything, or only
+     * waits by cv_wait_until(), which does. Otherwise the wrapper calls it first. */
+    bool says_may_block;
+
     /* Perform rq. The wrapper has checked range, alignment and capabilities. After an
      * error of a write, zero or trim the range may hold old data, new data or a mix,
      * with one exception: -ESTALE says that the port serves nobody any more and that

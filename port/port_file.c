@@ -18,6 +18,7 @@
 #include "file_ident.h"
 #include "file_lock.h"
 #include "file_zero.h"
+#include "may_block.h"
 
 #define MAX_BLOCK (64U << 20)
 #define MIN_PREF_BLOCK 4096U
@@ -71,6 +72,9 @@ file_submit(struct port *p, const struct req *rq)
 
     assert((rq->flags & REQ_F_UNCACHED) != 0 ||
            atomic_load_explicit(&f->is_owned, memory_order_relaxed));
+    if (rq->op != REQ_READ || rq->flags != 0) {
+        may_block(); /* a plain read says so itself, if it comes to that */
+    }
     switch (rq->op) {
     case REQ_READ:
         return read_req(f, rq);
@@ -196,6 +200,7 @@ file_close(struct port *p)
 }
 
 static const struct port_ops file_ops = {.name = "file",
+                                         .says_may_block = true,
                                          .submit = file_submit,
                                          .own = file_own,
                                          .disown = file_disown,

@@ -229,6 +229,7 @@ redir_port_close(struct port *p)
 
 static const struct port_ops redir_ops = {
     .name = "redirector",
+    .says_may_block = true,
     .submit = redir_submit,
     .identify = redir_identify,
     .close = redir_port_close,

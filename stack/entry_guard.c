@@ -36,15 +36,19 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "guard_turn.h"
+
 /* The NBD protocol's request header (doc/proto.md of the NBD project). */
 #define HEADER_LEN 28
 #define REQUEST_MAGIC 0x25609513U
+#define CMD_READ 0
 #define CMD_WRITE 1
 #define CMD_DISC 2
 
 #define MAX_FDS 65536 /* higher ones are not guarded */
 #define AHEAD_MAX 16384
-#define HEAD_MAX 512 /* of a reply: most have 16 or 28 bytes before the data */
+#define KEEP_MAX 32768 /* longer reads are worth a thread of their own */
+#define HEAD_MAX 512   /* of a reply: most have 16 or 28 bytes before the data */
 
 struct guarded {
     /* Written by the one worker that reads. */
@@ -103,6 +107,7 @@ close(int fd)
     struct guarded *g = guarded_of(fd);
 
     if (g != NULL) {
+        baton_guard_may_block(); /* the lock goes with the connection */
         g->is_transmission = false;
         g->ahead_pos = g->ahead_end = 0;
     }
@@ -181,6 +186,8 @@ end_of_header(struct guarded *g)
     }
     if (cmd == CMD_WRITE) {
         g->body_left = be32_at(g->header + 24);
+    } else if (cmd == CMD_READ && be32_at(g->header + 24) <= KEEP_MAX) {
+        turn_keep();
     }
 }
 
@@ -280,7 +287,11 @@ send_all(struct guarded *g, int fd, const void *buf, size_t len, int flags)
 
     g->held_back = 0;
     while (left > 0) {
-        n = sendmsg(fd, &msg, flags | MSG_NOSIGNAL);
+        n = sendmsg(fd, &msg,
+                    flags | MSG_NOSIGNAL | (turn_is_kept() ? MSG_DONTWAIT : 0));
+        if (n < 0 && errno == EAGAIN) {
+            baton_guard_may_block();
+        }
         if (n < 0 && errno != EINTR && errno != EAGAIN) {
             return false;
         }

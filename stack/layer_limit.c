@@ -176,6 +176,7 @@ limit_close(struct port *p) LK_UNCHECKED /* nobody else has it any more */
 
 static const struct port_ops limit_ops = {
     .name = "limit",
+    .says_may_block = true,
     .submit = limit_submit,
     .close = limit_close,
 };

@@ -74,6 +74,7 @@ slice_close(struct port *p)
 
 static const struct port_ops slice_ops = {
     .name = "slice",
+    .says_may_block = true,
     .submit = slice_submit,
     .close = slice_close,
 };

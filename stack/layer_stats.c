@@ -58,6 +58,7 @@ stats_close(struct port *p)
 
 static const struct port_ops stats_ops = {
     .name = "stats",
+    .says_may_block = true,
     .submit = stats_submit,
     .close = stats_close,
 };

@@ -2,6 +2,7 @@
 /* What is done where the kernel or the file system lacks something; and alignment. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "file_direct.h"
 #include "file_io.h"
 #include "file_zero.h"
+#include "may_block.h"
 
 #define SIZE (4U << 20)
 
@@ -206,6 +208,50 @@ START_TEST(a_direct_write_of_a_crooked_buffer_is_copied_in_pieces)
 }
 END_TEST
 
+/* The guard's, called by whatever may block. */
+static unsigned nr_said;
+
+void
+baton_guard_may_block(void)
+{
+    nr_said++;
+}
+
+static unsigned
+said_by_reading(uint64_t off, uint32_t len, int c)
+{
+    nr_said = 0;
+    ck_assert(is_filled(off, len, c));
+    return nr_said;
+}
+
+START_TEST(a_read_says_that_it_may_block_unless_the_cache_has_it)
+{
+    char name[] = "cached.XXXXXX";
+
+    file_dev_close(&dev);
+    dev.fd = mkstemp(name);
+    ck_assert_int_ge(dev.fd, 0);
+    ck_assert_int_eq(unlink(name), 0);
+    fill(0, SIZE, 'c');
+    ck_assert_uint_eq(said_by_reading(4096, 4096, 'c'),
+                      atomic_load(&dev.no_nowait) ? 1 : 0);
+    ck_assert_int_eq(file_dev_sync(&dev), 0);
+    ck_assert_int_eq(file_dev_forget(&dev), 0);
+    ck_assert_uint_eq(said_by_reading(4096, 1U << 20, 'c'), 1);
+}
+END_TEST
+
+START_TEST(a_read_that_cannot_tell_says_that_it_may_block)
+{
+    fill(0, 4096, 'm');
+    atomic_store(&dev.no_nowait, true);
+    ck_assert_uint_eq(said_by_reading(0, 4096, 'm'), 1);
+    dev.is_memory = true;
+    ck_assert_uint_eq(said_by_reading(0, 4096, 'm'), 0);
+}
+END_TEST
+
 START_TEST(a_line_is_read_without_white_space_at_its_ends)
 {
     char line[8] = "old", name[32];
@@ -234,6 +280,8 @@ main(void)
         a_direct_read_takes_any_offset_length_and_address,
         a_direct_read_stops_at_the_last_byte_of_an_odd_file,
         a_direct_write_of_a_crooked_buffer_is_copied_in_pieces,
+        a_read_says_that_it_may_block_unless_the_cache_has_it,
+        a_read_that_cannot_tell_says_that_it_may_block,
         a_line_is_read_without_white_space_at_its_ends,
     };
     Suite *s = suite_create("file_dev");

@@ -8,6 +8,7 @@
 
 #include <check.h>
 
+#include "may_block.h"
 #include "port.h"
 
 #define ALL_CAPS                                                                       \
@@ -21,6 +22,15 @@ struct spy {
     int nr;
     int fail_at; /* index of the call that returns -EIO; -1: none */
 };
+
+/* The guard's: requests that may block, as far as the wrapper knows. */
+static unsigned nr_may_block;
+
+void
+baton_guard_may_block(void)
+{
+    nr_may_block++;
+}
 
 static int
 spy_submit(struct port *p, const struct req *rq)
@@ -117,6 +127,23 @@ is_same(const struct req *a, const struct req *b)
            a->off == b->off && a->buf == b->buf && a->extents == b->extents &&
            a->origin == b->origin;
 }
+
+START_TEST(who_does_not_say_when_it_may_block_may_always)
+{
+    static const struct port_ops telling_ops = {
+        .name = "telling", .says_may_block = true, .submit = spy_submit};
+    char buf[512];
+    struct req rq = {.op = REQ_READ, .len = sizeof buf, .buf = buf};
+    struct spy s = new_spy(ALL_CAPS);
+
+    nr_may_block = 0;
+    ck_assert_int_eq(port_submit(&s.port, &rq), 0);
+    ck_assert_uint_eq(nr_may_block, 1);
+    s.port.ops = &telling_ops;
+    ck_assert_int_eq(port_submit(&s.port, &rq), 0);
+    ck_assert_uint_eq(nr_may_block, 1);
+}
+END_TEST
 
 START_TEST(a_capable_port_gets_every_request_unchanged)
 {
@@ -354,6 +381,7 @@ int
 main(void)
 {
     const TTest *const tests[] = {
+        who_does_not_say_when_it_may_block_may_always,
         a_capable_port_gets_every_request_unchanged,
         durable_is_a_write_and_a_flush_where_there_is_no_fua,
         a_write_that_fails_is_not_flushed,

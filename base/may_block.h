@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* may_block.h - said before a request waits for anything slower than memory. The guard
+ * of nbdkit (stack/entry_guard_turn.c) lets the worker that performs a request go on
+ * reading; a request that may block gives that up to another worker first. Costs a test
+ * where there is no guard. */
+#ifndef BATON_MAY_BLOCK_H
+#define BATON_MAY_BLOCK_H
+
+/* The guard's, where it is preloaded. */
+extern void baton_guard_may_block(void) __attribute__((weak));
+
+static inline void
+may_block(void)
+{
+    if (baton_guard_may_block != NULL) {
+        baton_guard_may_block();
+    }
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* guard_turn.h - private to the guard (entry_guard.c): whose turn it is to read the
+ * next request of a connection. See entry_guard_turn.c. */
+#ifndef BATON_GUARD_TURN_H
+#define BATON_GUARD_TURN_H
+
+#include <stdbool.h>
+
+/* The calling worker has just read a request that will hardly block: let it keep the
+ * turn when it unlocks. */
+__attribute__((visibility("hidden"))) void turn_keep(void);
+
+/* Does the calling thread have a turn that it has unlocked already? */
+__attribute__((visibility("hidden"))) bool turn_is_kept(void);
+
+/* The calling thread is about to block, or to end: let another worker read. Also called
+ * by the plugin (base/may_block.h), which knows it by this name. */
+void baton_guard_may_block(void);
+
+#endif
