@@ -210,13 +210,49 @@ write_flags(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off, i
     return file_io_write(dev->fd, buf, len, off, rwf);
 }
 
+/* How much of it could be written without waiting, and is. */
+static uint32_t
+write_cached(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off)
+{
+    int rc;
+
+    if (dev->is_direct ||
+        atomic_load_explicit(&dev->no_nowait_write, memory_order_relaxed)) {
+        return 0;
+    }
+    rc = file_io_write_now(dev->fd, buf, len, off);
+    if (file_io_is_unsupported(rc)) {
+        atomic_store_explicit(&dev->no_nowait_write, true, memory_order_relaxed);
+    }
+    return rc > 0 ? (uint32_t)rc : 0; /* an error comes again, or it was none */
+}
+
+static int
+write_plain(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off)
+{
+    uint32_t done = 0;
+
+    if (!dev->is_memory) {
+        done = write_cached(dev, buf, len, off);
+        if (done == len) {
+            return 0;
+        }
+        may_block();
+    }
+    return write_flags(dev, (const char *)buf + done, len - done, off + done, 0);
+}
+
 int
 file_dev_write(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off,
                bool is_durable)
 {
     int rc;
 
-    if (is_durable && !atomic_load_explicit(&dev->no_dsync, memory_order_relaxed)) {
+    if (!is_durable) {
+        return write_plain(dev, buf, len, off);
+    }
+    may_block();
+    if (!atomic_load_explicit(&dev->no_dsync, memory_order_relaxed)) {
         rc = write_flags(dev, buf, len, off, RWF_DSYNC);
         if (!file_io_is_unsupported(rc)) {
             /* The kernel may have told us here of a page of another write. */
@@ -225,7 +261,7 @@ file_dev_write(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off
         atomic_store_explicit(&dev->no_dsync, true, memory_order_relaxed);
     }
     rc = write_flags(dev, buf, len, off, 0);
-    return rc == 0 && is_durable ? file_dev_sync(dev) : rc;
+    return rc == 0 ? file_dev_sync(dev) : rc;
 }
 
 /* A file system without O_DIRECT: write back, drop and read again. */

@@ -19,16 +19,17 @@ struct file_dev {
     int fd; /* with O_DIRECT when is_direct */
     bool is_block;
     bool is_direct;
-    bool zero_is_offloaded;    /* block device: zeroing is a command of the device */
-    bool is_memory;            /* tmpfs: there is no disk to wait for */
-    uint64_t size;             /* when it was opened */
-    uint32_t block;            /* block device: logical block; file: 1 */
-    struct file_direct direct; /* is_direct only */
-    _Atomic int lost;          /* < 0: a sync failed; what was cached may be gone */
-    atomic_bool no_nowait;     /* preadv2 does not know RWF_NOWAIT here */
-    atomic_bool no_dsync;      /* pwritev2 does not know RWF_DSYNC here */
-    atomic_bool no_punch;      /* no FALLOC_FL_PUNCH_HOLE */
-    atomic_bool no_zero_range; /* no FALLOC_FL_ZERO_RANGE */
+    bool zero_is_offloaded;      /* block device: zeroing is a command of the device */
+    bool is_memory;              /* tmpfs: there is no disk to wait for */
+    uint64_t size;               /* when it was opened */
+    uint32_t block;              /* block device: logical block; file: 1 */
+    struct file_direct direct;   /* is_direct only */
+    _Atomic int lost;            /* < 0: a sync failed; what was cached may be gone */
+    atomic_bool no_nowait;       /* preadv2 does not know RWF_NOWAIT here */
+    atomic_bool no_nowait_write; /* pwritev2 does not */
+    atomic_bool no_dsync;        /* pwritev2 does not know RWF_DSYNC here */
+    atomic_bool no_punch;        /* no FALLOC_FL_PUNCH_HOLE */
+    atomic_bool no_zero_range;   /* no FALLOC_FL_ZERO_RANGE */
     atomic_bool no_realloc; /* no plain fallocate() to fill a hole that was punched */
     atomic_bool no_discard; /* no BLKDISCARD */
 };

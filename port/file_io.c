@@ -38,6 +38,15 @@ file_io_read_now(int fd, void *buf, uint32_t len, uint64_t off)
     return n < 0 ? -errno : (int)n;
 }
 
+int
+file_io_write_now(int fd, const void *buf, uint32_t len, uint64_t off)
+{
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+    ssize_t n = pwritev2(fd, &iov, 1, (off_t)off, RWF_NOWAIT);
+
+    return n < 0 ? -errno : (int)n;
+}
+
 static ssize_t
 write_once(int fd, const void *buf, size_t len, uint64_t off, int rwf)
 {

@@ -15,6 +15,9 @@ int file_io_read(int fd, void *buf, uint32_t len, uint64_t off, uint32_t need);
  * len, or -errno: -EAGAIN when it is none. */
 int file_io_read_now(int fd, void *buf, uint32_t len, uint64_t off);
 
+/* The same for writing. */
+int file_io_write_now(int fd, const void *buf, uint32_t len, uint64_t off);
+
 /* Write all of it. rwf: flags of pwritev2(2), 0 for a plain pwrite(2). */
 int file_io_write(int fd, const void *buf, uint32_t len, uint64_t off, int rwf);
 

@@ -72,8 +72,8 @@ file_submit(struct port *p, const struct req *rq)
 
     assert((rq->flags & REQ_F_UNCACHED) != 0 ||
            atomic_load_explicit(&f->is_owned, memory_order_relaxed));
-    if (rq->op != REQ_READ || rq->flags != 0) {
-        may_block(); /* a plain read says so itself, if it comes to that */
+    if ((rq->op != REQ_READ && rq->op != REQ_WRITE) || rq->flags != 0) {
+        may_block(); /* plain reads and writes say so themselves, if it comes to that */
     }
     switch (rq->op) {
     case REQ_READ:

@@ -47,7 +47,7 @@
 
 #define MAX_FDS 65536 /* higher ones are not guarded */
 #define AHEAD_MAX 16384
-#define KEEP_MAX 32768 /* longer reads are worth a thread of their own */
+#define KEEP_MAX 32768 /* longer requests are worth a thread of their own */
 #define HEAD_MAX 512   /* of a reply: most have 16 or 28 bytes before the data */
 
 struct guarded {
@@ -55,6 +55,7 @@ struct guarded {
     bool is_transmission; /* the handshake is over */
     unsigned header_have;
     uint64_t body_left;
+    bool is_short; /* the request that was read last */
     unsigned char header[HEADER_LEN];
     size_t ahead_pos, ahead_end; /* of what has been read and not asked for yet */
     char ahead[AHEAD_MAX];
@@ -175,6 +176,7 @@ static void
 end_of_header(struct guarded *g)
 {
     unsigned cmd = (unsigned)g->header[6] << 8 | g->header[7];
+    uint32_t len = be32_at(g->header + 24);
 
     g->header_have = 0;
     if (be32_at(g->header) != REQUEST_MAGIC) {
@@ -184,9 +186,10 @@ end_of_header(struct guarded *g)
     if (cmd != CMD_DISC) {
         atomic_fetch_add(&g->requests, 1);
     }
+    g->is_short = len <= KEEP_MAX;
     if (cmd == CMD_WRITE) {
-        g->body_left = be32_at(g->header + 24);
-    } else if (cmd == CMD_READ && be32_at(g->header + 24) <= KEEP_MAX) {
+        g->body_left = len;
+    } else if (cmd == CMD_READ && g->is_short) {
         turn_keep();
     }
 }
@@ -273,6 +276,9 @@ read(int fd, void *buf, size_t len)
         return r;
     }
     g->body_left -= (uint64_t)r < g->body_left ? (uint64_t)r : g->body_left;
+    if (g->body_left == 0 && g->is_short) {
+        turn_keep();
+    }
     return r;
 }
 
