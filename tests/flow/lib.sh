@@ -158,8 +158,9 @@ kill_service() {
 ## Breakpoints
 
 # Skips the test when the programs were built without them.
+has_breakpoints() { grep -q BATON_BREAK_DIR "$BATON"; }
 need_breakpoints() {
-    grep -q BATON_BREAK_DIR "$BATON" || skip "baton was built without breakpoints"
+    has_breakpoints || skip "baton was built without breakpoints"
 }
 
 # The names of all points.

@@ -69,7 +69,7 @@ launch() {
     local name=$1 role=''
     [ "$name" = a ] || role=,role=standby
     LIFE[$name]=$((${LIFE[$name]:-0} + 1))
-    BATON_BREAK_DIR="$T/$name.break" launch_service "$name" --announce "unix:$T/$name.cut" \
+    launch_service "$name" --announce "unix:$T/$name.cut" \
         --disk "name=vda,device=$T/vda.img$role" \
         --disk "name=vdb,device=nbd+unix:///?socket=$T/dev.sock$role"
 }
