@@ -84,11 +84,8 @@ struct port_info {
 struct port;
 
 struct port_ops {
-    const char *name; /* [a-z0-9-]+, static storage */
-
-    /* submit calls may_block() (base/may_block.h) before it waits for anything, or only
-     * waits by cv_wait_until(), which does. Otherwise the wrapper calls it first. */
-    bool says_may_block;
+    const char *name;    /* [a-z0-9-]+, static storage */
+    bool says_may_block; /* submit does, as in base/may_block.h; else port_submit() */
 
     /* Perform rq. The wrapper has checked range, alignment and capabilities. After an
      * error of a write, zero or trim the range may hold old data, new data or a mix,
