@@ -6,8 +6,7 @@
  *
  * Methods may block, may run on any thread and at the same time as each other, return
  * 0 or -errno, and do not log. Buffers stay the caller's and are valid until return.
- * Offsets and lengths are bytes.
- */
+ * Offsets and lengths are bytes. */
 #ifndef BATON_PORT_H
 #define BATON_PORT_H
 
