@@ -84,6 +84,28 @@ static const struct port_ops lanes_ops = {
     .close = lanes_close_port,
 };
 
+/* A server that is none of ours says nothing of the kind, and counts as another one
+ * each time. */
+static int
+meet_owner(struct channel_lanes *l, const char *address, struct err *e)
+{
+    const char *text = nbd_share_description(l->conns[l->nr - 1]);
+    struct channel_owner owner = {.instance = ""};
+
+    if (text != NULL &&
+        strncmp(text, CHANNEL_OWNER_PREFIX, strlen(CHANNEL_OWNER_PREFIX)) == 0 &&
+        channel_owner_parse(text, &owner) < 0) {
+        return err_set(e, -EPROTO, "%s: malformed statement of the owner: %.200s",
+                       address, text);
+    }
+    if (l->nr > 1 && (strcmp(owner.instance, l->owner.instance) != 0 ||
+                      owner.epoch != l->owner.epoch)) {
+        return err_set(e, -EAGAIN, "%s: the owner has changed meanwhile", address);
+    }
+    l->owner = owner;
+    return 0;
+}
+
 static int
 add_lane(struct channel_lanes *l, const struct nbd_conn_opts *o,
          const struct port_info *promised, struct err *e)
@@ -94,6 +116,10 @@ add_lane(struct channel_lanes *l, const struct nbd_conn_opts *o,
         return rc;
     }
     l->port.info = nbd_request_info(l->conns[l->nr++]);
+    rc = meet_owner(l, o->address, e);
+    if (rc < 0) {
+        return rc;
+    }
     rc = port_info_can_replace(promised, &l->port.info, e);
     return rc < 0 ? err_prefix(e, rc, "%s: the export cannot take the disk over",
                                o->address)
@@ -131,8 +157,10 @@ open_at_any(const struct channel_route *r, const struct port_info *promised,
 {
     char text[CHANNEL_NAME_MAX];
     struct channel_name name = r->name;
-    struct nbd_conn_opts opts = {
-        .export_name = text, .cancel_fd = r->cancel_fd, .dead_after_ms = DEAD_AFTER_MS};
+    struct nbd_conn_opts opts = {.export_name = text,
+                                 .cancel_fd = r->cancel_fd,
+                                 .dead_after_ms = DEAD_AFTER_MS,
+                                 .wants_description = true};
     int rc = -ECANCELED;
 
     for (unsigned i = 0; i < r->nr_uris; i++) {

@@ -14,6 +14,7 @@
  * to be sent again on newer lanes. Any thread; never closed by port_close(). */
 struct channel_lanes {
     struct port port;
+    struct channel_owner owner; /* the same on all of them */
     unsigned nr;
     struct nbd_share *conns[CHANNEL_MAX_LANES];
 };
@@ -41,9 +42,10 @@ void channel_route_cancel(struct channel_route *r);
 /* Connect a new session to the first address that gives one, by deadline_ns (an
  * address gets 30 s at most): as many lanes as the route says, or one when the export
  * is not safe for more (a flush on one would not cover the others). -EINVAL: the export
- * cannot replace `promised`, e says why; other errors of nbd_conn_open(), of the last
- * try. When the owner has moved (port_channel_opts.moved) the route changes, and it is
- * tried there. */
+ * cannot replace `promised`, e says why; -EPROTO: what the owner says of itself is
+ * malformed; -EAGAIN: two lanes lead to two owners; other errors of nbd_conn_open(), of
+ * the last try. When the owner has moved (port_channel_opts.moved) the route changes,
+ * and it is tried there. */
 int channel_lanes_open(struct channel_route *r, const struct port_info *promised,
                        uint64_t deadline_ns, struct err *e,
                        struct channel_lanes **ret_lanes);

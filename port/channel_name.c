@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The name is the only thing that a channel says about itself, and it comes from a
- * peer: what is not exactly what channel_name_format() writes is refused. */
+/* The name is the only thing that a channel says about itself, and the statement what
+ * an owner says. Both come from a peer: what is not exactly what the format functions
+ * write is refused. */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -9,8 +10,9 @@
 
 #include "port_channel.h"
 
-#define CLIENT_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+#define WORD_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 #define UUID_LEN 36
+#define NOBODY "-"
 
 int
 channel_name_format(const struct channel_name *n, char *buf)
@@ -53,15 +55,15 @@ take_uuid(const char **s, char *uuid)
 }
 
 static bool
-take_client(const char **s, char *client, size_t client_size)
+take_word(const char **s, char *word, size_t word_size)
 {
-    size_t len = strspn(*s, CLIENT_CHARS);
+    size_t len = strspn(*s, WORD_CHARS);
 
-    if (len == 0 || len >= client_size) {
+    if (len == 0 || len >= word_size) {
         return false;
     }
-    memcpy(client, *s, len);
-    client[len] = '\0';
+    memcpy(word, *s, len);
+    word[len] = '\0';
     *s += len;
     return true;
 }
@@ -93,9 +95,48 @@ channel_name_parse(const char *s, struct channel_name *ret_name)
 
     if (skip(&s, CHANNEL_NAME_PREFIX "uuid=") && take_uuid(&s, n.uuid) &&
         skip(&s, ";epoch=") && take_number(&s, &n.epoch) && skip(&s, ";client=") &&
-        take_client(&s, n.client, sizeof n.client) && skip(&s, ";session=") &&
+        take_word(&s, n.client, sizeof n.client) && skip(&s, ";session=") &&
         take_number(&s, &n.session) && *s == '\0') {
         *ret_name = n;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int
+channel_owner_format(const struct channel_owner *o, char *buf)
+{
+    int len = snprintf(
+        buf, CHANNEL_OWNER_MAX,
+        CHANNEL_OWNER_PREFIX "instance=%s;epoch=%" PRIu64 ";flushed-by=%s", o->instance,
+        o->epoch, o->flushed_by[0] != '\0' ? o->flushed_by : NOBODY);
+
+    assert(len > 0 && len < CHANNEL_OWNER_MAX);
+    return len;
+}
+
+bool
+channel_instance_is_valid(const char *s)
+{
+    char word[CHANNEL_INSTANCE_MAX];
+
+    return take_word(&s, word, sizeof word) && *s == '\0' && strcmp(word, NOBODY) != 0;
+}
+
+int
+channel_owner_parse(const char *s, struct channel_owner *ret_owner)
+{
+    struct channel_owner o;
+
+    if (skip(&s, CHANNEL_OWNER_PREFIX "instance=") &&
+        take_word(&s, o.instance, sizeof o.instance) &&
+        channel_instance_is_valid(o.instance) && skip(&s, ";epoch=") &&
+        take_number(&s, &o.epoch) && skip(&s, ";flushed-by=") &&
+        take_word(&s, o.flushed_by, sizeof o.flushed_by) && *s == '\0') {
+        if (strcmp(o.flushed_by, NOBODY) == 0) {
+            o.flushed_by[0] = '\0';
+        }
+        *ret_owner = o;
         return 0;
     }
     return -EINVAL;

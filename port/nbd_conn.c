@@ -25,6 +25,7 @@
 struct nbd_conn {
     struct nbd_handle *h;
     struct port_info info;
+    char *description; /* malloc; NULL: none */
 };
 
 /* The one conversion of libnbd's errors. */
@@ -197,6 +198,9 @@ get_info(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
     if (nbd_can_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1) {
         caps |= PORT_CAN_EXTENTS;
     }
+    if (o->wants_description) {
+        c->description = nbd_get_export_description(h); /* NULL: it has none */
+    }
     c->info.size = (uint64_t)size;
     c->info.caps = caps;
     return get_block_sizes(c, o, e);
@@ -209,6 +213,7 @@ set_up(struct nbd_handle *h, const struct nbd_conn_opts *o, struct err *e)
 {
     if (nbd_set_strict_mode(h, 0) < 0 || nbd_set_pread_initialize(h, false) < 0 ||
         nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+        nbd_set_full_info(h, o->wants_description) < 0 ||
         (o->export_name != NULL && nbd_set_export_name(h, o->export_name) < 0)) {
         return fail(e, o->address);
     }
@@ -242,6 +247,12 @@ const struct port_info *
 nbd_conn_info(const struct nbd_conn *c)
 {
     return &c->info;
+}
+
+const char *
+nbd_conn_description(const struct nbd_conn *c)
+{
+    return c->description;
 }
 
 static bool
@@ -381,6 +392,7 @@ nbd_conn_close(struct nbd_conn *c)
             (void)nbd_aio_disconnect(c->h, 0);
         }
         nbd_close(c->h);
+        free(c->description);
         free(c);
     }
 }

@@ -3,9 +3,9 @@
  * puts it at the disposal of many threads. nbd_conn.c is the only file that knows
  * libnbd.
  *
- * Not thread-safe: the caller serialises every call but nbd_conn_info(). Nothing but
- * nbd_conn_open() blocks. Callbacks run inside the calls that say so, on their thread,
- * and must not call back.
+ * Not thread-safe: the caller serialises every call but nbd_conn_info() and
+ * nbd_conn_description(). Nothing but nbd_conn_open() blocks. Callbacks run inside the
+ * calls that say so, on their thread, and must not call back.
  */
 #ifndef BATON_NBD_CONN_H
 #define BATON_NBD_CONN_H
@@ -24,6 +24,7 @@ struct nbd_conn_opts {
     uint64_t deadline_ns;    /* of the attempt, negotiation included */
     unsigned
         dead_after_ms; /* TCP: silence that means the peer is gone; 0: the system's */
+    bool wants_description;
 };
 
 /* A request that has no answer yet. Belongs to the caller; stays where it is from
@@ -49,6 +50,10 @@ int nbd_conn_open(const struct nbd_conn_opts *o, struct err *e,
 /* What the server offers. max_block is what fits into one request. Valid until close.
  */
 const struct port_info *nbd_conn_info(const struct nbd_conn *c);
+
+/* What the server says of the export in words; NULL when it says nothing or was not
+ * asked. Valid until close. */
+const char *nbd_conn_description(const struct nbd_conn *c);
 
 /* Send rq, or queue it to be sent, with call->done set. 0: done is called once, perhaps
  * now, or never if the connection is closed first; rc is 0, the server's -errno

@@ -348,6 +348,12 @@ nbd_share_info(const struct nbd_share *s)
     return nbd_conn_info(s->conn);
 }
 
+const char *
+nbd_share_description(const struct nbd_share *s)
+{
+    return nbd_conn_description(s->conn);
+}
+
 void
 nbd_share_shutdown(struct nbd_share *s)
 {

@@ -22,6 +22,9 @@ int nbd_share_open(const struct nbd_conn_opts *o, struct err *e,
  */
 const struct port_info *nbd_share_info(const struct nbd_share *s);
 
+/* As nbd_conn_description(). */
+const char *nbd_share_description(const struct nbd_share *s);
+
 /* Send rq as one request and wait for the answer; call receives extents. 0 or -errno,
  * two of them special. -ENOTCONN: the connection was lost before the answer, rq may or
  * may not have taken effect, and every later request fails likewise. -ESHUTDOWN: the

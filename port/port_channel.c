@@ -1,219 +1,36 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of unacknowledged requests is the threads that are inside submit: each has
- * its request, and sends it again by itself when a session ends without an answer.
+ * its request, and sends it again by itself when a session ends without an answer
+ * (channel.h). What a session left unanswered is doubtful, and newer requests follow:
+ * unacked.h. What was acknowledged and not flushed is kept, if the disk's policy says
+ * so and the owner could vanish without us: kept.h. A new session sends what is lost of
+ * it before anything else.
  *
- *   IDLE -> CONNECTING -> UP -> BROKEN -> CONNECTING      any -> RECALLED (final)
- *     ^---------'
- *
- * Whoever needs a session and finds none becomes the one who connects; the others wait.
- * A session breaks as a whole, at the first request that a lane leaves unanswered: its
- * lanes are shut down, so every thread leaves them at once, and only when the last has
- * left are they closed and the next session is asked for. So no request of an older
- * session is sent after one of a newer; what the owner still has of the older ones it
- * fences.
- *
- * An owner that gives way (NBD_ESHUTDOWN, or a recall) still answers all it was sent:
- * performed, or not. These answers are taken before the lanes are shut down, because a
- * request that was performed and whose answer is thrown away would be performed twice.
- *
- * After a session that gave an answer the next is tried at once; otherwise the back-off
- * grows. An owner that answers some requests and refuses others with NBD_ESHUTDOWN
- * would then be asked for sessions as fast as it can give them, so a session that ends
- * in a refusal has to have lasted, too.
- * What a session left unanswered is doubtful, and newer requests follow: unacked.h.
  * Whose time is over leaves without an answer, after its session was broken: what is
- * submitted later goes to a newer session, and the owner fences the older one first. */
+ * submitted later goes to a newer session, and the owner fences the older one first.
+ *
+ * A write with FUA is durable and not kept. But older kept writes to the same place
+ * would be sent again over it, so a flush has to empty the table first. */
 #include "port_channel.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "channel_lanes.h"
+#include "channel.h"
 #include "clock.h"
-#include "lock.h"
 #include "resumed_sink.h"
-#include "trace.h"
-#include "unacked.h"
 
-#define BACKOFF_MIN_NS (10 * NS_PER_MS)
-#define BACKOFF_MAX_NS NS_PER_S
 #define FAREWELL_NS NS_PER_S /* for the last answers of an owner that gives way */
-
-enum channel_state {
-    CHANNEL_IDLE,       /* no lanes */
-    CHANNEL_CONNECTING, /* one thread is about to replace the lanes */
-    CHANNEL_UP,         /* requests may be sent */
-    CHANNEL_BROKEN,     /* the lanes are shut down, and wait for their users to leave */
-    CHANNEL_RECALLED,
-};
-#define CHANNEL_NR_STATES 5
-
-static const bool channel_allowed[CHANNEL_NR_STATES][CHANNEL_NR_STATES] = {
-    [CHANNEL_IDLE] = {[CHANNEL_CONNECTING] = true, [CHANNEL_RECALLED] = true},
-    [CHANNEL_CONNECTING] =
-        {[CHANNEL_IDLE] = true, [CHANNEL_UP] = true, [CHANNEL_RECALLED] = true},
-    [CHANNEL_UP] = {[CHANNEL_BROKEN] = true, [CHANNEL_RECALLED] = true},
-    [CHANNEL_BROKEN] = {[CHANNEL_CONNECTING] = true, [CHANNEL_RECALLED] = true},
-};
-
-static const char *const channel_state_names[CHANNEL_NR_STATES] = {
-    "idle", "connecting", "up", "broken", "recalled"};
-
-struct channel {
-    struct port port;
-    struct channel_route route;
-    struct lk lock;    /* before the locks of the lanes; not held while connecting */
-    struct cv changed; /* the state, or users has become 0, or next_try_ns, or a
-                        * doubtful request has its answer */
-    struct channel_locked {
-        enum channel_state state;
-        struct channel_lanes *lanes; /* UP, BROKEN: not NULL */
-        unsigned users;              /* threads that use them */
-        struct unacked_table unacked;
-        bool has_answered;    /* this session */
-        uint64_t since_ns;    /* this session */
-        uint64_t farewell_ns; /* BROKEN, CONNECTING: until then its answers are taken */
-        uint64_t nr_sessions; /* that came up */
-        uint64_t backoff_ns;  /* the latest; 0 after a success */
-        uint64_t next_try_ns;
-    } locked_; /* reach it only through channel_locked() */
-};
+#define KEEP_BYTES (UINT64_C(32) << 20)
 
 static struct channel *
 channel(struct port *p)
 {
     return (struct channel *)p;
-}
-
-static struct channel_locked *
-channel_locked(struct channel *c) LK_REQUIRES(c->lock)
-{
-    return &c->locked_;
-}
-
-static void
-set_state(struct channel *c, enum channel_state next) LK_REQUIRES(c->lock)
-{
-    struct channel_locked *l = channel_locked(c);
-
-    assert(channel_allowed[l->state][next]);
-    trace_state("channel", c->route.name.uuid, channel_state_names[l->state],
-                channel_state_names[next]);
-    l->state = next;
-    cv_broadcast(&c->changed);
-}
-
-static void
-back_off(struct channel *c) LK_REQUIRES(c->lock)
-{
-    struct channel_locked *l = channel_locked(c);
-    uint64_t next = l->backoff_ns != 0 ? l->backoff_ns * 2 : BACKOFF_MIN_NS;
-
-    l->backoff_ns = next < BACKOFF_MAX_NS ? next : BACKOFF_MAX_NS;
-    l->next_try_ns = clock_deadline_ns(l->backoff_ns);
-}
-
-static void
-break_session(struct channel *c, int rc) LK_REQUIRES(c->lock)
-{
-    struct channel_locked *l = channel_locked(c);
-    bool has_lasted = clock_now_ns() - l->since_ns >= BACKOFF_MIN_NS;
-
-    if (l->has_answered && (rc == -ENOTCONN || has_lasted)) {
-        l->backoff_ns = 0;
-        l->next_try_ns = 0;
-    } else {
-        back_off(c);
-    }
-    if (rc == -ESHUTDOWN) {
-        l->farewell_ns = clock_deadline_ns(FAREWELL_NS);
-    } else {
-        l->farewell_ns = 0;
-        channel_lanes_shutdown(l->lanes);
-    }
-    set_state(c, CHANNEL_BROKEN);
-}
-
-/* Wait until nobody uses the lanes; from deadline_ns on they are shut down, so that
- * nobody stays. */
-static void
-await_users(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
-{
-    struct channel_locked *l = channel_locked(c);
-
-    while (l->users > 0) {
-        if (cv_wait_until(&c->changed, &c->lock, deadline_ns) == -ETIMEDOUT &&
-            l->users > 0) {
-            channel_lanes_shutdown(l->lanes); /* there, as long as there are users */
-            deadline_ns = CLOCK_NEVER;
-        }
-    }
-}
-
-/* The state is CONNECTING, by this thread. Wait until nobody uses the lanes of before,
- * and close them. */
-static void
-drop_lanes(struct channel *c) LK_REQUIRES(c->lock)
-{
-    struct channel_locked *l = channel_locked(c);
-    struct channel_lanes *old;
-
-    await_users(c, l->farewell_ns != 0 ? l->farewell_ns : CLOCK_NEVER);
-    old = l->lanes;
-    l->lanes = NULL;
-    lk_release(&c->lock);
-    channel_lanes_close(old);
-    lk_acquire(&c->lock);
-}
-
-/* The state is CONNECTING, by this thread; afterwards it is UP, IDLE or RECALLED. */
-static int
-try_connect(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(c->lock)
-{
-    struct channel_locked *l = channel_locked(c);
-    struct channel_lanes *lanes = NULL;
-    int rc;
-
-    lk_release(&c->lock);
-    rc = channel_lanes_open(&c->route, &c->port.info, deadline_ns, e, &lanes);
-    lk_acquire(&c->lock);
-    if (l->state == CHANNEL_RECALLED) {
-        lk_release(&c->lock);
-        channel_lanes_close(lanes);
-        lk_acquire(&c->lock);
-        return err_set(e, -ESTALE, "the channel was recalled");
-    }
-    if (rc < 0) {
-        back_off(c);
-        set_state(c, CHANNEL_IDLE);
-        return rc;
-    }
-    l->lanes = lanes;
-    l->nr_sessions++;
-    l->has_answered = false;
-    l->since_ns = clock_now_ns();
-    set_state(c, CHANNEL_UP);
-    return 0;
-}
-
-/* On behalf of a request, which does not care why there is no owner yet. */
-static void
-reconnect(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
-{
-    struct channel_locked *l = channel_locked(c);
-    uint64_t end_ns = unacked_deadline_ns(u);
-
-    set_state(c, CHANNEL_CONNECTING);
-    drop_lanes(c);
-    while (l->state == CHANNEL_CONNECTING && clock_now_ns() < l->next_try_ns &&
-           !unacked_is_over(u)) {
-        (void)cv_wait_until(&c->changed, &c->lock, /* looked at above */
-                            end_ns < l->next_try_ns ? end_ns : l->next_try_ns);
-    }
-    if (l->state == CHANNEL_CONNECTING) {
-        (void)try_connect(c, end_ns, NULL); /* the caller looks at the state */
-    }
 }
 
 /* Wait until there are lanes and it is u's turn, and become a user of them. 0,
@@ -235,7 +52,7 @@ enter(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
             return 0;
         }
         if (l->state == CHANNEL_IDLE || l->state == CHANNEL_BROKEN) {
-            reconnect(c, u);
+            channel_reconnect(c, u);
         } else { /* the oldest never waits for another; either way: look again */
             (void)cv_wait_until(&c->changed, &c->lock, unacked_deadline_ns(u));
         }
@@ -251,17 +68,73 @@ leave(struct channel *c, bool is_answered, int rc) LK_REQUIRES(c->lock)
     if (is_answered) {
         l->has_answered = true;
     } else if (l->state == CHANNEL_UP) {
-        break_session(c, rc);
+        channel_break(c, rc);
     }
     if (l->users == 0 && l->state != CHANNEL_UP) {
         cv_broadcast(&c->changed);
     }
 }
 
-static int
-channel_submit(struct port *p, const struct req *rq)
+/* One sending of a request: what it means for what is kept. */
+struct sending {
+    bool is_to_keep;           /* the owner has it in its memory only, elsewhere */
+    uint64_t mark;             /* a flush: it covers what was kept till then */
+    struct kept_change *copy;  /* NULL: none, or no memory */
+    bool is_flush_needed;      /* or the request has not kept its promise */
+    bool is_flush_recommended; /* and this thread has taken it on itself */
+};
+
+static struct sending
+sending_begin(struct channel *c, const struct req *rq) LK_REQUIRES(c->lock)
 {
-    struct channel *c = channel(p);
+    struct channel_locked *l = channel_locked(c);
+    bool is_here = c->here[0] != '\0' && strcmp(l->kept.owner.instance, c->here) == 0;
+
+    return (struct sending){.is_to_keep = c->durability == CHANNEL_KEEP &&
+                                          kept_is_change(rq) && !is_here,
+                            .mark = kept_mark(&l->kept)};
+}
+
+/* Without the lock: copying takes its time. */
+static void
+sending_copy(struct sending *s, const struct req *rq, int rc)
+{
+    if (rc == 0 && s->is_to_keep && (rq->flags & REQ_F_FUA) == 0) {
+        s->copy = kept_copy(rq);
+        s->is_flush_needed = s->copy == NULL;
+    }
+}
+
+/* rq was answered; still a user of the session that did. Returns what to answer. */
+static int
+sending_end(struct channel *c, struct sending *s, const struct req *rq, int rc)
+    LK_REQUIRES(c->lock)
+{
+    struct channel_locked *l = channel_locked(c);
+
+    if (rc != 0) {
+        return rc;
+    }
+    if (rq->op == REQ_FLUSH) {
+        kept_flushed(&l->kept, s->mark);
+        rc = l->kept_rc;
+    } else if (s->copy != NULL) {
+        kept_add(&l->kept, s->copy);
+        s->is_flush_recommended = !l->is_flushing && kept_is_half_full(&l->kept);
+        l->is_flushing |= s->is_flush_recommended;
+    } else if ((rq->flags & REQ_F_FUA) != 0 && kept_overlaps(&l->kept, rq)) {
+        s->is_flush_needed = true;
+    } else {
+        return 0;
+    }
+    channel_count_kept(c);
+    return rc;
+}
+
+/* Send rq until it is answered. */
+static int
+perform(struct channel *c, const struct req *rq, struct sending *ret_sending)
+{
     struct resumed_sink resumed = resumed_sink(rq->extents, rq->off);
     struct unacked u = {.rq = rq};
     struct req sent = *rq;
@@ -279,11 +152,15 @@ channel_submit(struct port *p, const struct req *rq)
             break;
         }
         lanes = channel_locked(c)->lanes;
+        *ret_sending = sending_begin(c, rq);
         lk_release(&c->lock);
         rc = port_submit(&lanes->port, &sent);
+        sending_copy(ret_sending, rq, rc);
         lk_acquire(&c->lock);
         is_answered = (rc != -ENOTCONN && rc != -ESHUTDOWN) || resumed.rc != 0;
-        if (rc == -ENOTCONN && !is_answered) {
+        if (is_answered) {
+            rc = sending_end(c, ret_sending, rq, rc);
+        } else if (rc == -ENOTCONN) {
             unacked_doubt(&channel_locked(c)->unacked, &u);
         }
         leave(c, is_answered, rc);
@@ -292,6 +169,80 @@ channel_submit(struct port *p, const struct req *rq)
         cv_broadcast(&c->changed); /* who has to follow it may go */
     }
     lk_release(&c->lock);
+    return rc;
+}
+
+/* Of our own, on behalf of a request that is waited for until deadline_ns (0: without
+ * end); a client's does the same. */
+static int
+flush(struct channel *c, uint64_t deadline_ns)
+{
+    const struct req rq = {.op = REQ_FLUSH, .deadline_ns = deadline_ns};
+    struct sending ignored;
+
+    return perform(c, &rq, &ignored);
+}
+
+/* is_flushing was set by this thread. */
+static int
+flush_and_tell(struct channel *c, uint64_t deadline_ns)
+{
+    int rc = flush(c, deadline_ns);
+    LK_GUARD(&c->lock);
+
+    channel_locked(c)->is_flushing = false;
+    cv_broadcast(&c->changed);
+    return rc;
+}
+
+/* rq, a change, is about to be sent and could not be kept: wait for a flush. An error:
+ * it cannot be had, or not in time. */
+static int
+make_room(struct channel *c, const struct req *rq)
+{
+    const struct unacked u = {.rq = rq}; /* in no table: nothing of it was sent */
+    int rc = 0;
+
+    lk_acquire(&c->lock);
+    while (rc == 0 && kept_is_full(&channel_locked(c)->kept)) {
+        if (unacked_is_over(&u)) {
+            rc = -EIO;
+        } else if (channel_locked(c)->is_flushing) { /* whoever does it says so */
+            (void)cv_wait_until(&c->changed, &c->lock, unacked_deadline_ns(&u));
+        } else {
+            channel_locked(c)->is_flushing = true;
+            lk_release(&c->lock);
+            rc = flush_and_tell(c, rq->deadline_ns);
+            lk_acquire(&c->lock);
+        }
+    }
+    lk_release(&c->lock);
+    return rc;
+}
+
+static int
+channel_submit(struct port *p, const struct req *rq)
+{
+    struct channel *c = channel(p);
+    struct sending sending = {0};
+    struct req durable = *rq;
+    int rc;
+
+    if (c->durability == CHANNEL_WRITETHROUGH && kept_is_change(rq)) {
+        durable.flags |= REQ_F_FUA;
+        return perform(c, &durable, &sending);
+    }
+    rc = c->durability == CHANNEL_KEEP && kept_is_change(rq) ? make_room(c, rq) : 0;
+    if (rc == 0) {
+        rc = perform(c, rq, &sending);
+    }
+    if (rc == 0 && sending.is_flush_needed) {
+        return flush(c, rq->deadline_ns);
+    }
+    if (rc == 0 && sending.is_flush_recommended) {
+        /* If it fails the next one says so, or make_room(). */
+        (void)flush_and_tell(c, rq->deadline_ns);
+    }
     return rc;
 }
 
@@ -304,6 +255,8 @@ channel_close(struct port *p)
     lk_acquire(&c->lock);
     assert(channel_locked(c)->unacked.nr == 0);
     lanes = channel_locked(c)->lanes;
+    kept_done(&channel_locked(c)->kept);
+    channel_count_kept(c);
     lk_release(&c->lock);
     channel_lanes_close(lanes);
     cv_done(&c->changed);
@@ -329,9 +282,13 @@ port_channel_new(const struct port_channel_opts *opts, struct port **ret_port)
     }
     c->port.ops = &channel_ops;
     c->port.info = opts->info;
+    c->durability = opts->durability;
+    c->count = opts->kept;
+    (void)snprintf(c->here, sizeof c->here, "%s", opts->here != NULL ? opts->here : "");
     lk_init(&c->lock);
     cv_init(&c->changed);
     unacked_init(&c->locked_.unacked);
+    kept_init(&c->locked_.kept, opts->keep_bytes != 0 ? opts->keep_bytes : KEEP_BYTES);
     rc = channel_route_init(&c->route, opts);
     if (rc < 0) {
         channel_close(&c->port);
@@ -349,11 +306,11 @@ port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e)
     struct channel_locked *l = channel_locked(c);
 
     if (l->state == CHANNEL_UP && !channel_lanes_are_alive(l->lanes)) {
-        break_session(c, -ENOTCONN);
+        channel_break(c, -ENOTCONN);
     }
     l->next_try_ns = 0; /* a request that has backed off does it for us */
     cv_broadcast(&c->changed);
-    while (l->state == CHANNEL_CONNECTING) {
+    while (l->state == CHANNEL_CONNECTING || l->state == CHANNEL_RESENDING) {
         if (cv_wait_until(&c->changed, &c->lock, deadline_ns) < 0) {
             return err_set(e, -ETIMEDOUT, "no owner answered in time");
         }
@@ -364,9 +321,7 @@ port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e)
     if (l->state == CHANNEL_RECALLED) {
         return err_set(e, -ESTALE, "the channel was recalled");
     }
-    set_state(c, CHANNEL_CONNECTING);
-    drop_lanes(c);
-    return try_connect(c, deadline_ns, e);
+    return channel_connect(c, deadline_ns, e);
 }
 
 void
@@ -379,9 +334,31 @@ port_channel_recall(struct port *p)
     if (l->state == CHANNEL_RECALLED) {
         return;
     }
-    set_state(c, CHANNEL_RECALLED);
+    channel_set_state(c, CHANNEL_RECALLED);
     channel_route_cancel(&c->route);
-    await_users(c, clock_deadline_ns(FAREWELL_NS));
+    channel_await_users(c, clock_deadline_ns(FAREWELL_NS));
+}
+
+int
+port_channel_hand_over(struct port *p, const struct channel_owner *next,
+                       struct port *to, uint64_t *ret_nr)
+{
+    struct channel *c = channel(p);
+    struct kept_change *k = NULL;
+    int rc = 0;
+    LK_GUARD(&c->lock);
+    struct kept_table *t = &channel_locked(c)->kept;
+
+    assert(channel_locked(c)->state == CHANNEL_RECALLED);
+    kept_meet(t, next);
+    *ret_nr = 0;
+    while ((k = kept_next_lost(t, k)) != NULL) {
+        int one = port_submit(to, &k->rq); /* with the lock, which nobody else wants */
+
+        rc = rc < 0 ? rc : one;
+        ++*ret_nr;
+    }
+    return rc < 0 ? rc : channel_locked(c)->kept_rc;
 }
 
 void

@@ -14,6 +14,10 @@
  * first: whether it was performed is unknown, but it will not be after anything that is
  * submitted later, and it is not sent again.
  *
+ * Writes, trims and zeroes that the owner has acknowledged and that no flush has
+ * followed are gone when the owner's machine dies. What the channel does about it:
+ * enum channel_durability.
+ *
  * There is no thread: the threads that wait for an answer drive the sockets in turn.
  */
 #ifndef BATON_PORT_CHANNEL_H
@@ -23,6 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "channel_owner.h"
 #include "port.h"
 
 #define CHANNEL_NAME_PREFIX "baton-channel;"
@@ -43,6 +48,21 @@ struct channel_name {
 int channel_name_parse(const char *s, struct channel_name *ret_name);
 /* Returns the length; buf has CHANNEL_NAME_MAX bytes. */
 int channel_name_format(const struct channel_name *n, char *buf);
+
+enum channel_durability {
+    /* Keep copies of them, as long as the owner's instance is not `here`, until a flush
+     * succeeds; at half of keep_bytes the channel flushes by itself. When an owner of
+     * another instance is met they are sent again in their order, before doubtful
+     * requests and new ones. What cannot be written again fails every later flush. */
+    CHANNEL_KEEP,
+    CHANNEL_WRITETHROUGH, /* every one is sent with FUA */
+    CHANNEL_OWNER,        /* nothing: what the owner does is enough */
+};
+
+/* What is kept now; relaxed: for people. */
+struct channel_kept_count {
+    _Atomic uint64_t nr, bytes;
+};
 
 #define CHANNEL_URI_LEN 512
 
@@ -67,6 +87,10 @@ struct port_channel_opts {
                                 * only uniqueness and growth per channel count */
     struct port_info info;     /* what the disk promises to its clients; the owner
                                 * must be able to replace it (port_info_can_replace) */
+    enum channel_durability durability;
+    const char *here; /* copied; instance of owners that die only with us; NULL: none */
+    uint64_t keep_bytes;             /* 0: 32 MiB */
+    struct channel_kept_count *kept; /* NULL, or outlives the port */
     /* May be NULL. Asked by the thread that connects, without a lock, whenever no
      * address gave a session: has the owner moved, to an epoch above this one? True:
      * *ret_place is where to go on, and what was not acknowledged is sent there. Must
@@ -90,6 +114,13 @@ int port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e);
  * called only when the owner has durably given the device away, so that what it had not
  * answered it will not perform either. */
 void port_channel_recall(struct port *p);
+
+/* The channel was recalled because `next`, which is us, owns the device now through
+ * `to`: write there what was kept and has not been flushed. Returns the first error;
+ * what it concerns is given up. *ret_nr: how many. Before anything else is sent to
+ * `to`. */
+int port_channel_hand_over(struct port *p, const struct channel_owner *next,
+                           struct port *to, uint64_t *ret_nr);
 
 struct port_channel_status {
     bool is_connected;

@@ -25,6 +25,13 @@
 static struct nbdkit_server server;
 static struct port *port;
 static _Atomic uint64_t sessions;
+/* Of the next channel; none of it means to keep all there is to keep. */
+static struct {
+    enum channel_durability durability;
+    const char *here;
+    uint64_t keep_bytes;
+} policy;
+static struct channel_kept_count kept;
 
 static inline void
 new_channel(unsigned lanes, const char *first, const char *second)
@@ -37,6 +44,10 @@ new_channel(unsigned lanes, const char *first, const char *second)
                                            .epoch = 2,
                                            .client = "test",
                                            .session = &sessions,
+                                           .durability = policy.durability,
+                                           .here = policy.here,
+                                           .keep_bytes = policy.keep_bytes,
+                                           .kept = &kept,
                                            .info = {.size = 4 * MIB,
                                                     .min_block = 1,
                                                     .pref_block = 4096,

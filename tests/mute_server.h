@@ -17,10 +17,10 @@ struct mute_server {
     int started_fd, hang_fd;
 };
 
+/* Only the pipes, for another script. */
 static inline void
-mute_server_init(struct mute_server *m, struct nbdkit_server *s)
+mute_server_pipes(struct mute_server *m, struct nbdkit_server *s)
 {
-    nbdkit_server_init(s);
     snprintf(m->started, sizeof m->started, "%s/started", s->dir);
     snprintf(m->hang, sizeof m->hang, "%s/hang", s->dir);
     if (mkfifo(m->started, 0600) < 0 || mkfifo(m->hang, 0600) < 0) {
@@ -28,6 +28,13 @@ mute_server_init(struct mute_server *m, struct nbdkit_server *s)
     }
     m->started_fd = open(m->started, O_RDWR | O_CLOEXEC);
     m->hang_fd = open(m->hang, O_RDWR | O_CLOEXEC);
+}
+
+static inline void
+mute_server_init(struct mute_server *m, struct nbdkit_server *s)
+{
+    nbdkit_server_init(s);
+    mute_server_pipes(m, s);
 }
 
 static inline void

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* channel.h - private to port_channel.c and channel_session.c: the channel, which has
+ * one session after the other.
+ *
+ *   IDLE -> CONNECTING ---------> UP -> BROKEN -> CONNECTING
+ *     ^----'    '-> RESENDING ---' ^       ^
+ *                        '---------|-------'           any -> RECALLED (final)
+ *
+ * Whoever needs a session and finds none becomes the one who connects; the others wait.
+ * A session breaks as a whole, at the first request that a lane leaves unanswered: its
+ * lanes are shut down, so every thread leaves them at once, and only when the last has
+ * left are they closed and the next session is asked for. So no request of an older
+ * session is sent after one of a newer; what the owner still has of the older ones it
+ * fences. */
+#ifndef BATON_CHANNEL_H
+#define BATON_CHANNEL_H
+
+#include "channel_lanes.h"
+#include "kept.h"
+#include "lock.h"
+#include "port_channel.h"
+#include "unacked.h"
+
+enum channel_state {
+    CHANNEL_IDLE,       /* no lanes */
+    CHANNEL_CONNECTING, /* one thread is about to replace the lanes */
+    CHANNEL_RESENDING,  /* it sends again what the owner before has lost */
+    CHANNEL_UP,         /* requests may be sent */
+    CHANNEL_BROKEN,     /* the lanes are shut down, and wait for their users to leave */
+    CHANNEL_RECALLED,
+};
+#define CHANNEL_NR_STATES 6
+
+struct channel {
+    struct port port;
+    struct channel_route route;
+    enum channel_durability durability;
+    char here[CHANNEL_INSTANCE_MAX];  /* an owner of this instance dies with us */
+    struct channel_kept_count *count; /* NULL: nobody wants to know */
+    struct lk lock;    /* before the locks of the lanes; not held while connecting */
+    struct cv changed; /* the state, or users has become 0, or next_try_ns, or a
+                        * doubtful request has its answer, or is_flushing */
+    struct channel_locked {
+        enum channel_state state;
+        struct channel_lanes *lanes; /* RESENDING, UP, BROKEN: not NULL */
+        unsigned users;              /* threads that use them */
+        struct unacked_table unacked;
+        struct kept_table kept;
+        bool is_flushing;     /* a thread has taken it on itself to empty `kept` */
+        int kept_rc;          /* of sending again what was acknowledged; for good */
+        bool has_answered;    /* this session */
+        uint64_t since_ns;    /* this session */
+        uint64_t farewell_ns; /* BROKEN, CONNECTING: until then its answers are taken */
+        uint64_t nr_sessions; /* that came up */
+        uint64_t backoff_ns;  /* the latest; 0 after a success */
+        uint64_t next_try_ns;
+    } locked_; /* reach it only through channel_locked() */
+};
+
+static inline struct channel_locked *channel_locked(struct channel *c)
+    LK_REQUIRES(c->lock);
+static inline struct channel_locked *
+channel_locked(struct channel *c)
+{
+    return &c->locked_;
+}
+
+/* Trace and set it; an assertion that the step is allowed. Wakes all who wait. */
+void channel_set_state(struct channel *c, enum channel_state next) LK_REQUIRES(c->lock);
+
+/* The session ends: -ENOTCONN at once, -ESHUTDOWN after the answers that are on their
+ * way. UP or RESENDING -> BROKEN. */
+void channel_break(struct channel *c, int rc) LK_REQUIRES(c->lock);
+
+/* Wait until nobody uses the lanes; from deadline_ns on they are shut down, so that
+ * nobody stays. */
+void channel_await_users(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock);
+
+/* IDLE or BROKEN: ask for a session once, by deadline_ns, and send again what was kept
+ * for it. 0: UP; else IDLE, BROKEN or RECALLED and e says why. */
+int channel_connect(struct channel *c, uint64_t deadline_ns, struct err *e)
+    LK_REQUIRES(c->lock);
+
+/* The same on behalf of u, which does not care why there is no owner yet; not before
+ * the back-off is over, and not beyond u's time. */
+void channel_reconnect(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock);
+
+/* Tell c->count. */
+void channel_count_kept(struct channel *c) LK_REQUIRES(c->lock);
+
+#endif

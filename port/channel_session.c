@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An owner that gives way (NBD_ESHUTDOWN, or a recall) still answers all it was sent:
+ * performed, or not. These answers are taken before the lanes are shut down, because a
+ * request that was performed and whose answer is thrown away would be performed twice.
+ *
+ * After a session that gave an answer the next is tried at once; otherwise the back-off
+ * grows. An owner that answers some requests and refuses others with NBD_ESHUTDOWN
+ * would then be asked for sessions as fast as it can give them, so a session that ends
+ * in a refusal has to have lasted, too. */
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "trace.h"
+
+#define BACKOFF_MIN_NS (10 * NS_PER_MS)
+#define BACKOFF_MAX_NS NS_PER_S
+#define FAREWELL_NS NS_PER_S /* for the last answers of an owner that gives way */
+
+static const bool channel_allowed[CHANNEL_NR_STATES][CHANNEL_NR_STATES] = {
+    [CHANNEL_IDLE] = {[CHANNEL_CONNECTING] = true, [CHANNEL_RECALLED] = true},
+    [CHANNEL_CONNECTING] =
+        {
+            [CHANNEL_IDLE] = true,
+            [CHANNEL_RESENDING] = true,
+            [CHANNEL_UP] = true,
+            [CHANNEL_RECALLED] = true,
+        },
+    [CHANNEL_RESENDING] =
+        {[CHANNEL_UP] = true, [CHANNEL_BROKEN] = true, [CHANNEL_RECALLED] = true},
+    [CHANNEL_UP] = {[CHANNEL_BROKEN] = true, [CHANNEL_RECALLED] = true},
+    [CHANNEL_BROKEN] = {[CHANNEL_CONNECTING] = true, [CHANNEL_RECALLED] = true},
+};
+
+static const char *const channel_state_names[CHANNEL_NR_STATES] = {
+    "idle", "connecting", "resending", "up", "broken", "recalled"};
+
+void
+channel_set_state(struct channel *c, enum channel_state next)
+{
+    struct channel_locked *l = channel_locked(c);
+
+    assert(channel_allowed[l->state][next]);
+    trace_state("channel", c->route.name.uuid, channel_state_names[l->state],
+                channel_state_names[next]);
+    l->state = next;
+    cv_broadcast(&c->changed);
+}
+
+void
+channel_count_kept(struct channel *c)
+{
+    const struct kept_table *t = &channel_locked(c)->kept;
+
+    if (c->count != NULL) {
+        atomic_store_explicit(&c->count->nr, t->nr, memory_order_relaxed);
+        atomic_store_explicit(&c->count->bytes, t->bytes, memory_order_relaxed);
+    }
+}
+
+static void
+back_off(struct channel *c) LK_REQUIRES(c->lock)
+{
+    struct channel_locked *l = channel_locked(c);
+    uint64_t next = l->backoff_ns != 0 ? l->backoff_ns * 2 : BACKOFF_MIN_NS;
+
+    l->backoff_ns = next < BACKOFF_MAX_NS ? next : BACKOFF_MAX_NS;
+    l->next_try_ns = clock_deadline_ns(l->backoff_ns);
+}
+
+void
+channel_break(struct channel *c, int rc)
+{
+    struct channel_locked *l = channel_locked(c);
+    bool has_lasted = clock_now_ns() - l->since_ns >= BACKOFF_MIN_NS;
+
+    if (l->has_answered && (rc == -ENOTCONN || has_lasted)) {
+        l->backoff_ns = 0;
+        l->next_try_ns = 0;
+    } else {
+        back_off(c);
+    }
+    if (rc == -ESHUTDOWN) {
+        l->farewell_ns = clock_deadline_ns(FAREWELL_NS);
+    } else {
+        l->farewell_ns = 0;
+        channel_lanes_shutdown(l->lanes);
+    }
+    channel_set_state(c, CHANNEL_BROKEN);
+}
+
+void
+channel_await_users(struct channel *c, uint64_t deadline_ns)
+{
+    struct channel_locked *l = channel_locked(c);
+
+    while (l->users > 0) {
+        if (cv_wait_until(&c->changed, &c->lock, deadline_ns) == -ETIMEDOUT &&
+            l->users > 0) {
+            channel_lanes_shutdown(l->lanes); /* there, as long as there are users */
+            deadline_ns = CLOCK_NEVER;
+        }
+    }
+}
+
+/* The state is CONNECTING, by this thread. Wait until nobody uses the lanes of before,
+ * and close them. */
+static void
+drop_lanes(struct channel *c) LK_REQUIRES(c->lock)
+{
+    struct channel_locked *l = channel_locked(c);
+    struct channel_lanes *old;
+
+    channel_await_users(c, l->farewell_ns != 0 ? l->farewell_ns : CLOCK_NEVER);
+    old = l->lanes;
+    l->lanes = NULL;
+    lk_release(&c->lock);
+    channel_lanes_close(old);
+    lk_acquire(&c->lock);
+}
+
+/* One after the other, in their order: what overlaps must not change places. What the
+ * owner cannot write is given up, and every later flush says so. What it does not
+ * answer by deadline_ns ends the session, and stays lost for the next. */
+static int
+resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
+{
+    struct channel_locked *l = channel_locked(c);
+    struct kept_change *k = kept_next_lost(&l->kept, NULL), *next;
+
+    for (; k != NULL && l->state == CHANNEL_RESENDING; k = next) {
+        struct channel_lanes *lanes = l->lanes;
+        struct req rq = k->rq;
+        int rc;
+
+        rq.deadline_ns = deadline_ns;
+        lk_release(&c->lock);
+        rc = port_submit(&lanes->port, &rq); /* nobody else touches the table */
+        lk_acquire(&c->lock);
+        if (rc == -ENOTCONN || rc == -ESHUTDOWN) {
+            return rc;
+        }
+        l->has_answered = true;
+        next = kept_next_lost(&l->kept, k);
+        if (rc == 0) {
+            k->is_lost = false;
+        } else {
+            l->kept_rc = rc;
+            kept_drop(&l->kept, k);
+        }
+    }
+    return l->state == CHANNEL_RESENDING ? 0 : -ESTALE;
+}
+
+/* Lanes are there: afterwards the state is UP, BROKEN or RECALLED. */
+static int
+begin_session(struct channel *c, uint64_t deadline_ns, struct err *e)
+    LK_REQUIRES(c->lock)
+{
+    struct channel_locked *l = channel_locked(c);
+    int rc = 0;
+
+    kept_meet(&l->kept, &l->lanes->owner);
+    channel_count_kept(c);
+    if (kept_next_lost(&l->kept, NULL) != NULL) {
+        channel_set_state(c, CHANNEL_RESENDING);
+        l->users++; /* a recall waits for us */
+        rc = resend_all(c, deadline_ns);
+        l->users--;
+        channel_count_kept(c);
+        cv_broadcast(&c->changed);
+    }
+    if (rc == 0) {
+        channel_set_state(c, CHANNEL_UP);
+    } else if (l->state == CHANNEL_RESENDING) {
+        channel_break(c, rc);
+    }
+    return rc < 0 ? err_set(e, rc,
+                            "the owner was lost while it was sent again what "
+                            "the one before had acknowledged")
+                  : 0;
+}
+
+/* The state is CONNECTING, by this thread; afterwards it is UP, IDLE, BROKEN or
+ * RECALLED. */
+static int
+try_connect(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(c->lock)
+{
+    struct channel_locked *l = channel_locked(c);
+    struct channel_lanes *lanes = NULL;
+    int rc;
+
+    lk_release(&c->lock);
+    rc = channel_lanes_open(&c->route, &c->port.info, deadline_ns, e, &lanes);
+    lk_acquire(&c->lock);
+    if (l->state == CHANNEL_RECALLED) {
+        lk_release(&c->lock);
+        channel_lanes_close(lanes);
+        lk_acquire(&c->lock);
+        return err_set(e, -ESTALE, "the channel was recalled");
+    }
+    if (rc < 0) {
+        back_off(c);
+        channel_set_state(c, CHANNEL_IDLE);
+        return rc;
+    }
+    l->lanes = lanes;
+    l->nr_sessions++;
+    l->has_answered = false;
+    l->since_ns = clock_now_ns();
+    return begin_session(c, deadline_ns, e);
+}
+
+int
+channel_connect(struct channel *c, uint64_t deadline_ns, struct err *e)
+{
+    channel_set_state(c, CHANNEL_CONNECTING);
+    drop_lanes(c);
+    return try_connect(c, deadline_ns, e);
+}
+
+void
+channel_reconnect(struct channel *c, const struct unacked *u)
+{
+    struct channel_locked *l = channel_locked(c);
+    uint64_t end_ns = unacked_deadline_ns(u);
+
+    channel_set_state(c, CHANNEL_CONNECTING);
+    drop_lanes(c);
+    while (l->state == CHANNEL_CONNECTING && clock_now_ns() < l->next_try_ns &&
+           !unacked_is_over(u)) {
+        (void)cv_wait_until(&c->changed, &c->lock, /* looked at above */
+                            end_ns < l->next_try_ns ? end_ns : l->next_try_ns);
+    }
+    if (l->state == CHANNEL_CONNECTING) {
+        (void)try_connect(c, end_ns, NULL); /* the caller looks at the state */
+    }
+}

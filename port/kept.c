@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kept.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_NR 65536U /* a copy of nothing costs about as much as 100 bytes */
+
+void
+kept_init(struct kept_table *t, uint64_t max_bytes)
+{
+    *t = (struct kept_table){.max_nr = MAX_NR, .max_bytes = max_bytes};
+    TAILQ_INIT(&t->list);
+}
+
+void
+kept_done(struct kept_table *t)
+{
+    kept_flushed(t, kept_mark(t));
+}
+
+bool
+kept_is_change(const struct req *rq)
+{
+    return rq->op == REQ_WRITE || rq->op == REQ_TRIM || rq->op == REQ_ZERO;
+}
+
+struct kept_change *
+kept_copy(const struct req *rq)
+{
+    uint32_t len = rq->op == REQ_WRITE ? rq->len : 0;
+    struct kept_change *k = malloc(sizeof *k + len);
+
+    assert(kept_is_change(rq));
+    if (k != NULL) {
+        *k = (struct kept_change){.rq = *rq};
+        k->rq.flags &= REQ_F_MAY_TRIM;
+        k->rq.deadline_ns = 0; /* it was answered: nobody waits for it any more */
+        if (len > 0) {
+            memcpy(k->data, rq->buf, len);
+            k->rq.buf = k->data;
+        }
+    }
+    return k;
+}
+
+static uint64_t
+bytes_of(const struct kept_change *k)
+{
+    return k->rq.op == REQ_WRITE ? k->rq.len : 0;
+}
+
+void
+kept_add(struct kept_table *t, struct kept_change *k)
+{
+    if (k != NULL) {
+        k->number = t->next_number++;
+        TAILQ_INSERT_TAIL(&t->list, k, link);
+        t->nr++;
+        t->bytes += bytes_of(k);
+    }
+}
+
+void
+kept_drop(struct kept_table *t, struct kept_change *k)
+{
+    TAILQ_REMOVE(&t->list, k, link);
+    t->nr--;
+    t->bytes -= bytes_of(k);
+    free(k);
+}
+
+uint64_t
+kept_mark(const struct kept_table *t)
+{
+    return t->next_number;
+}
+
+void
+kept_flushed(struct kept_table *t, uint64_t mark)
+{
+    struct kept_change *k;
+
+    while ((k = TAILQ_FIRST(&t->list)) != NULL && k->number < mark) {
+        kept_drop(t, k);
+    }
+}
+
+bool
+kept_overlaps(const struct kept_table *t, const struct req *rq)
+{
+    const struct kept_change *k;
+
+    TAILQ_FOREACH(k, &t->list, link)
+    {
+        if (req_conflicts(&k->rq, rq)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+kept_is_half_full(const struct kept_table *t)
+{
+    return t->nr >= t->max_nr / 2 || t->bytes >= t->max_bytes / 2;
+}
+
+bool
+kept_is_full(const struct kept_table *t)
+{
+    return t->nr >= t->max_nr || t->bytes >= t->max_bytes;
+}
+
+/* Has what `was` had acknowledged been flushed before `now` became the owner? */
+static bool
+is_flushed(const struct channel_owner *was, const struct channel_owner *now)
+{
+    return was->instance[0] != '\0' && was->epoch < now->epoch &&
+           strcmp(was->instance, now->flushed_by) == 0;
+}
+
+void
+kept_meet(struct kept_table *t, const struct channel_owner *owner)
+{
+    bool is_same =
+        owner->instance[0] != '\0' && strcmp(t->owner.instance, owner->instance) == 0;
+    bool is_durable = is_flushed(&t->owner, owner);
+    struct kept_change *k, *next;
+
+    for (k = TAILQ_FIRST(&t->list); k != NULL; k = next) {
+        next = TAILQ_NEXT(k, link);
+        if (k->is_lost) { /* of an owner before that one: still to be sent */
+            continue;
+        }
+        if (is_durable) {
+            kept_drop(t, k);
+        } else {
+            k->is_lost = !is_same;
+        }
+    }
+    t->owner = *owner;
+}
+
+struct kept_change *
+kept_next_lost(const struct kept_table *t, struct kept_change *k)
+{
+    k = k != NULL ? TAILQ_NEXT(k, link) : TAILQ_FIRST(&t->list);
+    while (k != NULL && !k->is_lost) {
+        k = TAILQ_NEXT(k, link);
+    }
+    return k;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is kept of acknowledged and unflushed writes, and when it is sent again. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <check.h>
+
+#include "../channel_fixture.h"
+#include "../kept_owner.h"
+#include "clock.h"
+#include "err.h"
+#include "port_channel.h"
+#include "port_mem.h"
+
+#define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
+#define M2 "baton-owner;instance=m2;epoch=2;flushed-by=-"
+#define M2_FROM_M1 "baton-owner;instance=m2;epoch=3;flushed-by=m1"
+#define M2_FROM_M9 "baton-owner;instance=m2;epoch=3;flushed-by=m9"
+
+/* A channel to m1. */
+static void
+begin(void)
+{
+    kept_begin();
+    start_m(M1);
+    new_channel(2, server.address, NULL);
+}
+
+START_TEST(lost_writes_are_sent_again_in_their_order_before_newer_ones)
+{
+    begin();
+    ck_assert_int_eq(put('a', 0, 4096), 0);
+    ck_assert_int_eq(put('b', 512, 1024), 0);
+    ck_assert_int_eq(change(REQ_ZERO, 0, 0, 1024, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 3);
+    lose_machine();
+    start_m(M2);
+    ck_assert_int_eq(put('c', 256, 512), 0);
+    ck_assert_int_eq(in_file(0), 'a');
+    ck_assert_int_eq(in_file(256), 'c');
+    ck_assert_int_eq(in_file(767), 'c');
+    ck_assert_int_eq(in_file(768), 'b');
+    ck_assert_int_eq(in_file(1024), 0);
+    ck_assert_int_eq(in_file(1536), 'a');
+    ck_assert_uint_eq(nr_kept(), 4); /* m2 has not flushed them */
+    kept_end();
+}
+END_TEST
+
+START_TEST(what_was_sent_again_is_lost_with_the_next_machine_too)
+{
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine();
+    start_m(M2);
+    ck_assert_int_eq(put('b', 512, 512), 0);
+    lose_machine();
+    start_m("baton-owner;instance=m3;epoch=2;flushed-by=-");
+    ck_assert_int_eq(put('c', 1024, 512), 0);
+    ck_assert_int_eq(in_file(0), 'a');
+    ck_assert_int_eq(in_file(512), 'b');
+    kept_end();
+}
+END_TEST
+
+START_TEST(same_instance_is_sent_nothing_again)
+{
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine(); /* it says that it did not happen */
+    start_m(M1);
+    ck_assert_int_eq(put('b', 512, 512), 0);
+    ck_assert_int_eq(in_file(0), 0);
+    ck_assert_uint_eq(nr_kept(), 2);
+    kept_end();
+}
+END_TEST
+
+START_TEST(flush_empties_it)
+{
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_int_eq(do_io(REQ_FLUSH, NULL, 0, 0), 0);
+    ck_assert_uint_eq(nr_kept(), 0);
+    lose_machine();
+    start_m(M2);
+    ck_assert_int_eq(put('b', 512, 512), 0);
+    ck_assert_int_eq(in_file(0), 0);
+    kept_end();
+}
+END_TEST
+
+START_TEST(durable_write_is_not_kept_and_nothing_older_is_sent_over_it)
+{
+    begin();
+    ck_assert_int_eq(change(REQ_WRITE, REQ_F_FUA, 'a', 0, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 0);
+    ck_assert_int_eq(put('b', 0, 512), 0);
+    ck_assert_int_eq(change(REQ_WRITE, REQ_F_FUA, 'c', 4096, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 1);
+    ck_assert_int_eq(change(REQ_WRITE, REQ_F_FUA, 'd', 256, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 0);
+    ck_assert_uint_eq(in_log(" Flush "), 1);
+    kept_end();
+}
+END_TEST
+
+START_TEST(channel_flushes_by_itself_when_half_of_the_room_is_taken)
+{
+    kept_begin();
+    policy.keep_bytes = 64 * 1024;
+    start_m(M1);
+    new_channel(1, server.address, NULL);
+    for (uint64_t i = 0; i < 7; i++) {
+        ck_assert_int_eq(put('a', i * 4096, 4096), 0);
+    }
+    ck_assert_uint_eq(nr_kept(), 7);
+    ck_assert_int_eq(put('a', 0, 4096), 0);
+    ck_assert_uint_eq(nr_kept(), 0);
+    ck_assert_uint_eq(in_log(" Flush "), 1);
+    kept_end();
+}
+END_TEST
+
+START_TEST(bound_holds_when_no_flush_succeeds)
+{
+    const char *const args[] = {"--filter=exportname",
+                                "eval",
+                                "exportdesc=fixed:" M1,
+                                "get_size=echo 4194304",
+                                "can_write=exit 0",
+                                "can_flush=exit 0",
+                                "pread=exit 1",
+                                "pwrite=cat >/dev/null",
+                                "flush=echo EIO >&2; exit 1",
+                                NULL};
+    int nr = 0;
+
+    kept_begin();
+    policy.keep_bytes = 64 * 1024;
+    nbdkit_server_start(&server, args);
+    new_channel(1, server.address, NULL);
+    ck_assert_int_eq(port_channel_connect(port, clock_deadline_ns(10 * NS_PER_S), NULL),
+                     0);
+    while (put('a', 0, 4096) == 0) {
+        nr++;
+    }
+    ck_assert_int_eq(nr, 16);
+    ck_assert_uint_eq(atomic_load_explicit(&kept.bytes, memory_order_relaxed),
+                      64 * 1024);
+    ck_assert_int_eq(put('a', 0, 4096), -EIO);
+    kept_end();
+}
+END_TEST
+
+START_TEST(nothing_is_copied_for_an_owner_that_dies_only_with_us)
+{
+    kept_begin();
+    policy.here = "m1";
+    start_m(M1);
+    new_channel(1, server.address, NULL);
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 0);
+    nbdkit_server_kill(&server);
+    start_m(M2); /* it moved to another machine */
+    ck_assert_int_eq(put('b', 0, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 1);
+    kept_end();
+}
+END_TEST
+
+START_TEST(what_was_flushed_when_the_device_was_given_on_is_forgotten)
+{
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine();
+    start_m(M2_FROM_M1);
+    ck_assert_int_eq(put('b', 512, 512), 0);
+    ck_assert_int_eq(in_file(0), 0);
+    ck_assert_uint_eq(nr_kept(), 1);
+    kept_end();
+}
+END_TEST
+
+/* m1 died, came again as m9, was told nothing by us, and gave the device on. */
+START_TEST(flush_of_a_later_life_of_the_giver_covers_nothing)
+{
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine();
+    start_m(M2_FROM_M9);
+    ck_assert_int_eq(put('b', 512, 512), 0);
+    ck_assert_int_eq(in_file(0), 'a');
+    kept_end();
+}
+END_TEST
+
+START_TEST(owner_without_a_statement_may_always_have_lost_everything)
+{
+    begin();
+    nbdkit_server_kill(&server);
+    start_m("a disk of somebody else");
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine();
+    start_m("a disk of somebody else");
+    ck_assert_int_eq(put('b', 512, 512), 0);
+    ck_assert_int_eq(in_file(0), 'a');
+    kept_end();
+}
+END_TEST
+
+START_TEST(malformed_statement_is_refused)
+{
+    struct err e = {""};
+
+    kept_begin();
+    start_m("baton-owner;instance=m1;epoch=2");
+    new_channel(1, server.address, NULL);
+    ck_assert_int_eq(port_channel_connect(port, clock_deadline_ns(10 * NS_PER_S), &e),
+                     -EPROTO);
+    ck_assert_ptr_nonnull(strstr(e.msg, "malformed"));
+    kept_end();
+}
+END_TEST
+
+START_TEST(writethrough_makes_every_change_durable_and_keeps_nothing)
+{
+    kept_begin();
+    policy.durability = CHANNEL_WRITETHROUGH;
+    start_m(M1);
+    new_channel(1, server.address, NULL);
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_int_eq(change(REQ_ZERO, 0, 0, 512, 512), 0);
+    ck_assert_int_eq(change(REQ_TRIM, 0, 0, 1024, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 0);
+    nbdkit_server_kill(&server); /* the log is complete */
+    ck_assert_uint_eq(in_log(" fua=1"), 3);
+    kept_end();
+}
+END_TEST
+
+START_TEST(owner_policy_does_neither)
+{
+    kept_begin();
+    policy.durability = CHANNEL_OWNER;
+    start_m(M1);
+    new_channel(1, server.address, NULL);
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 0);
+    nbdkit_server_kill(&server);
+    ck_assert_uint_eq(in_log(" fua=1"), 0);
+    kept_end();
+}
+END_TEST
+
+START_TEST(what_cannot_be_written_again_fails_every_later_flush)
+{
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine();
+    start_owner(M2, "--filter=error", "error-pwrite-rate=100%");
+    ck_assert_int_eq(do_io(REQ_FLUSH, NULL, 0, 0), -EIO);
+    nbdkit_server_kill(&server);
+    start_m(M2);
+    ck_assert_int_eq(put('b', 512, 512), 0);
+    ck_assert_int_eq(do_io(REQ_FLUSH, NULL, 0, 0), -EIO);
+    kept_end();
+}
+END_TEST
+
+START_TEST(next_owner_that_is_us_gets_what_nobody_has_flushed)
+{
+    const struct channel_owner taken = {.epoch = 3};
+    struct port *mem;
+    uint64_t nr;
+    char buf[2] = "";
+
+    ck_assert_int_eq(port_mem_new(4 * MIB, &mem), 0);
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_int_eq(put('b', 1, 512), 0);
+    port_channel_recall(port);
+    ck_assert_int_eq(port_channel_hand_over(port, &taken, mem, &nr), 0);
+    ck_assert_uint_eq(nr, 2);
+    ck_assert_int_eq(
+        port_submit(mem, &(struct req){.op = REQ_READ, .buf = buf, .len = 2}), 0);
+    ck_assert(buf[0] == 'a' && buf[1] == 'b');
+    port_close(mem);
+    kept_end();
+}
+END_TEST
+
+START_TEST(next_owner_that_is_us_gets_nothing_that_was_flushed)
+{
+    const struct channel_owner given = {.epoch = 3, .flushed_by = "m1"};
+    uint64_t nr;
+
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    port_channel_recall(port);
+    ck_assert_int_eq(port_channel_hand_over(port, &given, NULL, &nr), 0);
+    ck_assert_uint_eq(nr, 0);
+    kept_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("channel_kept");
+    TCase *t = tcase_create("channel_kept");
+    SRunner *r = srunner_create(s);
+    int nr_failed;
+
+    suite_add_tcase(s, t);
+    tcase_add_test(t, lost_writes_are_sent_again_in_their_order_before_newer_ones);
+    tcase_add_test(t, what_was_sent_again_is_lost_with_the_next_machine_too);
+    tcase_add_test(t, same_instance_is_sent_nothing_again);
+    tcase_add_test(t, flush_empties_it);
+    tcase_add_test(t, durable_write_is_not_kept_and_nothing_older_is_sent_over_it);
+    tcase_add_test(t, channel_flushes_by_itself_when_half_of_the_room_is_taken);
+    tcase_add_test(t, bound_holds_when_no_flush_succeeds);
+    tcase_add_test(t, nothing_is_copied_for_an_owner_that_dies_only_with_us);
+    tcase_add_test(t, what_was_flushed_when_the_device_was_given_on_is_forgotten);
+    tcase_add_test(t, flush_of_a_later_life_of_the_giver_covers_nothing);
+    tcase_add_test(t, owner_without_a_statement_may_always_have_lost_everything);
+    tcase_add_test(t, malformed_statement_is_refused);
+    tcase_add_test(t, writethrough_makes_every_change_durable_and_keeps_nothing);
+    tcase_add_test(t, owner_policy_does_neither);
+    tcase_add_test(t, what_cannot_be_written_again_fails_every_later_flush);
+    tcase_add_test(t, next_owner_that_is_us_gets_what_nobody_has_flushed);
+    tcase_add_test(t, next_owner_that_is_us_gets_nothing_that_was_flushed);
+    srunner_run_all(r, CK_NORMAL);
+    nr_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

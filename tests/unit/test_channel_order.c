@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sessions that end while something is sent again, and requests that overlap. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <check.h>
+
+#include "../channel_fixture.h"
+#include "../kept_owner.h"
+#include "../mute_server.h"
+#include "clock.h"
+#include "port_channel.h"
+
+#define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
+#define M2 "baton-owner;instance=m2;epoch=2;flushed-by=-"
+#define M3 "baton-owner;instance=m3;epoch=2;flushed-by=-"
+
+/* An owner whose writes do what the script says, its other requests nothing. */
+static void
+start_script(const char *statement, const char *pwrite)
+{
+    char desc[256], text[512];
+    const char *const args[] = {"--filter=exportname",
+                                "eval",
+                                desc,
+                                "thread_model=echo parallel",
+                                "get_size=echo 4194304",
+                                "can_write=exit 0",
+                                "can_flush=exit 0",
+                                "flush=exit 0",
+                                "pread=head -c $3 /dev/zero",
+                                text,
+                                NULL};
+
+    (void)snprintf(desc, sizeof desc, "exportdesc=fixed:%s", statement);
+    (void)snprintf(text, sizeof text, "pwrite=%s", pwrite);
+    nbdkit_server_start(&server, args);
+}
+
+START_TEST(resending_that_was_interrupted_begins_again_at_another_instance)
+{
+    char script[256], made[80];
+
+    kept_begin();
+    start_m(M1);
+    new_channel(1, server.address, NULL);
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_int_eq(put('b', 512, 512), 0);
+    lose_machine();
+    (void)snprintf(made, sizeof made, "%s/made", server.dir);
+    (void)snprintf(script, sizeof script, "cat >/dev/null; mkdir %s || kill -9 $PPID",
+                   made);
+    start_script(M2, script); /* dies of the second */
+    ck_assert_int_lt(port_channel_connect(port, clock_deadline_ns(10 * NS_PER_S), NULL),
+                     0);
+    ck_assert_uint_eq(nr_kept(), 2);
+    ck_assert_int_eq(rmdir(made), 0);
+    nbdkit_server_kill(&server);
+    start_m(M3);
+    ck_assert_int_eq(put('c', 1024, 512), 0);
+    ck_assert_int_eq(in_file(0), 'a');
+    ck_assert_int_eq(in_file(512), 'b');
+    kept_end();
+}
+END_TEST
+
+static void *
+read_is_stale(void *opaque)
+{
+    char buf[512];
+
+    (void)opaque;
+    return do_io(REQ_READ, buf, 0, sizeof buf) == -ESTALE ? NULL : (void *)1;
+}
+
+START_TEST(recall_ends_the_resending_and_waits_for_it)
+{
+    struct mute_server m;
+    pthread_t thread;
+    void *failed;
+    char script[256];
+
+    kept_begin();
+    start_m(M1);
+    new_channel(1, server.address, NULL);
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine();
+    mute_server_pipes(&m, &server);
+    (void)snprintf(script, sizeof script, "printf r >%s; cat %s >/dev/null; exit 1",
+                   m.started, m.hang);
+    start_script(M2, script);
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_is_stale, NULL), 0);
+    mute_server_wait(&m, 1);
+    port_channel_recall(port);
+    pthread_join(thread, &failed);
+    ck_assert_ptr_null(failed);
+    ck_assert_uint_eq(nr_kept(), 1); /* whoever is the owner next is sent it */
+    mute_server_done(&m);
+    kept_end();
+}
+END_TEST
+
+static void *
+write_letter(void *opaque)
+{
+    return put((char)(uintptr_t)opaque, 0, 512) == 0 ? NULL : (void *)1;
+}
+
+/* Wait until so many requests have no answer. */
+static void
+await_unacknowledged(unsigned nr)
+{
+    struct port_channel_status status;
+
+    do {
+        port_channel_status(port, &status);
+    } while (status.unacknowledged < nr); /* the thread gets there by itself */
+}
+
+/* Four overlapping writes are at an owner that dies without an answer. The next one is
+ * the slower the older a write is, so that the newest would end first. */
+START_TEST(doubtful_writes_are_sent_again_in_the_order_of_their_arrival)
+{
+    struct mute_server m;
+    pthread_t threads[4];
+    char script[256], path[80], order[8] = "";
+    void *failed;
+    FILE *f;
+
+    kept_begin();
+    mute_server_pipes(&m, &server);
+    (void)snprintf(path, sizeof path, "%s/order", server.dir);
+    (void)snprintf(script, sizeof script, "cat >/dev/null; printf r >%s; exec cat %s",
+                   m.started, m.hang);
+    start_script(M1, script);
+    new_channel(1, server.address, NULL);
+    for (uintptr_t i = 0; i < 4; i++) {
+        ck_assert_int_eq(
+            pthread_create(&threads[i], NULL, write_letter, (void *)('1' + i)), 0);
+        await_unacknowledged((unsigned)i + 1);
+        mute_server_wait(&m, 1);
+    }
+    nbdkit_server_kill(&server);
+    (void)snprintf(script, sizeof script,
+                   "c=$(head -c 1); cat >/dev/null; sleep 0.$((5 - c)); "
+                   "printf $c >>%s",
+                   path);
+    start_script(M1, script);
+    for (unsigned i = 0; i < 4; i++) {
+        pthread_join(threads[i], &failed);
+        ck_assert_ptr_null(failed);
+    }
+    f = fopen(path, "re");
+    ck_assert_ptr_nonnull(fgets(order, sizeof order, f));
+    (void)fclose(f);
+    ck_assert_str_eq(order, "1234");
+    (void)unlink(path);
+    mute_server_done(&m);
+    kept_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("channel_order");
+    TCase *t = tcase_create("channel_order");
+    SRunner *r = srunner_create(s);
+    int nr_failed;
+
+    suite_add_tcase(s, t);
+    tcase_add_test(t, resending_that_was_interrupted_begins_again_at_another_instance);
+    tcase_add_test(t, recall_ends_the_resending_and_waits_for_it);
+    tcase_add_test(t, doubtful_writes_are_sent_again_in_the_order_of_their_arrival);
+    srunner_run_all(r, CK_NORMAL);
+    nr_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
