@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "disk.h"
+#include "disk_durability.h"
 #include "port_channel.h"
 #include "service.h"
 
@@ -16,6 +17,7 @@ struct client {
     struct disk *disk;
     struct port *top;        /* a VM's: the top of the stack; NULL for a channel */
     struct session *session; /* a channel's */
+    char statement[CHANNEL_OWNER_MAX]; /* to a channel */
 };
 
 static int
@@ -53,6 +55,7 @@ open_vm(struct client *c, struct err *e)
         return err_prefix(e, rc, "disk %s", d->cfg->name);
     }
     c->top = stack_top(d->stack);
+    (void)atomic_fetch_add_explicit(&d->nr_vms, 1, memory_order_relaxed);
     return 0;
 }
 
@@ -61,6 +64,7 @@ open_channel(struct service *s, struct client *c, const char *export_name,
              struct err *e)
 {
     struct channel_name n;
+    int rc;
 
     if (channel_name_parse(export_name, &n) < 0) {
         return err_set(e, -EINVAL, "malformed channel name");
@@ -69,8 +73,12 @@ open_channel(struct service *s, struct client *c, const char *export_name,
     if (c->disk == NULL || disk_redir(c->disk) == NULL) {
         return err_set(e, -ENOENT, "no disk with uuid %s is served here", n.uuid);
     }
-    return session_open(c->disk->sessions, n.client, n.session, n.epoch,
-                        clock_deadline_ns(FENCE_TIMEOUT_NS), e, &c->session);
+    rc = session_open(c->disk->sessions, n.client, n.session, n.epoch,
+                      clock_deadline_ns(FENCE_TIMEOUT_NS), e, &c->session);
+    if (rc == 0) {
+        disk_statement(c->disk, n.epoch, c->statement);
+    }
+    return rc;
 }
 
 int
@@ -111,6 +119,9 @@ client_close(struct client *c)
 {
     if (c->session != NULL) {
         session_close(c->session);
+    } else if (atomic_fetch_sub_explicit(&c->disk->nr_vms, 1, memory_order_relaxed) ==
+               1) {
+        disk_flush_after_last_vm(c->disk);
     }
     free(c);
 }
@@ -124,7 +135,7 @@ client_info(const struct client *c)
 const char *
 client_description(const struct client *c)
 {
-    return c->disk->cfg->description;
+    return c->session != NULL ? c->statement : c->disk->cfg->description;
 }
 
 bool

@@ -13,6 +13,7 @@
 #define BATON_CONFIG_H
 
 #include "err.h"
+#include "port_channel.h"
 #include "port_file.h"
 #include "record.h"
 #include "stack.h"
@@ -23,9 +24,10 @@
 
 /* Keys of a disk: name, device (an absolute path, or an NBD URI nbd://, nbd+unix://,
  * nbd+vsock://), vm, role=owner|standby, readonly=on|off, cache=none|writeback|
- * writethrough, uuid, description, on-hold=wait | fail-after=DURATION (30s, 500ms),
- * connections=N (1..16, of an nbd device and of the channel), layer=NAME[:k=v]... (may
- * repeat, lowest first). A comma in a value is written ",,". */
+ * writethrough, durability=keep|writethrough|owner, uuid, description, on-hold=wait |
+ * fail-after=DURATION (30s, 500ms), connections=N (1..16, of an nbd device and of the
+ * channel), layer=NAME[:k=v]... (may repeat, lowest first). A comma in a value is
+ * written ",,". */
 struct disk_config {
     char name[NAME_MAX_LEN + 1];
     char vm[NAME_MAX_LEN + 1]; /* "" when none */
@@ -36,6 +38,7 @@ struct disk_config {
     bool readonly;
     enum role role; /* ROLE_OWNER or ROLE_STANDBY; only for a disk without a record */
     enum file_cache cache;
+    enum channel_durability durability;
     unsigned connections;
     uint64_t fail_after_ns; /* CLOCK_NEVER: wait for ever */
     struct stack_spec layers;

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "config.h"
 #include "config_parts.h"
+#include "port_channel.h"
 #include "port_file.h"
 #include "record.h"
 #include "stack.h"
@@ -116,6 +117,22 @@ set_cache(struct disk_config *d, const char *v, struct err *e)
     return 0;
 }
 
+static int
+set_durability(struct disk_config *d, const char *v, struct err *e)
+{
+    if (strcmp(v, "keep") == 0) {
+        d->durability = CHANNEL_KEEP;
+    } else if (strcmp(v, "writethrough") == 0) {
+        d->durability = CHANNEL_WRITETHROUGH;
+    } else if (strcmp(v, "owner") == 0) {
+        d->durability = CHANNEL_OWNER;
+    } else {
+        return err_set(e, -EINVAL,
+                       "no such policy; allowed: keep, writethrough, owner");
+    }
+    return 0;
+}
+
 static bool
 has_form(const char *v, const char *form)
 {
@@ -211,6 +228,7 @@ static const struct disk_key {
     {"role", false, set_role},
     {"readonly", false, set_readonly},
     {"cache", false, set_cache},
+    {"durability", false, set_durability},
     {"uuid", false, set_uuid},
     {"description", false, set_description},
     {"on-hold", false, set_on_hold},

@@ -9,7 +9,9 @@
 #include <uuid/uuid.h>
 
 #include "clock.h"
+#include "disk_durability.h"
 #include "follow.h"
+#include "identity.h"
 #include "port_channel.h"
 #include "port_file.h"
 #include "port_nbd.h"
@@ -122,6 +124,7 @@ disk_next_record(struct disk *d, enum role role, uint64_t epoch)
     rec.handoff = 0;
     rec.is_learned = false;
     rec.superseded = 0;
+    rec.flushed_by[0] = '\0'; /* only peer.assign knows */
     return rec;
 }
 
@@ -137,6 +140,7 @@ int
 disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
                  struct port **ret_port)
 {
+    char here[37];
     struct port_channel_opts opts = {
         .nr_uris = rec->nr_channels,
         .lanes = d->cfg->connections,
@@ -145,10 +149,14 @@ disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
         .client = record_dir_service_id(d->service->records),
         .session = &d->service->next_session,
         .info = redir_port(d->redir)->info,
+        .durability = d->cfg->durability,
+        .here = here,
+        .kept = &d->kept,
         .moved = follow_moved,
         .moved_opaque = d,
     };
 
+    identity_boot_id(here);
     for (unsigned i = 0; i < rec->nr_channels && i < CHANNEL_MAX_URIS; i++) {
         opts.uris[i] = rec->channels[i];
     }
@@ -209,8 +217,13 @@ void
 disk_assign(struct disk *d, struct port *port)
 {
     struct record rec = disk_record(d);
+    struct redir_status st;
 
     recall_channel(d);
+    redir_status(d->redir, &st);
+    if (st.side == REDIR_REMOTE && redir_active(d->redir) != NULL) {
+        disk_repeat_kept(d, redir_active(d->redir), port);
+    }
     swap_in(d, port, REDIR_LOCAL);
     session_table_open(d->sessions, rec.owned_since != 0 ? rec.owned_since : rec.epoch,
                        rec.epoch);

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "flusher.h"
 #include "lock.h"
+#include "port_channel.h"
 #include "record.h"
 #include "redirector.h"
 #include "session.h"
@@ -46,6 +47,9 @@ struct disk {
     struct session_table *sessions; /* with redir */
 
     struct flusher flusher;
+
+    struct channel_kept_count kept; /* by port B; for status */
+    _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */
 
     struct lk build_lock; /* one thread builds the stack; held over its first reads */
     /* Made under build_lock, then constant; release, and acquire by who has no lock:

@@ -8,6 +8,7 @@
 
 #include "breakpoint.h"
 #include "clock.h"
+#include "disk_durability.h"
 #include "handoff_job.h"
 #include "port_channel.h"
 
@@ -46,19 +47,28 @@ job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout
     return rc;
 }
 
+/* Disk i as PREPARE and every later call name it; what the next owner's record is made
+ * of is the same in all of them, so that it can write it beforehand. */
+static json_t *
+disk_item(const struct handoff *h, unsigned i)
+{
+    const struct record *r = &h->next[i];
+    char instance[CHANNEL_INSTANCE_MAX];
+
+    disk_instance(h->disks[i], instance);
+    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "name", r->name, "uuid", r->uuid,
+                     "epoch", (json_int_t)r->epoch, "forced_epoch",
+                     (json_int_t)r->forced_epoch, "taken_at", (json_int_t)r->taken_at,
+                     "flushed_by", instance);
+}
+
 json_t *
 job_disk_list(const struct handoff *h)
 {
     json_t *list = json_array();
 
     for (unsigned i = 0; i < h->nr; i++) {
-        const struct record *r = &h->next[i];
-
-        (void)json_array_append_new(
-            list, json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", r->name, "uuid", r->uuid,
-                            "epoch", (json_int_t)r->epoch, "forced_epoch",
-                            (json_int_t)r->forced_epoch, "taken_at",
-                            (json_int_t)r->taken_at));
+        (void)json_array_append_new(list, disk_item(h, i));
     }
     return list;
 }
@@ -100,13 +110,11 @@ prepare_params(struct handoff *h, const struct identity *ids)
     json_t *list = json_array();
 
     for (unsigned i = 0; i < h->nr; i++) {
-        (void)json_array_append_new(
-            list,
-            json_pack("{s:s,s:s,s:I,s:s,s:o,s:I,s:I}", "name", h->next[i].name, "uuid",
-                      h->next[i].uuid, "epoch", (json_int_t)h->next[i].epoch, "vm",
-                      h->next[i].vm, "info", port_info_to_json(&ids[i].info),
-                      "forced_epoch", (json_int_t)h->next[i].forced_epoch, "taken_at",
-                      (json_int_t)h->next[i].taken_at));
+        json_t *item = disk_item(h, i);
+
+        (void)json_object_set_new(item, "vm", json_string(h->next[i].vm));
+        (void)json_object_set_new(item, "info", port_info_to_json(&ids[i].info));
+        (void)json_array_append_new(list, item);
     }
     return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
                      h->service->cfg->has_control ? h->service->cfg->control.text : "",

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -56,6 +57,14 @@ identity_boot_id(char *buf)
     AUTO_FILE FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
     buf[0] = '\0';
+#ifdef BATON_BREAKPOINTS /* two machines on one, for tests */
+    const char *other = getenv("BATON_TEST_BOOT_ID");
+
+    if (other != NULL) {
+        (void)snprintf(buf, 37, "%s", other);
+        return;
+    }
+#endif
     if (f != NULL && fscanf(f, "%36s", buf) != 1) {
         buf[0] = '\0';
     }

@@ -12,12 +12,13 @@
 static int
 parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
 {
-    const char *name, *uuid;
+    const char *name, *uuid, *flushed_by = "";
     json_int_t epoch;
     struct disk *d;
 
-    if (json_unpack(item, "{s:s,s:s,s:I}", "name", &name, "uuid", &uuid, "epoch",
-                    &epoch) != 0 ||
+    if (json_unpack(item, "{s:s,s:s,s:I,s?s}", "name", &name, "uuid", &uuid, "epoch",
+                    &epoch, "flushed_by", &flushed_by) != 0 ||
+        (flushed_by[0] != '\0' && !channel_instance_is_valid(flushed_by)) ||
         !name_is_valid(name) || !uuid_is_valid(uuid) || epoch < 1 ||
         epoch == INT64_MAX) { /* an owner needs a next epoch */
         return err_set(e, -EBADMSG, "malformed disk: name, uuid and epoch expected");
@@ -34,6 +35,7 @@ parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
     }
     b->disks[b->nr] = d;
     b->uuids[b->nr] = uuid;
+    b->flushed_by[b->nr] = flushed_by;
     b->epochs[b->nr] = (uint64_t)epoch;
     b->items[b->nr++] = item;
     return 0;
@@ -96,6 +98,7 @@ batch_history(const struct batch *b, unsigned i, struct record *rec)
         json_integer_value(json_object_get(b->items[i], "forced_epoch"));
     json_int_t at = json_integer_value(json_object_get(b->items[i], "taken_at"));
 
+    (void)snprintf(rec->flushed_by, sizeof rec->flushed_by, "%s", b->flushed_by[i]);
     rec->forced_epoch = forced > 0 ? (uint64_t)forced : 0;
     rec->taken_at = at > 0 ? (uint64_t)at : 0;
     if (strlen(b->from_control) < sizeof rec->peer_control) {

@@ -15,13 +15,15 @@ struct batch {
     struct disk *disks[GROUP_MAX_DISKS];
     const char *uuids[GROUP_MAX_DISKS]; /* borrowed from the call */
     uint64_t epochs[GROUP_MAX_DISKS];
+    const char *flushed_by[GROUP_MAX_DISKS]; /* "" when it does not say */
     json_t *items[GROUP_MAX_DISKS];
 };
 
 /* -EBADMSG or -ENOENT and a sentence. Claims nothing. */
 int batch_parse(struct service *s, json_t *params, struct err *e, struct batch *b);
 
-/* Put in rec what stays with disk i, and whom to ask at a restart (superseded.h). */
+/* Put in rec what stays with disk i, who has flushed it, and whom to ask at a restart
+ * (superseded.h). */
 void batch_history(const struct batch *b, unsigned i, struct record *rec);
 
 /* Claim all or none: -EBUSY. */

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "channel_owner.h"
 #include "err.h"
 #include "port.h"
 
@@ -45,6 +46,9 @@ struct record {
      * given away and not taken yet, or parked: channels of all epochs since then are
      * served. 0: unknown, take epoch. */
     uint64_t owned_since;
+    /* The owner that flushed and gave it to us at this epoch; "" when it was taken in
+     * any other way. See disk_durability.h. */
+    char flushed_by[CHANNEL_INSTANCE_MAX];
     uint64_t handoff; /* given: the same number for disks that were given at once */
     /* given: not by us to this owner; it has said itself that it owns the disk at this
      * epoch (follow.h). We are its client and have nothing to tell it. */

@@ -94,6 +94,10 @@ check_peer(const struct record *r, struct err *e)
     if (!is_text(r->peer_control, sizeof r->peer_control)) {
         return err_set(e, -EINVAL, "peer_control is too long or not UTF-8");
     }
+    if (strnlen(r->flushed_by, sizeof r->flushed_by) == sizeof r->flushed_by ||
+        (r->flushed_by[0] != '\0' && !channel_instance_is_valid(r->flushed_by))) {
+        return err_set(e, -EINVAL, "flushed_by is not an instance");
+    }
     if (r->nr_channels > RECORD_MAX_URIS) {
         return err_set(e, -EINVAL, "there are more than %d channels", RECORD_MAX_URIS);
     }

@@ -83,6 +83,9 @@ add_optional(json_t *j, const struct record *r)
     if (rc == 0 && r->refused_epoch != 0) {
         rc = json_object_set_new(j, "refused_uuid", json_string(r->refused_uuid));
     }
+    if (rc == 0 && r->flushed_by[0] != '\0') {
+        rc = json_object_set_new(j, "flushed_by", json_string(r->flushed_by));
+    }
     return rc;
 }
 
@@ -225,7 +228,7 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
 {
     struct record r = {.name = ""};
     const char *name, *uuid, *vm, *role, *peer_name, *peer_control;
-    const char *refused_uuid = "";
+    const char *refused_uuid = "", *flushed_by = "";
     json_int_t epoch, size, min, pref, max, caps, since = 0, handoff = 0, refused = 0;
     json_int_t forced = 0, taken_at = 0, superseded = 0;
     json_t *channels;
@@ -233,7 +236,7 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
 
     if (json_unpack(j,
                     "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, "
-                    "s?I, s?I, s?b, s?I, s?s, s?I, s?I, s?I!}",
+                    "s?I, s?I, s?b, s?I, s?s, s?I, s?I, s?I, s?s!}",
                     "name", &name, "uuid", &uuid, "vm", &vm, "role", &role, "epoch",
                     &epoch, "size", &size, "min_block", &min, "pref_block", &pref,
                     "max_block", &max, "caps", &caps, "peer_name", &peer_name,
@@ -241,7 +244,7 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
                     &since, "handoff", &handoff, "learned", &is_learned,
                     "refused_epoch", &refused, "refused_uuid", &refused_uuid,
                     "forced_epoch", &forced, "taken_at", &taken_at, "superseded",
-                    &superseded) < 0 ||
+                    &superseded, "flushed_by", &flushed_by) < 0 ||
         !copy_text(r.name, sizeof r.name, name) ||
         !copy_text(r.uuid, sizeof r.uuid, uuid) ||
         !copy_text(r.refused_uuid, sizeof r.refused_uuid, refused_uuid) ||
@@ -250,6 +253,7 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
         !read_u32(max, &r.info.max_block) || !read_u32(caps, &r.info.caps) ||
         !copy_text(r.peer_name, sizeof r.peer_name, peer_name) ||
         !copy_text(r.peer_control, sizeof r.peer_control, peer_control) ||
+        !copy_text(r.flushed_by, sizeof r.flushed_by, flushed_by) ||
         !read_channels(channels, &r)) {
         return err_set(e, -EBADMSG, "it does not have the members of a disk's record");
     }

@@ -43,6 +43,12 @@ status_latency(struct disk *d)
     return all;
 }
 
+static json_t *
+kept_json(const _Atomic uint64_t *n)
+{
+    return json_integer((json_int_t)atomic_load_explicit(n, memory_order_relaxed));
+}
+
 /* "open" and so on from the redirector, "closed" for a disk that nobody can open yet.
  */
 static json_t *
@@ -72,6 +78,10 @@ disk_json(struct service *s, struct disk *d)
         "queued_bytes", (json_int_t)st.queued_bytes, "oldest_us",
         (json_int_t)(st.oldest_ns / NS_PER_US), "in_flight", (json_int_t)st.in_flight,
         "ledger", ledger_json(&st.ledger), "latency", status_latency(d));
+    if (j != NULL) {
+        (void)json_object_set_new(j, "kept", kept_json(&d->kept.nr));
+        (void)json_object_set_new(j, "kept_bytes", kept_json(&d->kept.bytes));
+    }
     follow_search_text(d, search);
     if (j != NULL && search[0] != '\0') {
         (void)json_object_set_new(j, "search", json_string(search));

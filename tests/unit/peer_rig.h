@@ -107,10 +107,10 @@ rig_end(struct service *s)
 static inline json_t *
 rig_batch(const char *uuid, json_int_t epoch)
 {
-    return json_pack("{s:s,s:[{s:s,s:s,s:I,s:{s:I,s:I,s:I,s:I,s:I}}]}", "from", "x",
-                     "disks", "name", "vda", "uuid", uuid, "epoch", epoch, "info",
-                     "size", (json_int_t)65536, "min_block", (json_int_t)1,
-                     "pref_block", (json_int_t)4096, "max_block",
+    return json_pack("{s:s,s:[{s:s,s:s,s:I,s:s,s:{s:I,s:I,s:I,s:I,s:I}}]}", "from", "x",
+                     "disks", "name", "vda", "uuid", uuid, "epoch", epoch, "flushed_by",
+                     "x.1", "info", "size", (json_int_t)65536, "min_block",
+                     (json_int_t)1, "pref_block", (json_int_t)4096, "max_block",
                      (json_int_t)UINT32_MAX, "caps", (json_int_t)0);
 }
 

@@ -83,6 +83,9 @@ static const struct row rows[] = {
     {"disk", "name=D,device=/x,cache=fast",
      "--x: disk D: cache=fast: no such cache mode; allowed: none, writeback, "},
     {"disk", "name=D,device=nbd://h/,cache=none", "disk D: cache is for files"},
+    {"disk", "name=D,device=nbd://h/,durability=writethrough", NULL},
+    {"disk", "name=D,device=/x,durability=no",
+     "durability=no: no such policy; allowed: keep, writethrough, owner"},
     {"disk", "name=D,device=/x,role=given", "role=given: not a role to start with"},
     {"disk", "name=D,device=/x,readonly=yes", "readonly=yes: allowed: on, off"},
     {"disk", "name=D,device=/x,vm=-", "vm=-: not a name; allowed"},
@@ -298,6 +301,7 @@ START_TEST(what_is_left_out_of_a_disk_has_its_default)
     ck_assert_ptr_null(d->description);
     ck_assert_int_eq((int)d->role, ROLE_OWNER);
     ck_assert_int_eq((int)d->cache, FILE_CACHE_WRITEBACK);
+    ck_assert_int_eq((int)d->durability, CHANNEL_KEEP);
     ck_assert(!d->readonly && !d->is_nbd);
     ck_assert(d->fail_after_ns == CLOCK_NEVER);
     ck_assert_uint_eq(d->layers.nr_layers, 0);
@@ -312,7 +316,7 @@ START_TEST(every_key_of_a_disk_arrives)
         set_option("disk",
                    "name=D,device=/x,,y,vm=web,role=standby,readonly=on,cache=none,"
                    "uuid=" UUID_UPPER ",description=a,,,,b,fail-after=500ms,"
-                   "connections=7,layer=stats"),
+                   "connections=7,layer=stats,durability=owner"),
         0);
     d = &config.disks[0];
     ck_assert_str_eq(d->device, "/x,y");
@@ -324,6 +328,7 @@ START_TEST(every_key_of_a_disk_arrives)
     ck_assert(d->readonly);
     ck_assert(d->fail_after_ns == 500 * NS_PER_MS);
     ck_assert_uint_eq(d->connections, 7);
+    ck_assert_int_eq((int)d->durability, CHANNEL_OWNER);
     ck_assert_uint_eq(d->layers.nr_layers, 1);
 }
 END_TEST

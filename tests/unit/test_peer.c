@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The next owner's side of a handoff. */
 #include <errno.h>
+#include <string.h>
 
 #include "clock.h"
+#include "disk_durability.h"
 #include "peer_rig.h"
 #include "where.h"
 
@@ -21,6 +23,31 @@ START_TEST(an_assignment_is_confirmed_while_the_disk_is_busy_going_on)
     ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 1);
     ck_assert_int_eq(rig_assign(s, RIG_UUID, 3), -EBUSY);
     disk_unclaim(&s->disks[0]);
+    rig_end(s);
+    service_config_done(&c);
+}
+END_TEST
+
+START_TEST(who_flushed_is_said_at_this_epoch_and_forgotten_at_the_next)
+{
+    struct service_config c;
+    struct service *s;
+    struct record next;
+    char text[CHANNEL_OWNER_MAX], expected[CHANNEL_OWNER_MAX];
+    struct channel_owner us = {.epoch = 2, .flushed_by = "x.1"};
+
+    rig_new_device("d", 65536);
+    rig_configure(&c, "y", "d", ",role=standby");
+    s = rig_start(&c);
+    ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 1);
+    disk_instance(&s->disks[0], us.instance);
+    (void)channel_owner_format(&us, expected);
+    disk_statement(&s->disks[0], 2, text);
+    ck_assert_str_eq(text, expected);
+    next = disk_next_record(&s->disks[0], ROLE_OWNER, 3); /* taken by force, or back */
+    ck_assert_str_eq(next.flushed_by, "");
+    disk_statement(&s->disks[0], 3, text); /* before that it is not known */
+    ck_assert_ptr_nonnull(strstr(text, ";epoch=3;flushed-by=-"));
     rig_end(s);
     service_config_done(&c);
 }
@@ -167,6 +194,7 @@ main(void)
     int failed;
 
     tcase_add_checked_fixture(tc, rig_set_up, rig_tear_down);
+    tcase_add_test(tc, who_flushed_is_said_at_this_epoch_and_forgotten_at_the_next);
     tcase_add_test(tc, an_assignment_is_confirmed_while_the_disk_is_busy_going_on);
     tcase_add_test(tc, what_was_refused_stays_refused);
     tcase_add_test(tc, what_was_refused_stays_refused_after_a_restart);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* disk_durability.h - private to migrate/: what an owner tells the channels about
+ * where acknowledged writes are (channel_owner.h), and what becomes of those that a
+ * channel has kept. */
+#ifndef BATON_DISK_DURABILITY_H
+#define BATON_DISK_DURABILITY_H
+
+#include "channel_owner.h"
+#include "disk.h"
+#include "port_channel.h"
+
+/* Where writes are that this service acknowledges for d and has not flushed: in the
+ * page cache, for a file or block device, so the boot id. With an NBD device they are
+ * in a server that we know nothing about: when it dies our port fails for good and this
+ * process has to be started again, so this life of the service. buf has
+ * CHANNEL_INSTANCE_MAX bytes. */
+void disk_instance(struct disk *d, char *buf);
+
+/* The statement for a channel that asks for this epoch; buf has CHANNEL_OWNER_MAX
+ * bytes. */
+void disk_statement(struct disk *d, uint64_t asked_epoch, char *buf);
+
+/* We became the owner, as the record says; recall the channel and write to port A what
+ * it has kept, unless it is known to be flushed. */
+void disk_repeat_kept(struct disk *d, struct port *channel, struct port *to);
+
+/* The last VM's connection to d here is gone: whoever writes next may be elsewhere, and
+ * nothing kept for this one may be sent again after that. Flushes; may block. */
+void disk_flush_after_last_vm(struct disk *d);
+
+#endif
