@@ -24,4 +24,10 @@ struct timespec clock_to_timespec(uint64_t ns);
  * rounded up so that a poll never ends before the deadline. */
 int clock_poll_ms(uint64_t deadline_ns);
 
+static inline uint64_t
+clock_earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
 #endif

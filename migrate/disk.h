@@ -15,6 +15,7 @@
 
 #include "config.h"
 #include "flusher.h"
+#include "incoming.h"
 #include "lock.h"
 #include "port_channel.h"
 #include "record.h"
@@ -25,17 +26,6 @@
 struct service;
 
 #define SEARCH_TEXT 512
-
-/* What PREPARE made ready on the next owner: opened, not owned. */
-struct incoming {
-    struct port *port; /* NULL: nothing is prepared */
-    /* Of the records that ASSIGN commits; in a group the first disk has it. */
-    struct record_draft *draft;
-    uint64_t epoch;
-    char uuid[37];
-    char from_name[NAME_MAX_LEN + 1];
-    char from_control[RECORD_URI_LEN];
-};
 
 struct disk {
     struct service *service;

@@ -76,8 +76,8 @@ refuse_unless_owner(struct handoff *h, struct err *e)
     return 0;
 }
 
-static int
-claim_all(struct handoff *h, struct err *e)
+int
+job_claim_disks(struct handoff *h, struct err *e)
 {
     int rc = 0;
     unsigned i;
@@ -92,7 +92,7 @@ claim_all(struct handoff *h, struct err *e)
     return rc;
 }
 
-static int
+int
 job_start(struct handoff *h, struct err *e)
 {
     pthread_t thread;
@@ -111,7 +111,7 @@ job_start(struct handoff *h, struct err *e)
     return 0;
 }
 
-static struct handoff *
+struct handoff *
 job_alloc(struct service *s, const struct handoff_request *rq)
 {
     struct handoff *h = calloc(1, sizeof *h);
@@ -129,7 +129,7 @@ job_alloc(struct service *s, const struct handoff_request *rq)
     return h;
 }
 
-static void
+void
 job_free(struct handoff *h)
 {
     cv_done(&h->changed);
@@ -153,7 +153,7 @@ begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
         rc = find_disks(s, rq->target, h, e);
     }
     if (rc == 0) {
-        rc = claim_all(h, e);
+        rc = job_claim_disks(h, e);
     }
     if (rc == 0) {
         rc = refuse_unless_owner(h, e);
@@ -322,79 +322,4 @@ handoff_phase_of(struct service *s, const char *disk_name)
         }
     }
     return NULL;
-}
-
-/* The disks that were given at once go on as one job, so that a refusal takes all of
- * them back. `first` is the first of them. */
-static int
-resume_group(struct service *s, unsigned first, const struct record *rec, struct err *e)
-{
-    const struct handoff_request rq = {.target = s->disks[first].cfg->name,
-                                       .to = rec->peer_control,
-                                       .budget_ns = CLOCK_NEVER};
-    struct handoff *h = job_alloc(s, &rq);
-    int rc;
-
-    if (h == NULL) {
-        return err_set(e, -ENOMEM, "out of memory");
-    }
-    for (unsigned i = first; i < s->nr_disks && h->nr < GROUP_MAX_DISKS; i++) {
-        struct record other = disk_record(&s->disks[i]);
-
-        if (i == first || (other.role == ROLE_GIVEN && rec->handoff != 0 &&
-                           other.handoff == rec->handoff)) {
-            h->next[h->nr] = other;
-            h->disks[h->nr++] = &s->disks[i];
-        }
-    }
-    if (h->nr > 1 && rec->vm[0] != '\0') {
-        (void)snprintf(h->target, sizeof h->target, "vm:%s", rec->vm);
-    }
-    h->is_resumed = h->has_followed = true; /* disk_start() has put the channel in */
-    h->locked_.committed_ns = clock_now_ns();
-    rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);
-    if (rc == 0) {
-        rc = claim_all(h, e);
-    }
-    if (rc == 0) {
-        LK_GUARD(&s->handoffs->lock);
-
-        rc = job_start(h, e);
-    }
-    if (rc < 0) {
-        job_free(h); /* the service does not start: the claim is of no interest */
-    }
-    return rc;
-}
-
-/* Is an earlier disk of the same handoff there, with which this one goes on? */
-static bool
-is_resumed_already(struct service *s, unsigned at, const struct record *rec)
-{
-    for (unsigned i = 0; i < at; i++) {
-        struct record other = disk_record(&s->disks[i]);
-
-        if (other.role == ROLE_GIVEN && rec->handoff != 0 &&
-            other.handoff == rec->handoff) {
-            return true;
-        }
-    }
-    return false;
-}
-
-int
-handoff_resume(struct service *s, struct err *e)
-{
-    int rc = 0;
-
-    for (unsigned i = 0; i < s->nr_disks && rc == 0; i++) {
-        struct record rec = disk_record(&s->disks[i]);
-
-        if (rec.role == ROLE_GIVEN && !rec.is_learned &&
-            !is_resumed_already(s, i, &rec)) {
-            rc = resume_group(s, i, &rec, e);
-            rc = rc == -EBUSY ? 0 : rc;
-        }
-    }
-    return rc;
 }

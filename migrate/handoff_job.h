@@ -17,12 +17,15 @@
 
 #include <sys/queue.h>
 
+#include "clock.h"
 #include "disk.h"
 #include "handoff.h"
 #include "identity.h"
 #include "lock.h"
 #include "rpc.h"
 #include "uri.h"
+
+#define JOB_RETRY_MAX_NS NS_PER_S /* between two tries of what must not be given up */
 
 struct handoff {
     struct service *service;
@@ -79,6 +82,16 @@ struct handoff_table {
         lock; /* taken before a job's lock; also makes "look, then begin" one step */
     LIST_HEAD(, handoff) jobs;
 };
+
+/* A job that is not started; NULL: no memory. */
+struct handoff *job_alloc(struct service *s, const struct handoff_request *rq);
+void job_free(struct handoff *h); /* never started, or its last reference is gone */
+
+/* All of its disks, or none. */
+int job_claim_disks(struct handoff *h, struct err *e);
+
+/* Put it into the table, whose lock is held, and start its thread. */
+int job_start(struct handoff *h, struct err *e);
 
 /* The thread of a job. It holds a reference, and so does the table. */
 void *job_run(void *job);

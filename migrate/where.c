@@ -116,12 +116,6 @@ read_answer(const json_t *j, const char *from, struct err *e, struct where *ret_
     return 0;
 }
 
-static uint64_t
-earlier(uint64_t a_ns, uint64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
-}
-
 static int
 ask(const char *control, const char *uuid, uint64_t deadline_ns, struct err *e,
     struct where *ret_w)
@@ -134,14 +128,14 @@ ask(const char *control, const char *uuid, uint64_t deadline_ns, struct err *e,
     if (rc < 0) {
         return rc;
     }
-    rc = rpc_client_open(&u, earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e,
-                         &client);
+    rc = rpc_client_open(
+        &u, clock_earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e, &client);
     if (rc < 0) {
         return err_prefix(e, rc, "%s", control);
     }
     rc = rpc_call(client, "peer.where", json_pack("{s:s}", "uuid", uuid), NULL, NULL,
-                  earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e, NULL,
-                  &result);
+                  clock_earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e,
+                  NULL, &result);
     rpc_client_close(client);
     if (rc == 0) {
         rc = read_answer(result, control, e, ret_w);

@@ -31,8 +31,7 @@ enum req_op {
 #define REQ_F_MAY_TRIM (1U << 1) /* zero: may make a hole */
 #define REQ_F_FAST (1U << 2)     /* zero: -ENOTSUP unless faster than writing */
 #define REQ_F_ONE (1U << 3)      /* extents: the first one is enough */
-/* read: from the medium, past every cache of this host that can be passed; used to
- * compare devices */
+/* read: from the medium, past every cache of this host that can be passed */
 #define REQ_F_UNCACHED (1U << 4)
 
 /* What an extent is; 0 is allocated data. The values are NBD's base:allocation. */
@@ -55,6 +54,8 @@ struct req {
     struct extent_sink *extents; /* extents only */
     const void *origin;          /* NULL: a VM; else a channel session, only compared */
     uint64_t deadline_ns; /* 0: never; only the channel heeds it: port_channel.h */
+    uint64_t
+        *ret_arrival; /* NULL, or takes its place among those given back (-ESTALE) */
 };
 
 /* What a port can do natively. port_submit() makes up for what is missing, as its
@@ -69,8 +70,7 @@ struct req {
 #define PORT_CAN_CACHE (1U << 7)
 #define PORT_CAN_MULTI_CONN (1U << 8) /* a flush on one connection covers all */
 #define PORT_ROTATIONAL (1U << 9)
-/* Fixed for the life of a port. */
-struct port_info {
+struct port_info {       /* fixed for the life of a port */
     uint64_t size;       /* bytes; may be any number, also 0 */
     uint32_t min_block;  /* power of two, 1..65536: offsets and lengths are multiples;
                           * the tail of an odd-sized device needs min_block 1 */

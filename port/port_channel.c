@@ -33,6 +33,23 @@ channel(struct port *p)
     return (struct channel *)p;
 }
 
+/* Does what is acknowledged now have to outlive the owner? */
+static bool
+is_elsewhere(struct channel *c) LK_REQUIRES(c->lock)
+{
+    return c->here[0] == '\0' ||
+           strcmp(channel_locked(c)->kept.owner.instance, c->here) != 0;
+}
+
+/* While changes are kept, those that overlap are not in flight together: only so is it
+ * known in which order they have to be sent again. */
+static bool
+has_to_follow(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
+{
+    return unacked_has_to_follow(&channel_locked(c)->unacked, u,
+                                 c->durability == CHANNEL_KEEP && is_elsewhere(c));
+}
+
 /* Wait until there are lanes and it is u's turn, and become a user of them. 0,
  * -ESTALE, or -EIO when its time is over. */
 static int
@@ -47,7 +64,7 @@ enter(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
         if (unacked_is_over(u)) {
             return -EIO;
         }
-        if (l->state == CHANNEL_UP && !unacked_has_to_follow(&l->unacked, u)) {
+        if (l->state == CHANNEL_UP && !has_to_follow(c, u)) {
             l->users++;
             return 0;
         }
@@ -87,12 +104,9 @@ struct sending {
 static struct sending
 sending_begin(struct channel *c, const struct req *rq) LK_REQUIRES(c->lock)
 {
-    struct channel_locked *l = channel_locked(c);
-    bool is_here = c->here[0] != '\0' && strcmp(l->kept.owner.instance, c->here) == 0;
-
     return (struct sending){.is_to_keep = c->durability == CHANNEL_KEEP &&
-                                          kept_is_change(rq) && !is_here,
-                            .mark = kept_mark(&l->kept)};
+                                          kept_is_change(rq) && is_elsewhere(c),
+                            .mark = kept_mark(&channel_locked(c)->kept)};
 }
 
 /* Without the lock: copying takes its time. */
@@ -169,6 +183,9 @@ perform(struct channel *c, const struct req *rq, struct sending *ret_sending)
         cv_broadcast(&c->changed); /* who has to follow it may go */
     }
     lk_release(&c->lock);
+    if (rc == -ESTALE && rq->ret_arrival != NULL) {
+        *rq->ret_arrival = u.arrival;
+    }
     return rc;
 }
 

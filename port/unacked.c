@@ -9,22 +9,28 @@ unacked_init(struct unacked_table *t)
     TAILQ_INIT(&t->list);
     t->nr = 0;
     t->nr_doubtful = 0;
+    t->nr_arrivals = 0;
+    t->is_followed = false;
 }
 
 void
 unacked_arrive(struct unacked_table *t, struct unacked *u)
 {
     TAILQ_INSERT_TAIL(&t->list, u, link);
+    u->arrival = ++t->nr_arrivals;
     t->nr++;
 }
 
 bool
 unacked_depart(struct unacked_table *t, struct unacked *u)
 {
+    bool was_followed = t->is_followed;
+
     TAILQ_REMOVE(&t->list, u, link);
     t->nr--;
     t->nr_doubtful -= u->is_doubtful ? 1 : 0;
-    return u->is_doubtful;
+    t->is_followed = false; /* who still has to says so again */
+    return was_followed;
 }
 
 void
@@ -47,11 +53,11 @@ unacked_is_over(const struct unacked *u)
 }
 
 bool
-unacked_has_to_follow(const struct unacked_table *t, const struct unacked *u)
+unacked_has_to_follow(struct unacked_table *t, const struct unacked *u, bool is_ordered)
 {
     const struct unacked *older;
 
-    if (t->nr_doubtful == 0) {
+    if (t->nr_doubtful == 0 && !is_ordered) {
         return false;
     }
     TAILQ_FOREACH(older, &t->list, link)
@@ -59,7 +65,8 @@ unacked_has_to_follow(const struct unacked_table *t, const struct unacked *u)
         if (older == u) {
             break;
         }
-        if (older->is_doubtful && req_conflicts(older->rq, u->rq)) {
+        if ((is_ordered || older->is_doubtful) && req_conflicts(older->rq, u->rq)) {
+            t->is_followed = true;
             return true;
         }
     }

@@ -17,6 +17,7 @@
 
 struct unacked {
     const struct req *rq;
+    uint64_t arrival; /* grows along the table */
     bool is_doubtful;
     TAILQ_ENTRY(unacked) link;
 };
@@ -25,12 +26,14 @@ struct unacked_table {
     TAILQ_HEAD(, unacked) list;
     unsigned nr;          /* entries in it */
     unsigned nr_doubtful; /* of these */
+    uint64_t nr_arrivals; /* ever */
+    bool is_followed; /* somebody has been told to follow since the last departure */
 };
 
 void unacked_init(struct unacked_table *t);
 void unacked_arrive(struct unacked_table *t, struct unacked *u);
 
-/* Take u out. Was it doubtful, so that others may go now? */
+/* Take u out. May others go now? */
 bool unacked_depart(struct unacked_table *t, struct unacked *u);
 
 void unacked_doubt(struct unacked_table *t, struct unacked *u);
@@ -41,7 +44,9 @@ uint64_t unacked_deadline_ns(const struct unacked *u);
 /* Is that time over? */
 bool unacked_is_over(const struct unacked *u);
 
-/* Does u conflict with an older request that is doubtful? */
-bool unacked_has_to_follow(const struct unacked_table *t, const struct unacked *u);
+/* Does u conflict with an older request that is doubtful or, if is_ordered, with any
+ * older one? */
+bool unacked_has_to_follow(struct unacked_table *t, const struct unacked *u,
+                           bool is_ordered);
 
 #endif

@@ -45,8 +45,19 @@ hold_queue_append(struct hold_queue *q, struct held *e)
 void
 hold_queue_prepend(struct hold_queue *q, struct held *e)
 {
+    struct held *before = NULL, *next = TAILQ_FIRST(&q->list);
+
     count_in(q, e);
-    TAILQ_INSERT_HEAD(&q->list, e, link);
+    e->is_prepended = true;
+    while (next != NULL && next->is_prepended && next->recalled < e->recalled) {
+        before = next;
+        next = TAILQ_NEXT(next, link);
+    }
+    if (before != NULL) {
+        TAILQ_INSERT_AFTER(&q->list, before, e, link);
+    } else {
+        TAILQ_INSERT_HEAD(&q->list, e, link);
+    }
 }
 
 void

@@ -23,8 +23,10 @@ struct held {
     const struct req *rq;
     enum held_state state;
     bool is_late;
+    bool is_prepended;
     uint64_t since_ns;    /* when it arrived */
     uint64_t deadline_ns; /* fail-after; CLOCK_NEVER: none */
+    uint64_t recalled;    /* its place among those that port B gave back */
     struct cv woken;      /* state is no longer WAITING */
     TAILQ_ENTRY(held) link;
 };
@@ -44,7 +46,8 @@ bool hold_queue_blocks(const struct hold_queue *q, const struct req *rq);
 /* Add e, WAITING, behind everything. */
 void hold_queue_append(struct hold_queue *q, struct held *e);
 
-/* Add e, WAITING, in front of everything: it was accepted before all of it. */
+/* Add e, WAITING, in front of everything, since it was accepted before all of it, but
+ * behind others that were prepended and have a lower `recalled`. */
 void hold_queue_prepend(struct hold_queue *q, struct held *e);
 
 /* e was RUNNING and its port gave it back: WAITING again, in its old place. */

@@ -48,21 +48,25 @@ outcome(const struct redir *r, int rc)
  * owner moved while it was on its way in): its client sends it to the new owner.
  * Port A is never recalled: -ESTALE from it is what the device said (a file on NFS). */
 static int
-perform(struct redir *r, const struct req *rq, uint64_t deadline_ns)
+perform(struct redir *r, const struct req *rq, uint64_t deadline_ns,
+        uint64_t *ret_arrival)
 {
     int rc;
 
     if (r->side == REDIR_REMOTE && rq->origin != NULL) {
         return -ESTALE;
     }
-    if (r->side == REDIR_REMOTE && deadline_ns != CLOCK_NEVER) {
-        struct req limited = *rq; /* port B waits for an owner, on our time */
+    if (r->side == REDIR_REMOTE) {
+        struct req sent = *rq;
 
-        limited.deadline_ns = deadline_ns;
-        return port_submit(r->active, &limited);
+        sent.ret_arrival = ret_arrival;
+        if (deadline_ns != CLOCK_NEVER) { /* port B waits for an owner, on our time */
+            sent.deadline_ns = deadline_ns;
+        }
+        return port_submit(r->active, &sent);
     }
     rc = port_submit(r->active, rq);
-    return rc == -ESTALE && r->side == REDIR_LOCAL ? -EIO : rc;
+    return rc == -ESTALE ? -EIO : rc;
 }
 
 /* Wait until e may go, was bounced (-ESTALE), or fail-after has passed (-EIO). */
@@ -105,7 +109,7 @@ see_through(struct redir *r, struct ledger_stripe *s, struct held *e)
             break;
         }
         lk_release(&r->lock);
-        rc = perform(r, e->rq, e->deadline_ns);
+        rc = perform(r, e->rq, e->deadline_ns, NULL); /* it keeps its place here */
         lk_acquire(&r->lock);
         if (rc != -ESTALE || e->rq->origin != NULL) {
             break;
@@ -129,9 +133,12 @@ see_through(struct redir *r, struct ledger_stripe *s, struct held *e)
 
 static int
 submit_recalled(struct redir *r, struct ledger_stripe *s, const struct req *rq,
-                uint64_t deadline_ns)
+                uint64_t deadline_ns, uint64_t arrival)
 {
-    struct held e = {.rq = rq, .since_ns = clock_now_ns(), .deadline_ns = deadline_ns};
+    struct held e = {.rq = rq,
+                     .since_ns = clock_now_ns(),
+                     .deadline_ns = deadline_ns,
+                     .recalled = arrival};
     int rc;
 
     cv_init(&e.woken);
@@ -154,10 +161,11 @@ static int
 submit_open(struct redir *r, struct ledger_stripe *s, const struct req *rq,
             uint64_t deadline_ns)
 {
-    int rc = perform(r, rq, deadline_ns);
+    uint64_t arrival = 0;
+    int rc = perform(r, rq, deadline_ns, &arrival);
 
     if (rc == -ESTALE && rq->origin == NULL) {
-        return submit_recalled(r, s, rq, deadline_ns);
+        return submit_recalled(r, s, rq, deadline_ns, arrival);
     }
     ledger_end(s, outcome(r, rc));
     if (!atomic_load(&r->is_gate_open)) {

@@ -134,6 +134,7 @@ START_TEST(doubtful_writes_are_sent_again_in_the_order_of_their_arrival)
     (void)snprintf(script, sizeof script, "cat >/dev/null; printf r >%s; exec cat %s",
                    m.started, m.hang);
     start_script(M1, script);
+    policy.here = "m1"; /* else what overlaps is not in flight together */
     new_channel(1, server.address, NULL);
     for (uintptr_t i = 0; i < 4; i++) {
         ck_assert_int_eq(

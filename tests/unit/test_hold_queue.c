@@ -171,6 +171,24 @@ START_TEST(a_prepended_entry_goes_before_all)
 }
 END_TEST
 
+START_TEST(prepended_entries_go_in_the_order_that_they_bring)
+{
+    static const uint64_t recalled[] = {7, 9, 8};
+
+    add(3, REQ_WRITE, 0, 10);
+    for (unsigned i = 0; i < 3; i++) {
+        rq[i] = (struct req){.op = REQ_WRITE, .off = 0, .len = 10};
+        e[i].rq = &rq[i];
+        e[i].recalled = recalled[i];
+        hold_queue_prepend(&q, &e[i]);
+    }
+    ck_assert_ptr_eq(TAILQ_FIRST(&q.list), &e[0]);
+    ck_assert_ptr_eq(TAILQ_NEXT(&e[0], link), &e[2]);
+    ck_assert_ptr_eq(TAILQ_NEXT(&e[2], link), &e[1]);
+    ck_assert_ptr_eq(TAILQ_NEXT(&e[1], link), &e[3]);
+}
+END_TEST
+
 START_TEST(a_returned_entry_keeps_its_place)
 {
     add(0, REQ_WRITE, 0, 10);
@@ -254,6 +272,7 @@ main(void)
     tcase_add_test(tc, late_entries_follow_only_what_was_held);
     tcase_add_test(tc, a_new_hold_makes_late_entries_held);
     tcase_add_test(tc, a_prepended_entry_goes_before_all);
+    tcase_add_test(tc, prepended_entries_go_in_the_order_that_they_bring);
     tcase_add_test(tc, a_returned_entry_keeps_its_place);
     tcase_add_test(tc, bounced_entries_block_nobody_and_running_ones_are_not_bounced);
     tcase_add_test(tc, a_waiting_entry_that_gives_up_lets_its_followers_go);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "incoming.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "breakpoint.h"
+#include "cleanup.h"
+#include "disk.h"
+#include "identity.h"
+#include "peer_batch.h"
+#include "service.h"
+
+bool
+incoming_is_refused(const struct record *rec, const char *uuid, uint64_t epoch)
+{
+    return epoch <= rec->refused_epoch && strcmp(rec->refused_uuid, uuid) == 0;
+}
+
+int
+incoming_check(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
+{
+    struct record rec = disk_record(d);
+
+    if (d->service->opaque_filter[0] != '\0') {
+        return err_set(e, -EINVAL,
+                       "%s: %s has nbdkit's filter %s in front of its disks, and the "
+                       "channel would pass it too; a layer can do without",
+                       d->cfg->name, d->service->cfg->name, d->service->opaque_filter);
+    }
+    if (rec.uuid[0] != '\0' && strcmp(rec.uuid, uuid) != 0) {
+        return err_set(e, -EINVAL, "%s: it is another disk: uuid %s, not %s",
+                       d->cfg->name, rec.uuid, uuid);
+    }
+    if (rec.role == ROLE_OWNER) {
+        return err_set(e, -EEXIST, "%s: %s owns it itself, at epoch %" PRIu64,
+                       d->cfg->name, d->service->cfg->name, rec.epoch);
+    }
+    if (incoming_is_refused(&rec, uuid, epoch)) {
+        return err_set(e, -ESTALE, "%s: epoch %" PRIu64 " was refused here",
+                       d->cfg->name, epoch);
+    }
+    if (epoch <= rec.epoch) {
+        return err_set(e, -ESTALE,
+                       "%s: epoch %" PRIu64 " is not newer than %" PRIu64
+                       ", which is known here%s%s%s%s",
+                       d->cfg->name, epoch, rec.epoch,
+                       rec.role == ROLE_GIVEN ? ": it was given to " : "",
+                       rec.role == ROLE_GIVEN ? rec.peer_name : "",
+                       rec.role == ROLE_GIVEN ? ", ask " : "",
+                       rec.role == ROLE_GIVEN ? rec.peer_control : "");
+    }
+    return 0;
+}
+
+void
+incoming_drop(struct disk *d)
+{
+    struct incoming in;
+
+    lk_acquire(&d->lock);
+    in = disk_locked(d)->incoming;
+    disk_locked(d)->incoming = (struct incoming){0};
+    lk_release(&d->lock);
+    if (d->sessions != NULL) {
+        session_table_expect(d->sessions, 0);
+    }
+    record_draft_drop(d->service->records, in.draft);
+    port_close(in.port);
+}
+
+struct record
+incoming_record(struct disk *d, const struct batch *b, unsigned i)
+{
+    struct record rec = disk_next_record(d, ROLE_OWNER, b->epochs[i]);
+
+    (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", b->uuids[i]);
+    (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", b->from);
+    rec.owned_since = b->epochs[i];
+    rec.nr_channels = 0;
+    batch_history(b, i, &rec);
+    rec.info = redir_port(d->redir)->info;
+    return rec;
+}
+
+int
+incoming_draft(struct service *s, const struct batch *b, struct err *e)
+{
+    AUTO_FREE struct record *recs = calloc(b->nr, sizeof *recs);
+    struct record_draft *draft;
+    int rc;
+
+    if (recs == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    for (unsigned i = 0; i < b->nr; i++) {
+        recs[i] = incoming_record(b->disks[i], b, i);
+    }
+    rc = record_draft_new(s->records, recs, b->nr, e, &draft);
+    if (rc == 0) {
+        LK_GUARD(&b->disks[0]->lock);
+
+        disk_locked(b->disks[0])->incoming.draft = draft;
+    }
+    return rc;
+}
+
+struct record_draft *
+incoming_take_draft(struct service *s, const struct batch *b, const struct record *recs)
+{
+    struct disk *first = b->disks[0];
+    struct record_draft *draft;
+
+    lk_acquire(&first->lock);
+    draft = TAKE(disk_locked(first)->incoming.draft);
+    lk_release(&first->lock);
+    if (draft != NULL && !record_draft_is_of(draft, recs, b->nr)) {
+        record_draft_drop(s->records, TAKE(draft));
+    }
+    return draft;
+}
+
+/* Does the page cache of this host hold what the last owner wrote? */
+static bool
+is_same_host(const struct batch *b)
+{
+    char mine[37];
+
+    identity_boot_id(mine);
+    return mine[0] != '\0' && strcmp(mine, b->boot_id) == 0;
+}
+
+int
+incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct err *e,
+                     struct port **ret_port)
+{
+    struct incoming in;
+    int rc = 0;
+
+    lk_acquire(&d->lock);
+    in = disk_locked(d)->incoming;
+    disk_locked(d)->incoming.port = NULL;
+    lk_release(&d->lock);
+    if (in.port != NULL && in.epoch != b->epochs[i]) {
+        port_close(in.port);
+        in.port = NULL;
+    }
+    if (in.port == NULL) {
+        rc = disk_open_device(d, e, &in.port);
+        if (rc == 0) {
+            rc = disk_need_redir(d, &in.port->info, e);
+        }
+    }
+    if (rc == 0) {
+        rc = disk_can_take(d, in.port, e);
+    }
+    if (rc == 0) {
+        if (!d->cfg->is_nbd) {
+            port_file_trust_cache(in.port, is_same_host(b));
+        }
+        rc = port_own(in.port, e);
+    }
+    if (rc == 0) {
+        rc = BREAKPOINT("next-locked");
+    }
+    if (rc < 0) {
+        port_close(in.port);
+        return err_prefix(e, rc, "disk %s", d->cfg->name);
+    }
+    *ret_port = in.port;
+    return 0;
+}
