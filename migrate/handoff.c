@@ -244,7 +244,8 @@ wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
         lk_release(&h->lock);
         if (now.is_finished) {
             *e = now.err;
-            *ret_report = now.rc == 0 ? json_incref(now.report) : NULL;
+            /* A copy, since others may be told the same at this moment. */
+            *ret_report = now.rc == 0 ? json_deep_copy(now.report) : NULL;
             return now.rc;
         }
         if (clock_now_ns() >= patience_ns) {

@@ -24,9 +24,9 @@
 #include "rpc.h"
 #include "rpc_conn.h"
 
-/* A request's own buffers are on the heap. Address space, not memory: untouched pages
- * cost nothing. */
-#define STACK_SIZE (1024U * 1024)
+/* Handlers have the records of a group on it, 64 times 5 KiB. Address space, not memory:
+ * untouched pages cost nothing. */
+#define STACK_SIZE (4U * 1024 * 1024)
 #define SHORT_OF_FDS_PAUSE_MS 100
 
 enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_FINISHED };

@@ -277,6 +277,8 @@ await_wake(struct wait *w)
 static void
 follow(struct nbd_share *s, struct wait *w)
 {
+    const bool is_limited = w->deadline_ns != CLOCK_NEVER;
+
     while (await_wake(w) == -ETIMEDOUT) {
         lk_acquire(&s->lock);
         if (!w->is_done) { /* else it was woken meanwhile */
@@ -284,6 +286,10 @@ follow(struct nbd_share *s, struct wait *w)
         }
         w->deadline_ns = CLOCK_NEVER;
         release_and_wake(s);
+    }
+    if (is_limited) { /* the thread sanitizer of gcc 12 does not know sem_clockwait() */
+        lk_acquire(&s->lock);
+        lk_release(&s->lock);
     }
     if (w->is_driver) { /* perhaps done meanwhile; then it only appoints the next */
         lk_acquire(&s->lock);
