@@ -7,6 +7,8 @@
 #ifndef BATON_MAY_BLOCK_H
 #define BATON_MAY_BLOCK_H
 
+#include <stddef.h>
+
 /* The guard's, where it is preloaded. */
 extern void baton_guard_may_block(void) __attribute__((weak));
 

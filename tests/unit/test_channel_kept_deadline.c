@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "port_channel.h"
 
-#define LIMIT_NS (200 * NS_PER_MS)
+#define LIMIT_NS (2 * NS_PER_S) /* also has to do for connecting, on a busy machine */
 #define PATIENCE_NS (10 * NS_PER_S)
 #define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
 #define M2 "baton-owner;instance=m2;epoch=2;flushed-by=-"
