@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,6 +116,24 @@ job_flush(struct handoff *h, struct err *e)
     return BREAKPOINT("owner-flushed") < 0 ? -EIO : job_check(h, e);
 }
 
+/* It was there in PREPARE. Whoever is gone now could not be told what is committed, and
+ * requests would be held until it is back. */
+static int
+look_for_peer(struct handoff *h, struct err *e)
+{
+    struct pollfd p = {.events = POLLRDHUP};
+
+    if (h->peer == NULL) { /* a park */
+        return 0;
+    }
+    p.fd = rpc_client_fd(h->peer);
+    if (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+        return err_set(e, -ECONNRESET, "%s has gone since it was asked",
+                       h->next[0].peer_name);
+    }
+    return 0;
+}
+
 /* From here on nobody is told that the handoff is aborted, unless it is. */
 static int
 begin_commit(struct handoff *h, struct err *e)
@@ -163,7 +182,10 @@ job_eject(struct handoff *h, struct err *e)
             return rc;
         }
     }
-    rc = begin_commit(h, e);
+    rc = look_for_peer(h, e);
+    if (rc == 0) {
+        rc = begin_commit(h, e);
+    }
     if (rc < 0) {
         return rc;
     }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The next owner dies between PREPARE and ASSIGN. The command that watches the handoff
+# The next owner dies between the commit and ASSIGN. The command that watches the handoff
 # and a request that was held are both still waiting when a person takes the disk: the
 # request is done, the command is told what happened.
 . "$(dirname "$0")/lib.sh"
@@ -29,9 +29,10 @@ await .handoff drain
 io "$(uri_of a vda)" "write -P 2 4k 4k" &
 held=$!
 await .queued 1
-kill_service b
+kill -STOP "${SERVICE_PID[b]}" # were it gone, a would see that before the commit
 open_gate dev # a drains, flushes, commits, and asks b
 await .handoff assign
+kill_service b
 eq "$(baton recover vda --at "$ctl" --json |
     jq -r '.disks[0] | .state, .device.lock, .here.asking' | xargs)" \
     "next-owner-silent none true" "verdict"

@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The next owner dies after PREPARE. The owner sees that before it commits: the handoff is
+# aborted and requests go on here, instead of being held until the other one is back.
+. "$(dirname "$0")/lib.sh"
+need jq qemu-io
+need_breakpoints
+device=$(new_device vda 16M)
+start_service a --disk "name=vda,device=$device"
+start_service b --disk "name=vda,device=$device,role=standby"
+break_at a owner-flushed wait
+handoff vda a b >"$T/report" 2>"$T/why" &
+job=$!
+await_hit a owner-flushed
+io "$(uri_of a vda)" "write -P 5 0 4k" &
+held=$!
+kill_service b
+break_go a owner-flushed
+status=0
+wait "$job" || status=$?
+eq "$status" 1 "exit status of the handoff"
+contains "$(cat "$T/why")" "b has gone since it was asked"
+contains "$(cat "$T/why")" "nothing changed: vda is still served by a"
+wait "$held" || fail "the write that was held failed"
+eq "$(status_of a vda '| .role, .epoch' | xargs)" "owner 1" "a"
+io "$(uri_of a vda)" "read -P 5 0 4k"
+ledger_balances a vda
+stop_service a
