@@ -298,7 +298,7 @@ start(const struct serving *s, struct serve_args *args)
                         s->nbdkit != NULL ? s->nbdkit : "nbdkit", err_text(NULL, rc));
     }
     rc = serve_find_module(s->plugin, PLUGIN, BATON_PLUGIN_DIR, &e, &plugin);
-    rc = rc == 0 ? serve_preload(GUARD, BATON_GUARD_DIR, &e) : rc;
+    rc = rc == 0 ? serve_preload(GUARD, BATON_GUARD_DIR, s->nr_filters == 0, &e) : rc;
     rc = rc == 0 ? build_args(s, plugin, args, &e) : rc;
     rc = rc == 0 ? serve_sockets_open(&s->config, s->socket_mode, &e, &sockets) : rc;
     if (rc == 0) {

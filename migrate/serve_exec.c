@@ -214,7 +214,7 @@ serve_find_module(const char *given, const char *name, const char *installed,
 }
 
 int
-serve_preload(const char *name, const char *installed, struct err *e)
+serve_preload(const char *name, const char *installed, bool keeps_turns, struct err *e)
 {
     const char *before = getenv("LD_PRELOAD"); /* NOLINT(concurrency-mt-unsafe): one
                                                 * thread */
@@ -232,6 +232,10 @@ serve_preload(const char *name, const char *installed, struct err *e)
     }
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     if (list == NULL || setenv("LD_PRELOAD", list, 1) < 0) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    if (!keeps_turns && setenv("BATON_GUARD_NO_TURNS", "1", 1) < 0) {
         return err_set(e, -ENOMEM, "out of memory");
     }
     return 0;

@@ -48,7 +48,10 @@ int serve_find_program(const char *name, char **ret_path);
 int serve_find_module(const char *given, const char *name, const char *installed,
                       struct err *e, char **ret_path);
 
-/* Have the module preloaded into what serve_exec() becomes. One thread. */
-int serve_preload(const char *name, const char *installed, struct err *e);
+/* Have the module, the guard of nbdkit, preloaded into what serve_exec() becomes. It
+ * may keep turns (stack/entry_guard_turn.c) unless filters are in front of the plugin.
+ * One thread. */
+int serve_preload(const char *name, const char *installed, bool keeps_turns,
+                  struct err *e);
 
 #endif

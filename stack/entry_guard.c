@@ -195,11 +195,13 @@ end_of_header(struct guarded *g)
 }
 
 /* The first header ends the handshake. (One that arrives in pieces is missed: the
- * connection goes unguarded until the next.) */
+ * connection goes unguarded until the next.) nbdkit reads it with the read lock held,
+ * unlike the options of the handshake, which may hold the same bytes. */
 static void
 look_for_first_header(struct guarded *g, const void *buf, size_t len, ssize_t r)
 {
-    if (len == HEADER_LEN && r == HEADER_LEN && be32_at(buf) == REQUEST_MAGIC) {
+    if (len == HEADER_LEN && r == HEADER_LEN && be32_at(buf) == REQUEST_MAGIC &&
+        turn_holds_a_lock()) {
         g->is_transmission = true;
         memcpy(g->header, buf, HEADER_LEN);
         end_of_header(g);
@@ -242,6 +244,7 @@ take(struct guarded *g, int fd, void *buf, size_t len)
         g->ahead_pos += len;
         return (ssize_t)len;
     }
+    turn_check_before_wait();
     n = readv(fd, iov, 2);
     if (n <= 0 || (size_t)n <= len) {
         return n;

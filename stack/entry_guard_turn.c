@@ -14,10 +14,17 @@
  * request that blocks holds up nobody.
  *
  * nbdkit's read lock has no name that we could see. It is the one lock that a worker
- * holds when a request has been read.
+ * holds when a request has been read. An nbdkit that reads with none or with several
+ * locks is left alone; so is one whose worker comes to wait for a request without
+ * having locked again what it kept (turn_check_before_wait).
+ *
+ * Between the lock and the plugin are nbdkit's filters, which know nothing of turns and
+ * may wait for anything, for another request of the connection too. "baton serve" says
+ * when there are some (BATON_GUARD_NO_TURNS), and no turn is kept.
  */
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "guard_turn.h"
@@ -34,6 +41,7 @@ static _Thread_local struct turn {
 static int (*real_lock)(pthread_mutex_t *);
 static int (*real_trylock)(pthread_mutex_t *);
 static int (*real_unlock)(pthread_mutex_t *);
+static _Atomic bool is_off; /* relaxed: any later time will do */
 static pthread_key_t at_thread_end;
 
 static void
@@ -67,6 +75,7 @@ __attribute__((constructor)) static void
 turn_init(void)
 {
     find_real();
+    atomic_init(&is_off, getenv("BATON_GUARD_NO_TURNS") != NULL);
     if (pthread_key_create(&at_thread_end, let_go_at_thread_end) != 0) {
         abort(); /* at the start of the process there are keys */
     }
@@ -104,7 +113,8 @@ note_unlocked(const pthread_mutex_t *m)
 void
 turn_keep(void)
 {
-    if (turn.nr_held == 1 && turn.kept == NULL) {
+    if (turn.nr_held == 1 && turn.kept == NULL &&
+        !atomic_load_explicit(&is_off, memory_order_relaxed)) {
         turn.to_keep = turn.held[0];
     }
 }
@@ -113,6 +123,21 @@ bool
 turn_is_kept(void)
 {
     return turn.kept != NULL;
+}
+
+bool
+turn_holds_a_lock(void)
+{
+    return turn.nr_held > 0;
+}
+
+void
+turn_check_before_wait(void)
+{
+    if (turn.kept != NULL) {
+        atomic_store_explicit(&is_off, true, memory_order_relaxed);
+        baton_guard_may_block();
+    }
 }
 
 void

@@ -13,6 +13,14 @@ __attribute__((visibility("hidden"))) void turn_keep(void);
 /* Does the calling thread have a turn that it has unlocked already? */
 __attribute__((visibility("hidden"))) bool turn_is_kept(void);
 
+/* Does the calling thread hold a lock that its user has not unlocked? */
+__attribute__((visibility("hidden"))) bool turn_holds_a_lock(void);
+
+/* The calling thread is about to wait for the next request. It must have locked again
+ * what it kept: if not, this nbdkit is none that we know, and nobody keeps a turn any
+ * more. */
+__attribute__((visibility("hidden"))) void turn_check_before_wait(void);
+
 /* The calling thread is about to block, or to end: let another worker read. Also called
  * by the plugin (base/may_block.h), which knows it by this name. */
 void baton_guard_may_block(void);
