@@ -47,7 +47,7 @@
 
 #define MAX_FDS 65536 /* higher ones are not guarded */
 #define AHEAD_MAX 16384
-#define KEEP_MAX 32768          /* longer requests are worth a thread of their own */
+#define KEEP_MAX 131072         /* longer requests are worth a thread of their own */
 #define SEND_BUFFER (512 << 10) /* the kernel's, of a unix socket */
 #define HEAD_MAX 512 /* of a reply: most have 16 or 28 bytes before the data */
 
