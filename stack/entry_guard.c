@@ -57,6 +57,7 @@ struct guarded {
     unsigned header_have;
     uint64_t body_left;
     bool is_short; /* the request that was read last */
+    bool is_bulk;  /* it was a write of more than is read ahead */
     unsigned char header[HEADER_LEN];
     size_t ahead_pos, ahead_end; /* of what has been read and not asked for yet */
     char ahead[AHEAD_MAX];
@@ -155,6 +156,7 @@ accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
     g->is_transmission = false;
     g->header_have = 0;
     g->body_left = 0;
+    g->is_bulk = false;
     g->ahead_pos = g->ahead_end = 0;
     g->is_gone = false;
     g->held_back = 0;
@@ -205,6 +207,7 @@ end_of_header(struct guarded *g)
         atomic_fetch_add(&g->requests, 1);
     }
     g->is_short = len <= KEEP_MAX;
+    g->is_bulk = cmd == CMD_WRITE && len > AHEAD_MAX;
     if (cmd == CMD_WRITE) {
         g->body_left = len;
     } else if (cmd == CMD_READ && g->is_short) {
@@ -248,11 +251,22 @@ after_header_read(struct guarded *g, const void *buf, ssize_t r)
     return r;
 }
 
+/* How much to read ahead. The data of a long write are to be read where they belong,
+ * without a copy, and at most the next header behind them. */
+static size_t
+ahead_of(const struct guarded *g)
+{
+    if (!g->is_bulk) {
+        return AHEAD_MAX;
+    }
+    return g->body_left > 0 ? HEADER_LEN : 0;
+}
+
 /* What was read ahead, or what arrives, up to len bytes. */
 static ssize_t
 take(struct guarded *g, int fd, void *buf, size_t len)
 {
-    struct iovec iov[2] = {{buf, len}, {g->ahead, AHEAD_MAX}};
+    struct iovec iov[2] = {{buf, len}, {g->ahead, ahead_of(g)}};
     size_t have = g->ahead_end - g->ahead_pos;
     ssize_t n;
 
