@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_tls.h"
 #include "clock.h"
+#include "tls_settings.h"
 #include "uri.h"
 
 #define SOCKETS "/run/baton/*.ctl"
@@ -49,18 +51,28 @@ list_options(const struct option *options, char *list, size_t size)
 int
 cli_next_option(int argc, char **argv, const struct option *options)
 {
+    struct option all[CLI_MAX_OPTIONS];
     char list[512];
     int val;
 
+    cli_tls_add(options, all);
     opterr = 0;
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    val = getopt_long(argc, argv, ":", options, NULL);
+    do {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+        val = getopt_long(argc, argv, ":", all, NULL);
+        if (cli_tls_is_option(val) && !cli_tls_take(argv[0], val)) {
+            return '?';
+        }
+    } while (cli_tls_is_option(val));
+    if (val == -1 && !cli_tls_complete(argv[0])) {
+        return '?';
+    }
     if (val == ':') {
         (void)cli_fail(0, argv[0], "%s needs a value", argv[optind - 1]);
         return '?';
     }
     if (val == '?') {
-        list_options(options, list, sizeof list);
+        list_options(all, list, sizeof list);
         (void)cli_fail(0, argv[0], "no such option: %s; allowed: %s", argv[optind - 1],
                        list);
     }
@@ -153,6 +165,12 @@ cli_find_service(const char *command, const char *at, struct uri *ret_uri)
     if (uri_parse(at, URI_FOR_CONTROL, &e, ret_uri) < 0) {
         return cli_fail(CLI_USAGE, command, "%s", e.msg);
     }
+    if (ret_uri->kind == URI_TCP && !tls_is_on(tls_settings_get())) {
+        return cli_fail(CLI_USAGE, command,
+                        "%s: control over tcp needs TLS; give --tls-certificates, or "
+                        "--tls-psk and --tls-psk-user",
+                        at);
+    }
     return CLI_DONE;
 }
 
@@ -162,7 +180,7 @@ cli_reach(const struct uri *u, struct err *e, struct rpc_client **ret_client)
     uint64_t ns = u->kind == URI_SSH ? REACH_SSH_NS : REACH_NS;
     int rc = rpc_client_open(u, clock_deadline_ns(ns), e, ret_client);
 
-    if (rc < 0 && u->kind == URI_SSH) { /* ssh and its peer have more to say */
+    if (rc < 0 && (u->kind == URI_SSH || u->kind == URI_TCP)) { /* more to say */
         return err_prefix(e, rc, "cannot reach the service");
     }
     if (rc < 0) {

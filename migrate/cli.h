@@ -33,7 +33,8 @@ int cmd_proxy(int argc, char **argv);
 int cli_fail(int status, const char *command, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The next long option's val, -1 at the end of options, or '?' after a sentence that
+/* The next long option's val (those of cli_tls.h, of commands with --at, are dealt with
+ * here), -1 at the end of options, or '?' after a sentence that
  * lists the allowed ones. The argument is in optarg. */
 int cli_next_option(int argc, char **argv, const struct option *options);
 

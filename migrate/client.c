@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allow.h"
 #include "clock.h"
 #include "disk.h"
 #include "disk_durability.h"
@@ -59,9 +60,15 @@ open_vm(struct client *c, struct err *e)
     return 0;
 }
 
+static bool
+is_channel_name(const char *export_name)
+{
+    return strncmp(export_name, CHANNEL_NAME_PREFIX, strlen(CHANNEL_NAME_PREFIX)) == 0;
+}
+
 static int
 open_channel(struct service *s, struct client *c, const char *export_name,
-             struct err *e)
+             const struct client_origin *from, struct err *e)
 {
     struct channel_name n;
     int rc;
@@ -73,17 +80,39 @@ open_channel(struct service *s, struct client *c, const char *export_name,
     if (c->disk == NULL || disk_redir(c->disk) == NULL) {
         return err_set(e, -ENOENT, "no disk with uuid %s is served here", n.uuid);
     }
-    rc = session_open(c->disk->sessions, n.client, n.session, n.epoch,
-                      clock_deadline_ns(FENCE_TIMEOUT_NS), e, &c->session);
+    rc = allow_open(s->cfg, c->disk->cfg, from, e);
+    if (rc == 0) {
+        rc = session_open(c->disk->sessions, n.client, n.session, n.epoch,
+                          clock_deadline_ns(FENCE_TIMEOUT_NS), e, &c->session);
+    }
     if (rc == 0) {
         disk_statement(c->disk, n.epoch, c->statement);
     }
     return rc;
 }
 
+static int
+find_disk(struct service *s, const char *export_name, struct err *e,
+          struct disk **ret_disk)
+{
+    if (export_name[0] == '\0' && s->nr_disks == 1) {
+        *ret_disk = &s->disks[0];
+        return 0;
+    }
+    if (!name_is_valid(export_name)) {
+        return err_set(e, -EINVAL, "%s",
+                       export_name[0] == '\0' ? "there are several disks: name one"
+                                              : "malformed disk name");
+    }
+    *ret_disk = service_find_disk(s, export_name);
+    return *ret_disk != NULL
+               ? 0
+               : err_set(e, -ENOENT, "there is no disk %s here", export_name);
+}
+
 int
-client_open(struct service *s, const char *export_name, struct err *e,
-            struct client **ret_client)
+client_open(struct service *s, const char *export_name,
+            const struct client_origin *from, struct err *e, struct client **ret_client)
 {
     struct client *c = calloc(1, sizeof *c);
     int rc;
@@ -91,20 +120,13 @@ client_open(struct service *s, const char *export_name, struct err *e,
     if (c == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
-    if (strncmp(export_name, CHANNEL_NAME_PREFIX, strlen(CHANNEL_NAME_PREFIX)) == 0) {
-        rc = open_channel(s, c, export_name, e);
-    } else if (export_name[0] == '\0' && s->nr_disks == 1) {
-        c->disk = &s->disks[0];
-        rc = open_vm(c, e);
-    } else if (!name_is_valid(export_name)) {
-        rc = err_set(e, -EINVAL, "%s",
-                     export_name[0] == '\0' ? "there are several disks: name one"
-                                            : "malformed disk name");
-    } else {
-        c->disk = service_find_disk(s, export_name);
-        rc = c->disk != NULL
-                 ? open_vm(c, e)
-                 : err_set(e, -ENOENT, "there is no disk %s here", export_name);
+    rc = allow_connection(s->cfg, from, e);
+    if (rc == 0 && is_channel_name(export_name)) {
+        rc = open_channel(s, c, export_name, from, e);
+    } else if (rc == 0) {
+        rc = find_disk(s, export_name, e, &c->disk);
+        rc = rc == 0 ? allow_open(s->cfg, c->disk->cfg, from, e) : rc;
+        rc = rc == 0 ? open_vm(c, e) : rc;
     }
     if (rc < 0) {
         free(c);

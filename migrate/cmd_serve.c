@@ -24,6 +24,11 @@
     "usage: baton serve --name NAME --listen URI... --control URI [--state-dir DIR]\n" \
     "                   [--config FILE] --disk name=D,device=PATH-OR-URI[,...]...\n"   \
     "  --announce URI      how peers reach a listener, where that differs; repeat\n"   \
+    "  --announce-control URI  the same of a tcp control socket\n"                     \
+    "  --tls-certificates DIR  prove and check by certificates who is who\n"           \
+    "  --tls-psk FILE      or by keys that both sides have (psktool)\n"                \
+    "  --tls-psk-user NAME whose key is ours\n"                                        \
+    "  --insecure-plain-tcp on  tcp beyond loopback without either\n"                  \
     "  --state-dir DIR     the records (default: /var/lib/baton/NAME)\n"               \
     "  --peer URI          a control socket to ask who owns a disk now; repeat\n"      \
     "  --handoff-on-term URI  on SIGTERM give every disk to this service first\n"      \
@@ -53,9 +58,20 @@ struct serving {
 };
 
 /* Settings of a service have their index in this table as val, from 0x100. */
-static const char *const settings[] = {"name",    "listen",    "announce",
-                                       "control", "state-dir", "config",
-                                       "disk",    "peer",      "handoff-on-term"};
+static const char *const settings[] = {"name",
+                                       "listen",
+                                       "announce",
+                                       "control",
+                                       "state-dir",
+                                       "config",
+                                       "disk",
+                                       "peer",
+                                       "handoff-on-term",
+                                       "announce-control",
+                                       "tls-certificates",
+                                       "tls-psk",
+                                       "tls-psk-user",
+                                       "insecure-plain-tcp"};
 #define SETTING_VAL 0x100
 
 static int
@@ -186,6 +202,11 @@ parse_options(int argc, char **argv, struct serving *s)
         {"disk", required_argument, NULL, SETTING_VAL + 6},
         {"peer", required_argument, NULL, SETTING_VAL + 7},
         {"handoff-on-term", required_argument, NULL, SETTING_VAL + 8},
+        {"announce-control", required_argument, NULL, SETTING_VAL + 9},
+        {"tls-certificates", required_argument, NULL, SETTING_VAL + 10},
+        {"tls-psk", required_argument, NULL, SETTING_VAL + 11},
+        {"tls-psk-user", required_argument, NULL, SETTING_VAL + 12},
+        {"insecure-plain-tcp", required_argument, NULL, SETTING_VAL + 13},
         {"socket-mode", required_argument, NULL, 'm'},
         {"pidfile", required_argument, NULL, 'P'},
         {"threads", required_argument, NULL, 't'},
@@ -251,6 +272,26 @@ check_serving(struct serving *s)
     return CLI_DONE;
 }
 
+/* "on", not "require": VMs on unix sockets stay plain. The plugin refuses TCP without
+ * it. */
+static int
+add_tls_args(const struct tls_settings *t, struct serve_args *a, struct err *e)
+{
+    int rc = 0;
+
+    if (tls_is_on(t)) {
+        rc = serve_args_add(a, "--tls", "on", e);
+    }
+    if (rc == 0 && t->certificates != NULL) {
+        rc = serve_args_add(a, "--tls-certificates", t->certificates, e);
+        rc = rc == 0 ? serve_args_add(a, NULL, "--tls-verify-peer", e) : rc;
+    }
+    if (rc == 0 && t->psk != NULL) {
+        rc = serve_args_add(a, "--tls-psk", t->psk, e);
+    }
+    return rc;
+}
+
 static int
 build_args(const struct serving *s, const char *plugin, struct serve_args *a,
            struct err *e)
@@ -271,6 +312,7 @@ build_args(const struct serving *s, const char *plugin, struct serve_args *a,
     for (unsigned i = 0; rc == 0 && i < s->nr_filters; i++) {
         rc = serve_args_add(a, "--filter", s->filters[i], e);
     }
+    rc = rc == 0 ? add_tls_args(&s->config.tls, a, e) : rc;
     rc = rc == 0 ? serve_args_add(a, NULL, plugin, e) : rc;
     for (unsigned i = 0; rc == 0 && i < s->settings.nr; i++) {
         rc = serve_args_add(a, NULL, s->settings.arg[i], e);

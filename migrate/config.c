@@ -20,8 +20,9 @@
 #include "uri.h"
 
 #define ALLOWED_SETTINGS                                                               \
-    "name, listen, announce, control, state-dir, peer, "                               \
-    "handoff-on-term, disk, config"
+    "name, listen, announce, control, announce-control, state-dir, peer, "             \
+    "handoff-on-term, tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp, "   \
+    "disk, config"
 
 void
 service_config_init(struct service_config *c)
@@ -37,6 +38,9 @@ service_config_done(struct service_config *c)
     }
     free(c->disks);
     free(c->state_dir);
+    free(c->tls.certificates);
+    free(c->tls.psk);
+    free(c->tls.psk_user);
     *c = (struct service_config){0};
 }
 
@@ -133,19 +137,6 @@ set_state_dir(struct service_config *c, const char *value, struct err *e)
 }
 
 static int
-set_control(struct service_config *c, const char *value, struct err *e)
-{
-    int rc;
-
-    if (c->has_control) {
-        return refuse_second(c->control.text, e);
-    }
-    rc = uri_parse(value, URI_FOR_CONTROL_LISTEN, e, &c->control);
-    c->has_control = rc == 0;
-    return rc;
-}
-
-static int
 add_uri(struct uri *uris, unsigned *nr, const char *value, enum uri_use use,
         struct err *e)
 {
@@ -165,6 +156,28 @@ add_uri(struct uri *uris, unsigned *nr, const char *value, enum uri_use use,
                        CONFIG_MAX_LISTEN);
     }
     uris[(*nr)++] = u;
+    return 0;
+}
+
+/* One unix socket, and any number of tcp ones. */
+static int
+set_control(struct service_config *c, const char *value, struct err *e)
+{
+    struct uri u;
+    int rc = uri_parse(value, URI_FOR_CONTROL_LISTEN, e, &u);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (u.kind == URI_TCP) {
+        return add_uri(c->tls_control, &c->nr_tls_control, value,
+                       URI_FOR_CONTROL_LISTEN, e);
+    }
+    if (c->has_control) {
+        return refuse_second(c->control.text, e);
+    }
+    c->control = u;
+    c->has_control = true;
     return 0;
 }
 
@@ -238,6 +251,15 @@ set_disk(struct service_config *c, const char *value, const char *where, struct 
     return rc;
 }
 
+static void
+free_new(char **text, const char *old)
+{
+    if (old == NULL) {
+        free(*text);
+        *text = NULL;
+    }
+}
+
 static int
 set_config(struct service_config *c, const char *path, const char *where, struct err *e)
 {
@@ -256,10 +278,13 @@ set_config(struct service_config *c, const char *path, const char *where, struct
     c->nr_peers = old.nr_peers;
     c->has_heir = old.has_heir;
     (void)snprintf(c->name, sizeof c->name, "%s", old.name);
-    if (old.state_dir == NULL) {
-        free(c->state_dir);
-        c->state_dir = NULL;
-    }
+    c->nr_tls_control = old.nr_tls_control;
+    c->has_announce_control = old.has_announce_control;
+    c->tls.is_plain_tcp_ok = old.tls.is_plain_tcp_ok;
+    free_new(&c->state_dir, old.state_dir);
+    free_new(&c->tls.certificates, old.tls.certificates);
+    free_new(&c->tls.psk, old.tls.psk);
+    free_new(&c->tls.psk_user, old.tls.psk_user);
     return rc;
 }
 
@@ -270,10 +295,18 @@ config_set(struct service_config *c, const char *key, const char *value,
     static const struct {
         const char *key;
         int (*set)(struct service_config *c, const char *value, struct err *e);
-    } setters[] = {{"name", set_name},          {"listen", set_listen},
-                   {"announce", set_announce},  {"control", set_control},
-                   {"peer", add_peer},          {"handoff-on-term", set_heir},
-                   {"state-dir", set_state_dir}};
+    } setters[] = {{"name", set_name},
+                   {"listen", set_listen},
+                   {"announce", set_announce},
+                   {"control", set_control},
+                   {"peer", add_peer},
+                   {"handoff-on-term", set_heir},
+                   {"state-dir", set_state_dir},
+                   {"announce-control", config_set_announce_control},
+                   {"tls-certificates", config_set_tls_certificates},
+                   {"tls-psk", config_set_tls_psk},
+                   {"tls-psk-user", config_set_tls_psk_user},
+                   {"insecure-plain-tcp", config_set_plain_tcp}};
     int rc;
 
     if (strcmp(key, "disk") == 0) { /* a disk's parts have places of their own */

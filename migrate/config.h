@@ -17,15 +17,17 @@
 #include "port_file.h"
 #include "record.h"
 #include "stack.h"
+#include "tls_settings.h"
 #include "uri.h"
 
 #define CONFIG_MAX_LISTEN 8
 #define CONFIG_MAX_DISKS 4096
 
-/* Keys of a disk: name, device (an absolute path, or an NBD URI nbd://, nbd+unix://,
- * nbd+vsock://), vm, role=owner|standby, readonly=on|off, cache=none|writeback|
- * writethrough, durability=keep|writethrough|owner, uuid, description, on-hold=wait |
- * fail-after=DURATION (30s, 500ms), connections=N (1..16, of an nbd device and of the
+/* Keys of a disk: name, device (an absolute path, or an NBD URI nbd://, nbds://,
+ * nbd+unix://, nbd+vsock://), peers-allowed=NAME[,NAME], vm, role=owner|standby,
+ * readonly=on|off, cache=none|writeback|writethrough, durability=keep|writethrough|
+ * owner, uuid, description, on-hold=wait | fail-after=DURATION (30s, 500ms),
+ * connections=N (1..16, of an nbd device and of the
  * channel), layer=NAME[:k=v]... (may repeat, lowest first). A comma in a value is
  * written ",,". */
 struct disk_config {
@@ -33,8 +35,9 @@ struct disk_config {
     char vm[NAME_MAX_LEN + 1]; /* "" when none */
     char uuid[37];             /* "" when not given */
     char *device;
-    char *description; /* NULL when none */
-    bool is_nbd;       /* device is an NBD URI */
+    char *description;   /* NULL when none */
+    char *peers_allowed; /* who may come by TLS, with commas; NULL: whom we trust */
+    bool is_nbd;         /* device is an NBD URI */
     bool readonly;
     enum role role; /* ROLE_OWNER or ROLE_STANDBY; only for a disk without a record */
     enum file_cache cache;
@@ -51,7 +54,12 @@ struct service_config {
     unsigned nr_announce; /* how peers reach the listeners, where that differs */
     struct uri announce[CONFIG_MAX_LISTEN];
     bool has_control;
-    struct uri control;
+    struct uri control;      /* the unix socket */
+    unsigned nr_tls_control; /* tcp, by TLS */
+    struct uri tls_control[CONFIG_MAX_LISTEN];
+    bool has_announce_control; /* how peers reach one of these */
+    struct uri announce_control;
+    struct tls_settings tls;
     unsigned nr_peers; /* whom to ask who owns a disk, when its owner does not answer */
     struct uri peers[CONFIG_MAX_LISTEN];
     bool has_heir; /* handoff-on-term: who gets the disks when the service is stopped */
@@ -65,8 +73,9 @@ struct service_config {
 void service_config_init(struct service_config *c);
 void service_config_done(struct service_config *c);
 
-/* One setting: key is name, listen, announce, control, state-dir, peer,
- * handoff-on-term, disk or config (a file to read). where names the place in errors
+/* One setting: key is name, listen, announce, control, announce-control, state-dir,
+ * peer, handoff-on-term, tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp,
+ * disk or config (a file to read). where names the place in errors
  * ("--disk", "parameter disk"). -EINVAL with a sentence; c is unchanged by a setting
  * that is refused. */
 int config_set(struct service_config *c, const char *key, const char *value,
@@ -75,6 +84,10 @@ int config_set(struct service_config *c, const char *key, const char *value,
 /* All there, no two disks of one name, of one device, or of one uuid? Fills what may be
  * left out. Devices are not opened. */
 int config_complete(struct service_config *c, struct err *e);
+
+/* The control URI by which a peer that we reach at `to` reaches us; "" when there is
+ * none. */
+const char *config_control_for(const struct service_config *c, const struct uri *to);
 
 /* "30s", "500ms", "50us", "2m", "0"; 0 or -EINVAL and a sentence. */
 int config_parse_duration(const char *s, struct err *e, uint64_t *ret_ns);

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "config.h"
+#include "config_parts.h"
 #include "uri.h"
 
 #define DEFAULT_STATE_PARENT "/var/lib/baton"
@@ -146,6 +147,16 @@ check_twins(const struct service_config *c, struct err *e)
 static int
 check_sockets(const struct service_config *c, struct err *e)
 {
+    for (unsigned i = 0; i < c->nr_listen; i++) {
+        for (unsigned j = 0; j < c->nr_tls_control; j++) {
+            if (strcmp(c->listen[i].text, c->tls_control[j].text) == 0) {
+                return err_set(e, -EINVAL,
+                               "%s is given as listen and as control; allowed: two "
+                               "sockets",
+                               c->listen[i].text);
+            }
+        }
+    }
     for (unsigned i = 0; c->has_control && i < c->nr_listen; i++) {
         if (strcmp(c->listen[i].text, c->control.text) == 0) {
             return err_set(e, -EINVAL,
@@ -168,6 +179,7 @@ config_complete(struct service_config *c, struct err *e)
         return err_set(e, -EINVAL, "there is no disk to serve; give one with disk");
     }
     rc = check_sockets(c, e);
+    rc = rc == 0 ? config_check_net(c, e) : rc;
     if (rc == 0) {
         rc = check_twins(c, e);
     }

@@ -18,6 +18,7 @@
 #include "port_file.h"
 #include "record.h"
 #include "stack.h"
+#include "tls_peer.h"
 
 #define MAX_CONNECTIONS 16
 #define DEFAULT_CONNECTIONS 4 /* a server that is not multi-conn safe gets one */
@@ -49,7 +50,8 @@ set_vm(struct disk_config *d, const char *v, struct err *e)
 static bool
 is_nbd_uri(const char *v)
 {
-    static const char *const schemes[] = {"nbd://", "nbd+unix://", "nbd+vsock://"};
+    static const char *const schemes[] = {"nbd://", "nbd+unix://", "nbd+vsock://",
+                                          "nbds://"};
 
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         if (strncmp(v, schemes[i], strlen(schemes[i])) == 0) {
@@ -64,8 +66,8 @@ set_device(struct disk_config *d, const char *v, struct err *e)
 {
     if (v[0] != '/' && !is_nbd_uri(v)) {
         return err_set(e, -EINVAL,
-                       "allowed: an absolute path, or a URI nbd://, nbd+unix:// or "
-                       "nbd+vsock://");
+                       "allowed: an absolute path, or a URI nbd://, nbds://, "
+                       "nbd+unix:// or nbd+vsock://");
     }
     if (strlen(v) >= PATH_MAX) {
         return err_set(e, -EINVAL, "too long; allowed: at most %d bytes", PATH_MAX - 1);
@@ -211,6 +213,30 @@ set_connections(struct disk_config *d, const char *v, struct err *e)
     return 0;
 }
 
+/* NAME[,NAME]...: as they stand in certificates or in the file of keys. */
+static int
+set_peers_allowed(struct disk_config *d, const char *v, struct err *e)
+{
+    const char *name = v;
+
+    for (;;) {
+        size_t len = strcspn(name, ",");
+
+        if (len < 1 || len > TLS_NAME_MAX) {
+            return err_set(e, -EINVAL,
+                           "allowed: names of peers with commas between them, each of "
+                           "1 to %d bytes (in an option a comma is written \",,\")",
+                           TLS_NAME_MAX);
+        }
+        if (name[len] == '\0') {
+            break;
+        }
+        name += len + 1;
+    }
+    d->peers_allowed = strdup(v);
+    return d->peers_allowed != NULL ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
 static int
 set_layer(struct disk_config *d, const char *v, struct err *e)
 {
@@ -234,6 +260,7 @@ static const struct disk_key {
     {"on-hold", false, set_on_hold},
     {"fail-after", false, set_fail_after},
     {"connections", false, set_connections},
+    {"peers-allowed", false, set_peers_allowed},
     {"layer", true, set_layer},
 };
 #define NR_DISK_KEYS (sizeof disk_keys / sizeof disk_keys[0])
@@ -359,6 +386,7 @@ config_disk_done(struct disk_config *d)
 {
     free(d->device);
     free(d->description);
+    free(d->peers_allowed);
     stack_spec_done(&d->layers);
     *d = (struct disk_config){0};
 }

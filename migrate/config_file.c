@@ -20,7 +20,9 @@
 
 #define MAX_FILE_SIZE (16 * 1024 * 1024)
 #define ALLOWED_IN_FILE                                                                \
-    "name, listen, announce, control, state-dir, peers, handoff-on-term, disks"
+    "name, listen, announce, control, announce-control, state-dir, peers, "            \
+    "handoff-on-term, tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp, "   \
+    "disks"
 #define PLACE_LEN 512
 
 struct file_reader {

@@ -46,6 +46,17 @@ int config_add_disk(struct service_config *c, const struct config_items *items,
 int config_file_apply(struct service_config *c, const char *path, const char *where,
                       struct err *e);
 
+/* Setters of config_net.c, called by config_set(). */
+int config_set_tls_certificates(struct service_config *c, const char *value,
+                                struct err *e);
+int config_set_tls_psk(struct service_config *c, const char *value, struct err *e);
+int config_set_tls_psk_user(struct service_config *c, const char *value, struct err *e);
+int config_set_plain_tcp(struct service_config *c, const char *value, struct err *e);
+int config_set_announce_control(struct service_config *c, const char *value,
+                                struct err *e);
+/* Do TLS, addresses and allow-lists go together? */
+int config_check_net(const struct service_config *c, struct err *e);
+
 /* UTF-8 without control characters, not empty: what can go into JSON, logs and lists.
  * 0 or -EINVAL and a sentence. */
 int config_check_text(const char *s, struct err *e);

@@ -65,8 +65,8 @@ assign_params(struct handoff *h)
 
     identity_boot_id(boot_id);
     return json_pack("{s:s,s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
-                     h->service->cfg->has_control ? h->service->cfg->control.text : "",
-                     "boot_id", boot_id, "disks", job_disk_list(h));
+                     config_control_for(h->service->cfg, &h->to), "boot_id", boot_id,
+                     "disks", job_disk_list(h));
 }
 
 /* The next owner does not answer. When others own the disks, at later epochs, it did

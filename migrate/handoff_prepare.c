@@ -117,8 +117,7 @@ prepare_params(struct handoff *h, const struct identity *ids)
         (void)json_array_append_new(list, item);
     }
     return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
-                     h->service->cfg->has_control ? h->service->cfg->control.text : "",
-                     "disks", list);
+                     config_control_for(h->service->cfg, &h->to), "disks", list);
 }
 
 /* Take from the answer who the next owner is and where its channels listen. */

@@ -16,18 +16,49 @@
 #include "clock.h"
 #include "rpc.h"
 #include "rpc_frame.h"
+#include "tls.h"
 
 #define MAX_REPLY_DEPTH (2 * RPC_MAX_DEPTH)
 #define SSH_END_TIMEOUT_NS (1 * NS_PER_S)
 #define MAX_ERRNO 4095
 
 struct rpc_client {
-    int fd;
-    int pid; /* of ssh; 0 when there is none */
+    int fd;                 /* what is read and written */
+    int tcp_fd;             /* below tls; else -1 */
+    struct tls_stream *tls; /* NULL when there is none */
+    int pid;                /* of ssh; 0 when there is none */
     json_int_t last_id;
     bool is_spent;
     struct rpc_frame_reader reader;
 };
+
+/* Control over TCP is never plain, not even on loopback. */
+static int
+connect_tls(struct rpc_client *c, const struct uri *u, uint64_t deadline_ns,
+            struct err *e)
+{
+    const struct tls_settings *t = tls_settings_get();
+    AUTO_FD int fd = -1;
+    int rc;
+
+    if (!tls_is_on(t)) {
+        return err_set(e, -EINVAL,
+                       "%s: control over tcp needs TLS, and there is neither "
+                       "tls-certificates nor tls-psk here",
+                       u->text);
+    }
+    rc = uri_connect(u, deadline_ns, e, &fd, &c->pid);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = tls_connect(t, fd, u->host, deadline_ns, e, &c->tls);
+    if (rc < 0) {
+        return err_prefix(e, rc, "connect to %s", u->text);
+    }
+    c->tcp_fd = TAKE_FD(fd);
+    c->fd = tls_stream_fd(c->tls);
+    return 0;
+}
 
 int
 rpc_client_open(const struct uri *u, uint64_t deadline_ns, struct err *e,
@@ -39,7 +70,9 @@ rpc_client_open(const struct uri *u, uint64_t deadline_ns, struct err *e,
     if (c == NULL) {
         return err_set(e, -ENOMEM, "connect to %s: out of memory", u->text);
     }
-    rc = uri_connect(u, deadline_ns, e, &c->fd, &c->pid);
+    c->tcp_fd = -1;
+    rc = u->kind == URI_TCP ? connect_tls(c, u, deadline_ns, e)
+                            : uri_connect(u, deadline_ns, e, &c->fd, &c->pid);
     if (rc < 0) {
         free(c);
         return rc;
@@ -76,7 +109,12 @@ rpc_client_close(struct rpc_client *c)
     if (c == NULL) {
         return;
     }
-    (void)close(c->fd); /* what it lost, a missing reply has told */
+    if (c->tls != NULL) {
+        tls_stream_close(c->tls);
+        (void)close(c->tcp_fd); /* what it lost, a missing reply has told */
+    } else {
+        (void)close(c->fd); /* the same */
+    }
     if (c->pid > 0) {
         reap_ssh(c->pid);
     }
@@ -216,7 +254,14 @@ receive_object(struct rpc_client *c, const char *method, uint64_t deadline_ns,
         return NULL;
     }
     if (rc <= 0) {
+        const char *trouble = c->tls != NULL ? tls_stream_trouble(c->tls) : NULL;
+
         rc = rc == 0 || rc == -EPIPE ? -ECONNRESET : rc;
+        if (rc == -ECONNRESET && trouble != NULL) {
+            *ret_rc =
+                err_set(e, rc, "%s: the other side has ended TLS: %s", method, trouble);
+            return NULL;
+        }
         *ret_rc = err_set(e, rc, "%s: %s", method,
                           rc == -ECONNRESET  ? "the connection broke before the answer"
                           : rc == -ETIMEDOUT ? "no answer in time"

@@ -34,6 +34,7 @@
 
 struct rpc_call {
     int fd;
+    const struct rpc_service *service;
     struct lk lock; /* leaf; held over a send that does not wait */
     struct rpc_call_locked {
         char *queue; /* MAX_QUEUED bytes once one was needed */
@@ -102,6 +103,12 @@ rpc_notify(struct rpc_call *call, const char *method, json_t *params)
     json_decref(j);
 }
 
+const struct tls_peer *
+rpc_caller(const struct rpc_call *call)
+{
+    return call->service->peer;
+}
+
 bool
 rpc_is_gone(const struct rpc_call *call)
 {
@@ -157,14 +164,17 @@ find_method(const struct rpc_method *m, const char *name)
 
 /* Steals id. */
 static json_t *
-run_handler(struct rpc_call *c, const struct rpc_method *m, void *ctx, json_t *id,
-            json_t *params)
+run_handler(struct rpc_call *c, const struct rpc_method *m, json_t *id, json_t *params)
 {
+    const struct rpc_service *s = c->service;
     struct err e = {.msg = ""};
     json_t *result = NULL;
-    int rc, code = RPC_REFUSED;
+    int rc = 0, code = RPC_REFUSED;
 
-    rc = m->handler(ctx, c, params, &e, &result);
+    if (s->peer != NULL) {
+        rc = s->admit(s->ctx, s->peer, m->name, params, &e);
+    }
+    rc = rc == 0 ? m->handler(s->ctx, c, params, &e, &result) : rc;
     if (rc == 0) {
         return json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "id", id, "result",
                          result != NULL ? result : json_null());
@@ -198,8 +208,7 @@ why_invalid(const json_t *id, const json_t *request)
 
 /* Returns false when there is nothing to say. */
 static bool
-answer_request(struct rpc_call *c, const struct rpc_method *methods, void *ctx,
-               json_t *request, json_t **ret_reply)
+answer_request(struct rpc_call *c, json_t *request, json_t **ret_reply)
 {
     json_t *id = json_object_get(request, "id");
     json_t *params = json_object_get(request, "params");
@@ -216,7 +225,8 @@ answer_request(struct rpc_call *c, const struct rpc_method *methods, void *ctx,
     if (id == NULL) {
         return false;
     }
-    m = find_method(methods, json_string_value(json_object_get(request, "method")));
+    m = find_method(c->service->methods,
+                    json_string_value(json_object_get(request, "method")));
     if (m == NULL) {
         *ret_reply = error_reply(json_incref(id), UNKNOWN_METHOD, "unknown method", 0);
     } else if (params != NULL && !json_is_object(params)) {
@@ -225,16 +235,14 @@ answer_request(struct rpc_call *c, const struct rpc_method *methods, void *ctx,
     } else {
         json_t *none = params == NULL ? json_object() : NULL;
 
-        *ret_reply =
-            run_handler(c, m, ctx, json_incref(id), params != NULL ? params : none);
+        *ret_reply = run_handler(c, m, json_incref(id), params != NULL ? params : none);
         json_decref(none);
     }
     return true;
 }
 
 static bool
-answer_line(struct rpc_call *c, const struct rpc_method *methods, void *ctx,
-            const char *line, size_t len, json_t **ret_reply)
+answer_line(struct rpc_call *c, const char *line, size_t len, json_t **ret_reply)
 {
     json_error_t error;
     json_t *request;
@@ -254,7 +262,7 @@ answer_line(struct rpc_call *c, const struct rpc_method *methods, void *ctx,
         *ret_reply =
             error_reply(json_null(), INVALID_REQUEST, "a request must be an object", 0);
     } else {
-        has_reply = answer_request(c, methods, ctx, request, ret_reply);
+        has_reply = answer_request(c, request, ret_reply);
     }
     json_decref(request);
     return has_reply;
@@ -282,9 +290,9 @@ send_reply(struct rpc_call *c, json_t *reply)
 }
 
 void
-rpc_conn_serve(int fd, const struct rpc_method *methods, void *ctx)
+rpc_conn_serve(int fd, const struct rpc_service *service)
 {
-    struct rpc_call c = {.fd = fd};
+    struct rpc_call c = {.fd = fd, .service = service};
     struct rpc_frame_reader reader;
     const char *line;
     json_t *reply;
@@ -294,8 +302,7 @@ rpc_conn_serve(int fd, const struct rpc_method *methods, void *ctx)
     lk_init(&c.lock);
     rpc_frame_reader_init(&reader, fd, RPC_MAX_REQUEST);
     while ((rc = rpc_frame_read(&reader, CLOCK_NEVER, &line, &len)) == 1) {
-        if (answer_line(&c, methods, ctx, line, len, &reply) &&
-            send_reply(&c, reply) < 0) {
+        if (answer_line(&c, line, len, &reply) && send_reply(&c, reply) < 0) {
             break;
         }
     }

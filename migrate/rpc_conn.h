@@ -5,9 +5,17 @@
 
 #include "rpc.h"
 
+/* What is served, and to whom: peer and admit are NULL for a local socket. */
+struct rpc_service {
+    const struct rpc_method *methods;
+    void *ctx;
+    rpc_admit admit;
+    const struct tls_peer *peer;
+};
+
 /* Serve the connection fd (borrowed) until either side ends it; shutdown(2) of fd from
  * another thread does. Runs handlers on this thread. */
-void rpc_conn_serve(int fd, const struct rpc_method *methods, void *ctx);
+void rpc_conn_serve(int fd, const struct rpc_service *service);
 
 /* Tell the other side that there are too many; does not wait. */
 void rpc_conn_refuse(int fd);

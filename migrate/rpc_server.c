@@ -10,9 +10,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -21,8 +23,10 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "lock.h"
+#include "log.h"
 #include "rpc.h"
 #include "rpc_conn.h"
+#include "tls.h"
 
 /* Handlers have the records of a group on it, 64 times 5 KiB. Address space, not memory:
  * untouched pages cost nothing. */
@@ -36,6 +40,7 @@ struct rpc_server {
     int wake_fd; /* eventfd */
     const struct rpc_method *methods;
     void *ctx;
+    rpc_admit admit; /* NULL: clients are local, and do not speak TLS */
     pthread_t acceptor;
     /* Used by the acceptor; after its end by rpc_server_free(). */
     pthread_t threads[RPC_MAX_CONNECTIONS];
@@ -85,6 +90,55 @@ finish_slot(struct rpc_server *s, unsigned i)
     return TAKE_FD(l->fds[i]);
 }
 
+/* "10.0.0.1", for the log. */
+static const char *
+address_text(int fd, char text[NI_MAXHOST])
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+
+    if (getpeername(fd, (struct sockaddr *)&addr, &len) < 0 ||
+        getnameinfo((const struct sockaddr *)&addr, len, text, NI_MAXHOST, NULL, 0,
+                    NI_NUMERICHOST) != 0) {
+        (void)snprintf(text, NI_MAXHOST, "a client that is gone");
+    }
+    return text;
+}
+
+static void
+serve_tls(struct rpc_server *s, int fd)
+{
+    struct rpc_service service = {
+        .methods = s->methods, .ctx = s->ctx, .admit = s->admit};
+    char address[NI_MAXHOST];
+    struct tls_stream *stream;
+    struct err e = {.msg = ""};
+    int rc;
+
+    (void)address_text(fd, address);
+    rc = tls_accept(tls_settings_get(), fd, clock_deadline_ns(RPC_TLS_TIMEOUT_NS), &e,
+                    &stream);
+    if (rc < 0) {
+        log_warn("refused a control connection from %s: %s", address, err_text(&e, rc));
+        return;
+    }
+    service.peer = tls_stream_peer(stream);
+    rpc_conn_serve(tls_stream_fd(stream), &service);
+    tls_stream_close(stream);
+}
+
+static void
+serve(struct rpc_server *s, int fd)
+{
+    const struct rpc_service local = {.methods = s->methods, .ctx = s->ctx};
+
+    if (s->admit != NULL) {
+        serve_tls(s, fd);
+    } else {
+        rpc_conn_serve(fd, &local);
+    }
+}
+
 static void *
 connection_main(void *opaque)
 {
@@ -95,7 +149,7 @@ connection_main(void *opaque)
     lk_acquire(&s->lock);
     fd = server_locked(s)->fds[arg->i];
     lk_release(&s->lock);
-    rpc_conn_serve(fd, s->methods, s->ctx);
+    serve(s, fd);
     fd = finish_slot(s, arg->i);
     (void)close(fd); /* the reply was sent or will never be */
     wake(s);
@@ -168,7 +222,9 @@ start_connection(struct rpc_server *s, int fd)
         }
         set_slot(s, i, SLOT_FREE, -1);
     }
-    rpc_conn_refuse(fd);
+    if (s->admit == NULL) {
+        rpc_conn_refuse(fd);
+    }
     (void)close(fd); /* nobody waits for more */
 }
 
@@ -235,7 +291,8 @@ check_listener(int fd)
 }
 
 static struct rpc_server *
-alloc_server(int listen_fd, const struct rpc_method *methods, void *ctx)
+alloc_server(int listen_fd, const struct rpc_method *methods, void *ctx,
+             rpc_admit admit)
 {
     struct rpc_server *s = calloc(1, sizeof *s);
 
@@ -245,6 +302,7 @@ alloc_server(int listen_fd, const struct rpc_method *methods, void *ctx)
     s->listen_fd = listen_fd;
     s->methods = methods;
     s->ctx = ctx;
+    s->admit = admit;
     lk_init(&s->lock);
     for (unsigned i = 0; i < RPC_MAX_CONNECTIONS; i++) {
         s->args[i] = (struct conn_arg){.server = s, .i = i};
@@ -257,13 +315,20 @@ int
 rpc_server_new(int listen_fd, const struct rpc_method *methods, void *ctx,
                struct err *e, struct rpc_server **ret_server)
 {
+    return rpc_server_new_tls(listen_fd, methods, ctx, NULL, e, ret_server);
+}
+
+int
+rpc_server_new_tls(int listen_fd, const struct rpc_method *methods, void *ctx,
+                   rpc_admit admit, struct err *e, struct rpc_server **ret_server)
+{
     struct rpc_server *s;
     int rc = check_listener(listen_fd);
 
     if (rc < 0) {
         return err_set(e, rc, "control socket: %s", err_text(NULL, rc));
     }
-    s = alloc_server(listen_fd, methods, ctx);
+    s = alloc_server(listen_fd, methods, ctx, admit);
     if (s == NULL) {
         return err_set(e, -ENOMEM, "control server: out of memory");
     }

@@ -60,6 +60,11 @@ serve_sockets_close(const struct service_config *c, struct serve_sockets *s)
         s->nr_listen--;
         close_socket(&c->listen[s->nr_listen], s->listen[s->nr_listen]);
     }
+    while (s->nr_tls_control > 0) {
+        s->nr_tls_control--;
+        close_socket(&c->tls_control[s->nr_tls_control],
+                     s->tls_control[s->nr_tls_control]);
+    }
     if (s->control >= 0) {
         close_socket(&c->control, s->control);
         s->control = -1;
@@ -70,7 +75,7 @@ int
 serve_sockets_open(const struct service_config *c, unsigned socket_mode, struct err *e,
                    struct serve_sockets *ret_sockets)
 {
-    struct serve_sockets s = {.nr_listen = 0, .control = -1};
+    struct serve_sockets s = {.nr_listen = 0, .control = -1, .nr_tls_control = 0};
     int rc = 0;
 
     while (rc == 0 && s.nr_listen < c->nr_listen) {
@@ -80,6 +85,12 @@ serve_sockets_open(const struct service_config *c, unsigned socket_mode, struct 
     }
     if (rc == 0 && c->has_control) {
         rc = uri_listen(&c->control, CONTROL_MODE, e, &s.control);
+    }
+    while (rc == 0 && s.nr_tls_control < c->nr_tls_control) {
+        unsigned i = s.nr_tls_control;
+
+        rc = uri_listen(&c->tls_control[i], CONTROL_MODE, e, &s.tls_control[i]);
+        s.nr_tls_control += rc == 0 ? 1 : 0;
     }
     if (rc < 0) {
         serve_sockets_close(c, &s);
@@ -107,14 +118,22 @@ place_fd(int fd, int to)
 static int
 place_sockets(struct serve_sockets *s)
 {
-    const int above = FIRST_FD + CONFIG_MAX_LISTEN + 1;
-    int high[CONFIG_MAX_LISTEN + 1];
-    unsigned nr = s->nr_listen + (s->control >= 0 ? 1 : 0);
+    enum { MOST = 2 * CONFIG_MAX_LISTEN + 1 };
+    int high[MOST];
+    unsigned nr = 0;
     int rc = 0;
 
+    for (unsigned i = 0; i < s->nr_listen; i++) {
+        high[nr++] = s->listen[i];
+    }
+    if (s->control >= 0) {
+        high[nr++] = s->control;
+    }
+    for (unsigned i = 0; i < s->nr_tls_control; i++) {
+        high[nr++] = s->tls_control[i];
+    }
     for (unsigned i = 0; i < nr; i++) {
-        high[i] =
-            fcntl(i < s->nr_listen ? s->listen[i] : s->control, F_DUPFD_CLOEXEC, above);
+        high[i] = fcntl(high[i], F_DUPFD_CLOEXEC, FIRST_FD + MOST);
         if (high[i] < 0) {
             return -errno; /* the caller ends the process, which closes them */
         }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "allow.h"
 #include "clock.h"
 #include "control.h"
 #include "disk.h"
@@ -60,6 +61,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
         return err_set(e, -ENOMEM, "out of memory");
     }
     s->cfg = cfg;
+    tls_settings_set(&cfg->tls);
     filters_of_this_process(s->opaque_filter, sizeof s->opaque_filter);
     rc = record_dir_open(cfg->state_dir, e, &s->records);
     if (rc == 0) {
@@ -83,6 +85,13 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
     }
     *ret_service = s;
     return 0;
+}
+
+int
+service_control_tls(struct service *s, unsigned i, int listen_fd, struct err *e)
+{
+    return rpc_server_new_tls(listen_fd, control_methods, s, allow_call, e,
+                              &s->tls_control[i]);
 }
 
 void

@@ -15,6 +15,7 @@ struct disk;
 struct handoff_table;
 struct rpc_server;
 struct superseded_looks;
+struct tls_peer;
 
 struct service {
     const struct service_config *cfg;
@@ -22,17 +23,22 @@ struct service {
     _Atomic uint64_t next_session; /* relaxed: only uniqueness and growth count */
     char opaque_filter[64];        /* "" when none; see filters.h */
     struct handoff_table *handoffs;
-    struct rpc_server *control;
+    struct rpc_server *control; /* the unix socket */
+    struct rpc_server *tls_control[CONFIG_MAX_LISTEN];
     struct superseded_looks *looks; /* while the disks are started; else NULL */
     unsigned nr_disks;
     struct disk *disks;
 };
 
 /* Take the state directory, start every disk as its record says, open the control
- * socket (control_fd, owned on success; -1: none). cfg outlives the service.
- * Threads start here. e says which disk or file is at fault. */
+ * socket (control_fd, owned on success; -1: none). cfg outlives the service, and its
+ * TLS is the process's from now on. Threads start here. e says which disk or file is at
+ * fault. */
 int service_new(const struct service_config *cfg, int control_fd, struct err *e,
                 struct service **ret_service);
+
+/* Open cfg->tls_control[i] too, on listen_fd (owned on success). */
+int service_control_tls(struct service *s, unsigned i, int listen_fd, struct err *e);
 
 /* Stop serving by deadline_ns and let the device locks go; the process is to be ended
  * right after, without answering what is held (see disk_stop). */
@@ -42,14 +48,23 @@ void service_stop(struct service *s, uint64_t deadline_ns);
 struct disk *service_find_disk(struct service *s, const char *name);
 struct disk *service_find_uuid(struct service *s, const char *uuid);
 
+/* Where a connection comes from. */
+struct client_origin {
+    bool is_tcp;
+    bool is_tls;
+    const struct tls_peer *peer; /* NULL: not known, or not by TLS */
+};
+
 /* One connection to a disk: a VM's, through the stack, or another service's channel. */
 struct client;
 
 /* export_name is a disk's name, or a channel's (port_channel.h), or "" when there is
  * exactly one disk. May block while a stack reads its first blocks.
- * -ENOENT: no such disk; -EAGAIN: a standby that has not learned the disk yet;
- * -ESTALE: a channel that is fenced or of another epoch; -EINVAL: malformed name. */
-int client_open(struct service *s, const char *export_name, struct err *e,
+ * -EACCES: not for who comes from there; -ENOENT: no such disk; -EAGAIN: a standby that
+ * has not learned the disk yet; -ESTALE: a channel that is fenced or of another epoch;
+ * -EINVAL: malformed name. */
+int client_open(struct service *s, const char *export_name,
+                const struct client_origin *from, struct err *e,
                 struct client **ret_client);
 void client_close(struct client *c);
 const struct port_info *client_info(const struct client *c);

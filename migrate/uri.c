@@ -18,12 +18,14 @@
 
 #include <jansson.h>
 
+#include "tls_settings.h"
+
 static const char *const allowed_forms[] = {
-    [URI_FOR_LISTEN] = "unix:PATH, tcp:HOST:PORT on a loopback address, vsock:PORT",
-    [URI_FOR_CONTROL_LISTEN] = "unix:PATH",
-    [URI_FOR_CONTROL] = "unix:PATH, ssh://[user@]host/PATH, vsock:CID:PORT",
-    [URI_FOR_CHANNEL] =
-        "unix:PATH, tcp:HOST:PORT on a loopback address, vsock:CID:PORT",
+    [URI_FOR_LISTEN] = "unix:PATH, tcp:ADDRESS:PORT, vsock:PORT",
+    [URI_FOR_CONTROL_LISTEN] = "unix:PATH, tcp:ADDRESS:PORT",
+    [URI_FOR_CONTROL] =
+        "unix:PATH, tcp:HOST:PORT, ssh://[user@]host/PATH, vsock:CID:PORT",
+    [URI_FOR_CHANNEL] = "unix:PATH, tcp:HOST:PORT, vsock:CID:PORT",
 };
 
 static bool
@@ -31,9 +33,8 @@ is_allowed(enum uri_kind kind, enum uri_use use)
 {
     switch (kind) {
     case URI_UNIX:
-        return true;
     case URI_TCP:
-        return use == URI_FOR_LISTEN || use == URI_FOR_CHANNEL;
+        return true;
     case URI_VSOCK:
         return use != URI_FOR_CONTROL_LISTEN;
     case URI_SSH:
@@ -91,25 +92,33 @@ parse_unix(const char *rest, struct uri *u)
     return NULL;
 }
 
-/* By number and not by name: what a resolver says today proves nothing tomorrow. */
 static bool
-is_loopback(const char *host)
+has_only(const char *s, const char *punctuation)
 {
-    struct in6_addr a6;
-    struct in_addr a4;
+    for (; *s != '\0'; s++) {
+        bool is_alnum = (*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') ||
+                        (*s >= 'A' && *s <= 'Z');
 
-    if (strcmp(host, "localhost") == 0) {
-        return true;
+        if (!is_alnum && strchr(punctuation, *s) == NULL) {
+            return false;
+        }
     }
-    if (inet_pton(AF_INET, host, &a4) == 1) {
-        return (ntohl(a4.s_addr) >> 24) == IN_LOOPBACKNET;
-    }
-    return inet_pton(AF_INET6, host, &a6) == 1 && IN6_IS_ADDR_LOOPBACK(&a6);
+    return true;
+}
+
+/* A name of a host; what is all digits and dots is an address, or nothing. */
+static bool
+is_host_name(const char *host)
+{
+    return has_only(host, ".-") && strspn(host, "0123456789.") != strlen(host) &&
+           host[0] != '-' && host[0] != '.';
 }
 
 static const char *
-parse_tcp(const char *rest, struct uri *u)
+parse_tcp(const char *rest, enum uri_use use, struct uri *u)
 {
+    bool is_listener = use == URI_FOR_LISTEN || use == URI_FOR_CONTROL_LISTEN;
+    struct in_addr a4;
     const char *host = rest, *colon = strrchr(rest, ':');
     struct in6_addr a6;
     size_t len;
@@ -134,10 +143,14 @@ parse_tcp(const char *rest, struct uri *u)
     if (!parse_number(colon + 1, strlen(colon + 1), UINT16_MAX, &u->port)) {
         return "the port must be a number from 1 to 65535";
     }
-    if (!is_loopback(u->host)) {
-        return "without TLS only loopback addresses (127.0.0.0/8, [::1], localhost)";
+    if (host != rest || inet_pton(AF_INET, u->host, &a4) == 1 ||
+        strcmp(u->host, "localhost") == 0) {
+        return NULL;
     }
-    return NULL;
+    if (is_listener) {
+        return "a listener needs an address in numbers, or localhost";
+    }
+    return is_host_name(u->host) ? NULL : "the host is neither an address nor a name";
 }
 
 static const char *
@@ -162,20 +175,6 @@ parse_vsock(const char *rest, enum uri_use use, struct uri *u)
         return "the port must be a number from 1 to 4294967294";
     }
     return NULL;
-}
-
-static bool
-has_only(const char *s, const char *punctuation)
-{
-    for (; *s != '\0'; s++) {
-        bool is_alnum = (*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') ||
-                        (*s >= 'A' && *s <= 'Z');
-
-        if (!is_alnum && strchr(punctuation, *s) == NULL) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static const char *
@@ -252,19 +251,25 @@ parse_kind(const char *s, enum uri_use use, struct uri *u)
     }
     u->kind = kinds[i].kind;
     if (!is_allowed(u->kind, use)) {
-        return u->kind == URI_TCP ? "tcp needs TLS here" : "not possible here";
+        return "not possible here";
     }
     switch (u->kind) {
     case URI_UNIX:
         return parse_unix(rest, u);
     case URI_TCP:
-        return parse_tcp(rest, u);
+        return parse_tcp(rest, use, u);
     case URI_VSOCK:
         return parse_vsock(rest, use, u);
     case URI_SSH:
         return parse_ssh(rest, u);
     }
     return "unknown kind";
+}
+
+bool
+uri_is_local(const struct uri *u)
+{
+    return u->kind != URI_TCP || host_is_loopback(u->host);
 }
 
 int

@@ -4,13 +4,14 @@
 #ifndef BATON_URI_H
 #define BATON_URI_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
 
 enum uri_kind {
     URI_UNIX,  /* unix:PATH, PATH absolute, at most 107 bytes (sockaddr_un) */
-    URI_TCP,   /* tcp:HOST:PORT, tcp:[V6]:PORT; loopback only without TLS */
+    URI_TCP,   /* tcp:HOST:PORT, tcp:[V6]:PORT; see uri_is_local() */
     URI_VSOCK, /* listen: vsock:PORT; connect: vsock:CID:PORT */
     URI_SSH,   /* ssh://[user@]host/PATH: runs "baton proxy PATH" there; control only */
 };
@@ -35,10 +36,15 @@ enum uri_use {
 };
 
 /* 0, or -EINVAL and a sentence that names s and the forms that are allowed for `use`:
- * listen: unix, tcp (loopback addresses only), vsock:PORT; control listen: unix only;
- * control: unix, ssh, vsock:CID:PORT (tcp is refused: it needs TLS);
- * channel: unix, tcp (loopback), vsock:CID:PORT. */
+ * listen: unix, tcp with an address, vsock:PORT; control listen: unix, tcp with an
+ * address; control: unix, tcp, ssh, vsock:CID:PORT; channel: unix, tcp, vsock:CID:PORT.
+ */
 int uri_parse(const char *s, enum uri_use use, struct err *e, struct uri *ret_uri);
+
+/* Does what is sent stay on this machine, or in another's own protection (ssh)? False
+ * for tcp but to loopback addresses: it is for TLS, or for somebody who asks for plain
+ * TCP in so many words. */
+bool uri_is_local(const struct uri *u);
 
 /* A listening socket, close-on-exec. A stale unix socket (nobody answers) is removed
  * first; a live one is -EADDRINUSE. mode is the unix socket's file mode (e.g. 0600),
@@ -47,7 +53,7 @@ int uri_listen(const struct uri *u, unsigned mode, struct err *e, int *ret_fd);
 
 /* A connected stream socket, close-on-exec. ssh: a socketpair to a child "ssh" whose
  * pid is written to *ret_pid (0 otherwise); the caller reaps it after closing the fd.
- * -ETIMEDOUT at deadline_ns. */
+ * -ETIMEDOUT at deadline_ns, which does not bound the look-up of a name. */
 int uri_connect(const struct uri *u, uint64_t deadline_ns, struct err *e, int *ret_fd,
                 int *ret_pid);
 

@@ -36,9 +36,20 @@ tcp_address(const struct uri *u, struct sockaddr_storage *addr)
         return sizeof a4;
     }
     is_valid = inet_pton(AF_INET6, host, &a6.sin6_addr);
-    assert(is_valid == 1); /* uri_parse() let nothing else through */
+    assert(is_valid == 1); /* uri_parse() lets through nothing else but names */
     memcpy(addr, &a6, sizeof a6);
     return sizeof a6;
+}
+
+bool
+uri_is_host_name(const struct uri *u)
+{
+    struct in6_addr a6;
+    struct in_addr a4;
+
+    return u->kind == URI_TCP && strcmp(u->host, "localhost") != 0 &&
+           inet_pton(AF_INET, u->host, &a4) != 1 &&
+           inet_pton(AF_INET6, u->host, &a6) != 1;
 }
 
 socklen_t

@@ -3,11 +3,13 @@
  * wait cannot be polled, but SO_SNDTIMEO bounds it; the others connect non-blocking. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -173,31 +175,66 @@ connect_ssh(const struct uri *u, struct err *e, int *ret_fd, int *ret_pid)
     return 0;
 }
 
+static int
+connect_address(const struct sockaddr *addr, socklen_t len, uint64_t deadline_ns,
+                int *ret_fd)
+{
+    AUTO_FD int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    rc = addr->sa_family == AF_UNIX ? connect_unix(fd, addr, len, deadline_ns)
+                                    : connect_net(fd, addr, len, deadline_ns);
+    if (rc == 0) {
+        *ret_fd = TAKE_FD(fd);
+    }
+    return rc;
+}
+
+/* The first of the name's addresses that answers. */
+static int
+connect_name(const struct uri *u, uint64_t deadline_ns, struct err *e, int *ret_fd)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo *list, *a;
+    char port[16];
+    int rc;
+
+    (void)snprintf(port, sizeof port, "%u", (unsigned)u->port);
+    rc = getaddrinfo(u->host, port, &hints, &list);
+    if (rc != 0) {
+        return err_set(e, -EHOSTUNREACH, "connect to %s: %s", u->text,
+                       gai_strerror(rc));
+    }
+    rc = -EHOSTUNREACH;
+    for (a = list; a != NULL && rc < 0 && rc != -ETIMEDOUT; a = a->ai_next) {
+        rc = connect_address(a->ai_addr, a->ai_addrlen, deadline_ns, ret_fd);
+    }
+    freeaddrinfo(list);
+    return rc < 0 ? err_set(e, rc, "connect to %s: %s", u->text, err_text(NULL, rc))
+                  : 0;
+}
+
 int
 uri_connect(const struct uri *u, uint64_t deadline_ns, struct err *e, int *ret_fd,
             int *ret_pid)
 {
     struct sockaddr_storage addr;
-    AUTO_FD int fd = -1;
     socklen_t len;
     int rc;
 
     if (u->kind == URI_SSH) {
         return connect_ssh(u, e, ret_fd, ret_pid);
     }
-    len = uri_address(u, &addr);
-    fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        rc = -errno;
-    } else if (u->kind == URI_UNIX) {
-        rc = connect_unix(fd, (const struct sockaddr *)&addr, len, deadline_ns);
-    } else {
-        rc = connect_net(fd, (const struct sockaddr *)&addr, len, deadline_ns);
-    }
-    if (rc < 0) {
-        return err_set(e, rc, "connect to %s: %s", u->text, err_text(NULL, rc));
-    }
-    *ret_fd = TAKE_FD(fd);
     *ret_pid = 0;
-    return 0;
+    if (uri_is_host_name(u)) {
+        return connect_name(u, deadline_ns, e, ret_fd);
+    }
+    len = uri_address(u, &addr);
+    rc = connect_address((const struct sockaddr *)&addr, len, deadline_ns, ret_fd);
+    return rc < 0 ? err_set(e, rc, "connect to %s: %s", u->text, err_text(NULL, rc))
+                  : 0;
 }

@@ -18,6 +18,7 @@
 #include <libnbd.h>
 
 #include "clock.h"
+#include "tls_settings.h"
 
 #define MAX_PAYLOAD (INT64_C(32) << 20) /* NBD's when the server names none */
 #define HOST_MAX 256
@@ -77,6 +78,35 @@ parse_u32(const char *s, uint32_t *ret_n)
     }
     *ret_n = (uint32_t)n;
     return true;
+}
+
+/* TLS where the address needs it: tcp: and nbds URIs. Unix sockets and vsock do not
+ * leave the machine. libnbd verifies that the server is who the address names. */
+static int
+set_up_tls(struct nbd_handle *h, const char *address, struct err *e)
+{
+    const struct tls_settings *t = tls_settings_get();
+    bool is_tcp = strncmp(address, "tcp:", 4) == 0;
+    char host[HOST_MAX];
+
+    if (!tls_is_on(t)) {
+        if (is_tcp && !t->is_plain_tcp_ok &&
+            (split_host(address + 4, host) == NULL || !host_is_loopback(host))) {
+            return err_set(e, -EACCES,
+                           "%s: plain TCP would leave the machine, and there is "
+                           "neither tls-certificates nor tls-psk here",
+                           address);
+        }
+        return 0;
+    }
+    if ((t->certificates != NULL && nbd_set_tls_certificates(h, t->certificates) < 0) ||
+        (t->psk != NULL && nbd_set_tls_psk_file(h, t->psk) < 0) ||
+        (t->psk_user != NULL && nbd_set_tls_username(h, t->psk_user) < 0) ||
+        nbd_set_tls_verify_peer(h, true) < 0 ||
+        (is_tcp && nbd_set_tls(h, LIBNBD_TLS_REQUIRE) < 0)) {
+        return fail(e, address);
+    }
+    return 0;
 }
 
 static int
@@ -232,6 +262,7 @@ nbd_conn_open(const struct nbd_conn_opts *o, struct err *e, struct nbd_conn **re
     c->h = nbd_create();
     rc = c->h == NULL ? fail(e, o->address) : 0;
     rc = rc < 0 ? rc : set_up(c->h, o, e);
+    rc = rc < 0 ? rc : set_up_tls(c->h, o->address, e);
     rc = rc < 0 ? rc : begin_connect(c->h, o->address, e);
     rc = rc < 0 ? rc : negotiate(c, o, e);
     rc = rc < 0 ? rc : get_info(c, o, e);

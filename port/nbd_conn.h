@@ -39,11 +39,12 @@ struct nbd_call {
     } extents[NBD_CALL_MAX_EXTENTS];
 };
 
-/* Connect and negotiate. -ETIMEDOUT; -ECANCELED (cancel_fd); -EINVAL: bad address, or
- * block sizes that make no sense; -ECONNREFUSED, -ENOENT, ...: of connecting; -EIO when
- * libnbd names no errno. e says which address and why. Names are looked up inside
- * libnbd, which neither deadline nor cancel_fd can interrupt: give numbers where that
- * matters. */
+/* Connect and negotiate. tcp: needs TLS if the process has it (tls_settings.h), and
+ * without it is for loopback, unless plain TCP is allowed: -EACCES. -ETIMEDOUT;
+ * -ECANCELED (cancel_fd); -EINVAL: bad address, or block sizes that make no sense;
+ * -ECONNREFUSED, -ENOENT, ...: of connecting; -EIO when libnbd names no errno. e says
+ * which address and why. Names are looked up inside libnbd, which neither deadline nor
+ * cancel_fd can interrupt: give numbers where that matters. */
 int nbd_conn_open(const struct nbd_conn_opts *o, struct err *e,
                   struct nbd_conn **ret_conn);
 

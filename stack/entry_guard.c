@@ -36,6 +36,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "guard_tls.h"
 #include "guard_turn.h"
 
 /* The NBD protocol's request header (doc/proto.md of the NBD project). */
@@ -114,6 +115,7 @@ close(int fd)
         g->is_transmission = false;
         g->ahead_pos = g->ahead_end = 0;
     }
+    guard_tls_closed(fd);
     return real_close(fd);
 }
 
@@ -140,6 +142,7 @@ accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
     int fd = real_accept4(listener, addr, len, flags);
     struct guarded *g;
 
+    guard_tls_accepted(fd);
     if (fd < 0 || fd >= MAX_FDS) {
         return fd;
     }
@@ -291,6 +294,10 @@ read(int fd, void *buf, size_t len)
 {
     struct guarded *g = guarded_of(fd);
     ssize_t r;
+
+    if (g != NULL && !g->is_transmission && !guard_tls_await(fd)) {
+        return 0; /* as if it had hung up */
+    }
 
     /* Before the first request nbdkit may be about to let TLS read. */
     r = g == NULL || (!g->is_transmission && g->ahead_pos == g->ahead_end)

@@ -4,14 +4,18 @@
 #define NBDKIT_API_VERSION 2
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <nbdkit-plugin.h>
 
+#include "allow.h"
 #include "config.h"
+#include "guard_tls.h"
 #include "log.h"
 #include "port.h"
 #include "run.h"
@@ -77,11 +81,46 @@ baton_after_fork(void)
     return 0;
 }
 
+/* Of the connection of this thread. The peer's name is asked of the guard, which is
+ * there under "baton serve". */
+static struct client_origin
+origin(int is_tls)
+{
+    const struct tls_peer *(*ask)(void) = NULL;
+    struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof addr;
+    struct client_origin from = {.is_tls = is_tls != 0};
+
+    if (nbdkit_peer_name((struct sockaddr *)&addr, &len) == 0) {
+        from.is_tcp = addr.ss_family == AF_INET || addr.ss_family == AF_INET6;
+    }
+    *(void **)&ask = dlsym(RTLD_DEFAULT, GUARD_TLS_PEER);
+    if (from.is_tls && ask != NULL) {
+        from.peer = ask();
+    }
+    return from;
+}
+
+static int
+may_look(int is_tls)
+{
+    struct client_origin from = origin(is_tls);
+    struct err e = {0};
+
+    if (allow_connection(&config, &from, &e) < 0) {
+        nbdkit_error("%s", e.msg);
+        return -1;
+    }
+    return 0;
+}
+
 static int
 baton_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
 {
     (void)readonly;
-    (void)is_tls;
+    if (may_look(is_tls) < 0) {
+        return -1;
+    }
     for (unsigned i = 0; i < config.nr_disks; i++) {
         if (nbdkit_add_export(exports, config.disks[i].name,
                               config.disks[i].description) < 0) {
@@ -95,18 +134,21 @@ static const char *
 baton_default_export(int readonly, int is_tls)
 {
     (void)readonly;
-    (void)is_tls;
+    if (may_look(is_tls) < 0) {
+        return NULL;
+    }
     return config.nr_disks == 1 ? config.disks[0].name : "";
 }
 
 static void *
 baton_open(int readonly)
 {
+    struct client_origin from = origin(nbdkit_is_tls());
     struct err e = {0};
     struct client *c;
 
     (void)readonly; /* nbdkit itself refuses writes of a read-only server */
-    if (client_open(service, nbdkit_export_name(), &e, &c) < 0) {
+    if (client_open(service, nbdkit_export_name(), &from, &e, &c) < 0) {
         nbdkit_error("%s", e.msg);
         return NULL;
     }
@@ -303,7 +345,13 @@ static struct nbdkit_plugin plugin = {
                    "state-dir=DIR    where it keeps its records\n"
                    "listen=URI       where it is reached (several)\n"
                    "announce=URI     the same, as other services reach it (several)\n"
-                   "control=URI      its control socket, unix:PATH\n"
+                   "control=URI      its control sockets: unix:PATH, and by TLS\n"
+                   "                 tcp:ADDRESS:PORT\n"
+                   "announce-control=URI  the latter, as other services reach it\n"
+                   "tls-certificates=DIR  who we are, and whom we trust\n"
+                   "tls-psk=FILE     the same by keys that both sides have\n"
+                   "tls-psk-user=NAME  whose key is ours\n"
+                   "insecure-plain-tcp=on  tcp beyond loopback without TLS\n"
                    "control-fd=N     the same, listening already\n"
                    "peer=URI         whom to ask who owns a disk (several)\n"
                    "handoff-on-term=URI  who gets the disks on SIGTERM\n"

@@ -108,11 +108,12 @@ launch_service() {
     # A session of its own makes its pid its process group, so that what it may have
     # started ends with it.
     BATON_BREAK_DIR=$(break_dir_of "$name") LD_PRELOAD=${BATON_PRELOAD-} \
-        setsid "$BATON" serve --name "$name" \
+        setsid ${SERVICE_ENTER[@]+"${SERVICE_ENTER[@]}"} "$BATON" serve --name "$name" \
         --listen "unix:$(socket_of "$name")" --control "$(control_of "$name")" \
         --state-dir "$T/$name.state" "$@" >>"$log" 2>&1 </dev/null &
     SERVICE_PID[$name]=$!
 }
+SERVICE_ENTER=()         # what a service is started by, if anything (tests/tls/lib.sh)
 declare -A LOG_START_=() # name -> first line of the log of its present life
 
 wait_ready() {

@@ -151,6 +151,7 @@ start(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    struct rpc_service door = {.methods = methods};
     struct fuzz_snapshot now;
     pthread_t client;
     int fds[2];
@@ -159,11 +160,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     start();
+    door.ctx = service.service;
     FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
     FUZZ_CHECK(size == 0 || send(fds[0], data, size, 0) == (ssize_t)size);
     FUZZ_CHECK(shutdown(fds[0], SHUT_WR) == 0);
     FUZZ_CHECK(pthread_create(&client, NULL, read_replies, &fds[0]) == 0);
-    rpc_conn_serve(fds[1], methods, service.service);
+    rpc_conn_serve(fds[1], &door);
     (void)close(fds[1]);
     FUZZ_CHECK(pthread_join(client, NULL) == 0);
     fuzz_service_look(&service, &now);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* allow.h - what those who come from elsewhere may do. Over a unix socket or vsock
+ * nobody has a name, and the socket itself says who may come. */
+#ifndef BATON_ALLOW_H
+#define BATON_ALLOW_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "err.h"
+#include "service.h"
+#include "tls_peer.h"
+
+/* An rpc_admit(); ctx is the struct service. Every disk that the call names has to be
+ * open to the peer, and the method has to be one for other hosts. -EACCES. */
+int allow_call(void *service, const struct tls_peer *peer, const char *method,
+               const json_t *params, struct err *e);
+
+/* May who has connected see what there is to connect to? -EACCES when it comes by plain
+ * TCP and TLS is needed. */
+int allow_connection(const struct service_config *c, const struct client_origin *from,
+                     struct err *e);
+
+/* May it open the disk, or a channel to it? -EACCES. */
+int allow_open(const struct service_config *c, const struct disk_config *d,
+               const struct client_origin *from, struct err *e);
+
+#endif
