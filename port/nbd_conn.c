@@ -18,10 +18,10 @@
 #include <libnbd.h>
 
 #include "clock.h"
+#include "nbd_address.h"
 #include "tls_settings.h"
 
 #define MAX_PAYLOAD (INT64_C(32) << 20) /* NBD's when the server names none */
-#define HOST_MAX 256
 
 struct nbd_conn {
     struct nbd_handle *h;
@@ -46,56 +46,20 @@ fail(struct err *e, const char *address)
     return err_set(e, rc, "%s: %s", address, nbd_get_error());
 }
 
-/* Split HOST:PORT or [V6]:PORT; returns the port, NULL if there is none. */
-static const char *
-split_host(const char *s, char host[HOST_MAX])
-{
-    const char *colon = strrchr(s, ':');
-    size_t len = colon != NULL ? (size_t)(colon - s) : 0;
-
-    if (len >= 2 && s[0] == '[' && s[len - 1] == ']') {
-        s++;
-        len -= 2;
-    }
-    if (colon == NULL || len == 0 || len >= HOST_MAX || colon[1] == '\0') {
-        return NULL;
-    }
-    memcpy(host, s, len);
-    host[len] = '\0';
-    return colon + 1;
-}
-
-static bool
-parse_u32(const char *s, uint32_t *ret_n)
-{
-    char *end;
-    unsigned long n;
-
-    errno = 0;
-    n = strtoul(s, &end, 10);
-    if (s[0] < '0' || s[0] > '9' || *end != '\0' || errno != 0 || n > UINT32_MAX) {
-        return false;
-    }
-    *ret_n = (uint32_t)n;
-    return true;
-}
-
 /* TLS where the address needs it: tcp: and nbds URIs. Unix sockets and vsock do not
  * leave the machine. libnbd verifies that the server is who the address names. */
 static int
-set_up_tls(struct nbd_handle *h, const char *address, struct err *e)
+set_up_tls(struct nbd_handle *h, const char *text, const struct nbd_address *a,
+           struct err *e)
 {
     const struct tls_settings *t = tls_settings_get();
-    bool is_tcp = strncmp(address, "tcp:", 4) == 0;
-    char host[HOST_MAX];
 
     if (!tls_is_on(t)) {
-        if (is_tcp && !t->is_plain_tcp_ok &&
-            (split_host(address + 4, host) == NULL || !host_is_loopback(host))) {
+        if (a->kind == NBD_TCP && !t->is_plain_tcp_ok && !host_is_loopback(a->host)) {
             return err_set(e, -EACCES,
                            "%s: plain TCP would leave the machine, and there is "
                            "neither tls-certificates nor tls-psk here",
-                           address);
+                           text);
         }
         return 0;
     }
@@ -103,38 +67,37 @@ set_up_tls(struct nbd_handle *h, const char *address, struct err *e)
         (t->psk != NULL && nbd_set_tls_psk_file(h, t->psk) < 0) ||
         (t->psk_user != NULL && nbd_set_tls_username(h, t->psk_user) < 0) ||
         nbd_set_tls_verify_peer(h, true) < 0 ||
-        (is_tcp && nbd_set_tls(h, LIBNBD_TLS_REQUIRE) < 0)) {
-        return fail(e, address);
+        (a->kind == NBD_TCP && nbd_set_tls(h, LIBNBD_TLS_REQUIRE) < 0)) {
+        return fail(e, text);
     }
     return 0;
 }
 
 static int
-begin_connect(struct nbd_handle *h, const char *address, struct err *e)
+begin_connect(struct nbd_handle *h, const char *text, struct err *e)
 {
-    char host[HOST_MAX];
-    const char *port;
-    uint32_t cid, number;
-    int rc;
+    struct nbd_address a;
+    int rc = nbd_address_parse(text, e, &a);
 
-    if (strncmp(address, "unix:", 5) == 0) {
-        rc = nbd_aio_connect_unix(h, address + 5);
-    } else if (strncmp(address, "tcp:", 4) == 0) {
-        port = split_host(address + 4, host);
-        if (port == NULL) {
-            return err_set(e, -EINVAL, "%s: is not tcp:HOST:PORT", address);
-        }
-        rc = nbd_aio_connect_tcp(h, host, port);
-    } else if (strncmp(address, "vsock:", 6) == 0) {
-        port = split_host(address + 6, host);
-        if (port == NULL || !parse_u32(host, &cid) || !parse_u32(port, &number)) {
-            return err_set(e, -EINVAL, "%s: is not vsock:CID:PORT", address);
-        }
-        rc = nbd_aio_connect_vsock(h, cid, number);
-    } else {
-        rc = nbd_aio_connect_uri(h, address);
+    rc = rc == 0 ? set_up_tls(h, text, &a, e) : rc;
+    if (rc < 0) {
+        return rc;
     }
-    return rc < 0 ? fail(e, address) : 0;
+    switch (a.kind) {
+    case NBD_UNIX:
+        rc = nbd_aio_connect_unix(h, a.rest);
+        break;
+    case NBD_TCP:
+        rc = nbd_aio_connect_tcp(h, a.host, a.rest);
+        break;
+    case NBD_VSOCK:
+        rc = nbd_aio_connect_vsock(h, a.cid, a.port);
+        break;
+    case NBD_URI:
+        rc = nbd_aio_connect_uri(h, a.rest);
+        break;
+    }
+    return rc < 0 ? fail(e, text) : 0;
 }
 
 /* A peer whose host vanished sends nothing: data without acknowledgement and a silent
@@ -262,7 +225,6 @@ nbd_conn_open(const struct nbd_conn_opts *o, struct err *e, struct nbd_conn **re
     c->h = nbd_create();
     rc = c->h == NULL ? fail(e, o->address) : 0;
     rc = rc < 0 ? rc : set_up(c->h, o, e);
-    rc = rc < 0 ? rc : set_up_tls(c->h, o->address, e);
     rc = rc < 0 ? rc : begin_connect(c->h, o->address, e);
     rc = rc < 0 ? rc : negotiate(c, o, e);
     rc = rc < 0 ? rc : get_info(c, o, e);

@@ -46,7 +46,25 @@ static const struct row rows[] = {
     {"announce", "vsock:2:10809", NULL},
     {"announce", "nonsense", "--x: "},
     {"control", "unix:/run/a.ctl", NULL},
-    {"control", "tcp:127.0.0.1:1", "--x: "},
+    {"control", "tcp:127.0.0.1:1", NULL}, /* whether TLS is there shows at the end */
+    {"control", "tcp:name:1", "--x: URI \"tcp:name:1\": a listener needs an address"},
+    {"control", "vsock:1", "--x: "},
+    {"announce-control", "tcp:host-a:1", NULL},
+    {"announce-control", "host-a", "--x: "},
+    {"tls-certificates", "/etc/pki/baton", NULL},
+    {"tls-certificates", "pki", "allowed: an absolute path"},
+    {"tls-psk", "/etc/baton/keys.psk", NULL},
+    {"tls-psk", "keys.psk", "allowed: an absolute path"},
+    {"tls-psk-user", "alpha", NULL},
+    {"tls-psk-user", "a:b", "no colon"},
+    {"tls-psk-user", "a\nb", "control character"},
+    {"insecure-plain-tcp", "on", NULL},
+    {"insecure-plain-tcp", "yes", "\"yes\": allowed: on, off"},
+    {"disk", "name=D,device=/x,peers-allowed=alpha", NULL},
+    {"disk", "name=D,device=/x,peers-allowed=alpha,,beta", NULL},
+    {"disk", "name=D,device=/x,peers-allowed=", "is empty"},
+    {"disk", "name=D,device=/x,peers-allowed=alpha,,", "allowed: names of peers"},
+    {"disk", "name=D,device=/x,peers-allowed=,,alpha", "allowed: names of peers"},
     {"state-dir", "/var/lib/baton/a", NULL},
     {"state-dir", "lib", "--x: \"lib\": allowed: an absolute path"},
     {"config", "/nonexistent/a.conf", "--x: cannot read /nonexistent/a.conf: No such"},
@@ -76,7 +94,8 @@ static const struct row rows[] = {
     {"disk", "name=D,device=/x,cache=none,cache=none", "key \"cache\" is given twice"},
     {"disk", "name=D,device=x.img",
      "--x: disk D: device=x.img: allowed: an absolute path, or a URI nbd://"},
-    {"disk", "name=D,device=nbds://h/", "allowed: an absolute path, or a URI"},
+    {"disk", "name=D,device=nbds://h/", NULL},
+    {"disk", "name=D,device=nbdx://h/", "allowed: an absolute path, or a URI"},
     {"disk", "name=D,device=/x,size=1",
      "--x: disk D: unknown key \"size\"; allowed: name, device, vm, role, readonly"},
     {"disk", "name=D,device=/x,Cache=none", "unknown key \"Cache\"; allowed"},
@@ -343,6 +362,59 @@ START_TEST(a_complete_service_gets_a_state_dir_and_no_control)
 }
 END_TEST
 
+/* Settings as KEY=VALUE, and what is said when they meet. */
+static const struct {
+    const char *settings[4], *says;
+} together[] = {
+    {{"listen=tcp:10.0.0.1:10809"}, "tcp:10.0.0.1:10809: without TLS tcp is for loopb"},
+    {{"listen=tcp:0.0.0.0:10809"}, "without TLS tcp is for loopback"},
+    {{"announce=tcp:host-a:10809"},
+     "tcp:host-a:10809: without TLS tcp is for loopback"},
+    {{"control=tcp:127.0.0.1:1"}, "tcp:127.0.0.1:1: control over tcp needs TLS"},
+    {{"control=tcp:127.0.0.1:1", "insecure-plain-tcp=on"},
+     "control over tcp needs TLS"},
+    {{"peer=tcp:host-b:1"}, "tcp:host-b:1: control over tcp needs TLS"},
+    {{"handoff-on-term=tcp:host-b:1"}, "control over tcp needs TLS"},
+    {{"insecure-plain-tcp=on", "listen=tcp:0.0.0.0:10809"}, "give announce"},
+    {{"tls-certificates=/x", "tls-psk=/y"}, "contradict each other"},
+    {{"tls-psk=/y"}, "tls-psk and tls-psk-user need each other"},
+    {{"tls-psk-user=a"}, "tls-psk and tls-psk-user need each other"},
+    {{"tls-certificates=/x", "insecure-plain-tcp=on"},
+     "insecure-plain-tcp=on contradi"},
+    {{"disk=name=E,device=/nonexistent/e,peers-allowed=b"},
+     "disk E: peers-allowed: wit"},
+    {{"tls-certificates=/nonexistent"}, "TLS: /nonexistent/ca-cert.pem: No such file"},
+    {{"tls-psk=/nonexistent", "tls-psk-user=a"}, "TLS: /nonexistent: No such file"},
+};
+
+START_TEST(settings_that_do_not_go_together_are_refused)
+{
+    const char *const *s = together[_i].settings;
+
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    set_disk_in_folder("D", "x");
+    for (; *s != NULL; s++) {
+        char key[32];
+        const char *equals = strchr(*s, '=');
+
+        (void)snprintf(key, sizeof key, "%.*s", (int)(equals - *s), *s);
+        ck_assert_msg(set_option(key, equals + 1) == 0, "%s", err.msg);
+    }
+    ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
+    assert_says(together[_i].says);
+}
+END_TEST
+
+START_TEST(plain_tcp_leaves_the_host_only_when_asked_for_by_its_name)
+{
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    set_disk_in_folder("D", "x");
+    ck_assert_int_eq(set_option("listen", "tcp:10.0.0.1:10809"), 0);
+    ck_assert_int_eq(set_option("insecure-plain-tcp", "on"), 0);
+    ck_assert_int_eq(config_complete(&config, &err), 0);
+}
+END_TEST
+
 START_TEST(a_service_without_name_or_disks_is_not_complete)
 {
     ck_assert_int_eq(config_complete(&config, &err), -EINVAL);
@@ -479,6 +551,9 @@ main(void)
     tcase_add_test(t, what_is_left_out_of_a_disk_has_its_default);
     tcase_add_test(t, every_key_of_a_disk_arrives);
     tcase_add_test(t, a_complete_service_gets_a_state_dir_and_no_control);
+    tcase_add_loop_test(t, settings_that_do_not_go_together_are_refused, 0,
+                        sizeof together / sizeof together[0]);
+    tcase_add_test(t, plain_tcp_leaves_the_host_only_when_asked_for_by_its_name);
     tcase_add_test(t, a_service_without_name_or_disks_is_not_complete);
     tcase_add_test(t, two_disks_of_one_name_are_refused);
     tcase_add_test(t, two_disks_of_one_uuid_are_refused);

@@ -75,6 +75,11 @@ static const struct {
     {URI_FOR_LISTEN, "vsock:10809"},
     {URI_FOR_CONTROL_LISTEN, "unix:/x"},
     {URI_FOR_CONTROL, "unix:/x"},
+    {URI_FOR_LISTEN, "tcp:0.0.0.0:10809"},
+    {URI_FOR_CONTROL_LISTEN, "tcp:10.0.0.1:10810"},
+    {URI_FOR_CONTROL, "tcp:host-b.example:10810"},
+    {URI_FOR_CONTROL, "tcp:[fd00::1]:10810"},
+    {URI_FOR_CHANNEL, "tcp:10.0.0.1:10809"},
     {URI_FOR_CONTROL, "vsock:2:4294967294"},
     {URI_FOR_CONTROL, "ssh://host/run/x"},
     {URI_FOR_CONTROL, "ssh://me@host.example/run/x"},
@@ -118,13 +123,15 @@ static const struct {
     {URI_FOR_LISTEN, "tcp:[127.0.0.1]:10809", "[ ]"},
     {URI_FOR_LISTEN, "tcp:[]:10809", "host is missing"},
     {URI_FOR_LISTEN, "tcp:[:10809", "[ ]"},
-    {URI_FOR_LISTEN, "tcp:0.0.0.0:10809", "loopback"},
-    {URI_FOR_LISTEN, "tcp:[::]:10809", "loopback"},
-    {URI_FOR_LISTEN, "tcp:[::ffff:127.0.0.1]:10809", "loopback"},
-    {URI_FOR_LISTEN, "tcp:127.1:10809", "loopback"},
-    {URI_FOR_LISTEN, "tcp:localhost.evil:10809", "loopback"},
-    {URI_FOR_LISTEN, "tcp:128.0.0.1:10809", "loopback"},
-    {URI_FOR_CHANNEL, "tcp:10.0.0.1:10809", "loopback"},
+    {URI_FOR_LISTEN, "tcp:127.1:10809", "in numbers"},
+    {URI_FOR_LISTEN, "tcp:localhost.evil:10809", "in numbers"},
+    {URI_FOR_CONTROL_LISTEN, "tcp:host-a:1", "in numbers"},
+    {URI_FOR_CONTROL, "tcp:127.1:1", "neither an address nor a name"},
+    {URI_FOR_CONTROL, "tcp:-host:1", "neither an address nor a name"},
+    {URI_FOR_CONTROL, "tcp:.host:1", "neither an address nor a name"},
+    {URI_FOR_CONTROL, "tcp:a b:1", "neither an address nor a name"},
+    {URI_FOR_CHANNEL, "tcp:a/b:1", "neither an address nor a name"},
+    {URI_FOR_CHANNEL, "tcp:256.0.0.1:1", "neither an address nor a name"},
     {URI_FOR_LISTEN, "vsock:2:10809", "no CID"},
     {URI_FOR_LISTEN, "vsock:", "4294967294"},
     {URI_FOR_LISTEN, "vsock:4294967295", "4294967294"},
@@ -135,10 +142,8 @@ static const struct {
     {URI_FOR_CHANNEL, "vsock:4294967295:10809", "CID must be"},
     {URI_FOR_CHANNEL, "vsock:2:1:1", "port must be"},
     {URI_FOR_CHANNEL, "ssh://host/x", "not possible here"},
-    {URI_FOR_CONTROL_LISTEN, "tcp:127.0.0.1:1", "TLS"},
     {URI_FOR_CONTROL_LISTEN, "vsock:1", "not possible here"},
     {URI_FOR_CONTROL_LISTEN, "ssh://host/x", "not possible here"},
-    {URI_FOR_CONTROL, "tcp:127.0.0.1:10809", "TLS"},
     {URI_FOR_CONTROL, "ssh:host/x", "unknown kind"},
     {URI_FOR_CONTROL, "ssh://host", "path is missing"},
     {URI_FOR_CONTROL, "ssh://host/", "path is missing"},
@@ -170,9 +175,35 @@ START_TEST(a_refusal_names_the_uri_and_the_allowed_forms)
     struct err e = {.msg = ""};
     struct uri u;
 
-    ck_assert_int_eq(uri_parse("tcp:a:1", URI_FOR_CONTROL, &e, &u), -EINVAL);
-    ck_assert_str_eq(e.msg, "URI \"tcp:a:1\": tcp needs TLS here; allowed: unix:PATH, "
-                            "ssh://[user@]host/PATH, vsock:CID:PORT");
+    ck_assert_int_eq(uri_parse("ssh://a/b", URI_FOR_CHANNEL, &e, &u), -EINVAL);
+    ck_assert_str_eq(e.msg, "URI \"ssh://a/b\": not possible here; allowed: unix:PATH, "
+                            "tcp:HOST:PORT, vsock:CID:PORT");
+}
+END_TEST
+
+static const struct {
+    const char *s;
+    bool is_local;
+} places[] = {
+    {"unix:/x", true},
+    {"vsock:3:1", true},
+    {"tcp:127.0.0.1:1", true},
+    {"tcp:127.255.3.4:1", true},
+    {"tcp:localhost:1", true},
+    {"tcp:[::1]:1", true},
+    {"tcp:10.0.0.1:1", false},
+    {"tcp:0.0.0.0:1", false},
+    {"tcp:128.0.0.1:1", false},
+    {"tcp:[::ffff:127.0.0.1]:1", false},
+    {"tcp:localhost.x:1", false},
+    {"tcp:[::]:1", false},
+};
+
+START_TEST(what_may_leave_the_host_is_told_by_number)
+{
+    struct uri u = parse(URI_FOR_CHANNEL, places[_i].s);
+
+    ck_assert_int_eq(uri_is_local(&u), places[_i].is_local);
 }
 END_TEST
 
@@ -441,6 +472,8 @@ main(void)
     tcase_add_loop_test(t, a_bad_uri_is_refused_with_its_reason, 0,
                         sizeof bad / sizeof bad[0]);
     tcase_add_test(t, a_refusal_names_the_uri_and_the_allowed_forms);
+    tcase_add_loop_test(t, what_may_leave_the_host_is_told_by_number, 0,
+                        sizeof places / sizeof places[0]);
     tcase_add_test(t, a_uri_of_any_length_is_handled);
     tcase_add_test(t, the_parts_of_a_uri_are_taken_apart);
     suite_add_tcase(s, t);
