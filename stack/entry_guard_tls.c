@@ -36,7 +36,9 @@
  * no such connection. Relaxed: set before the thread of the connection starts. */
 static _Atomic uint64_t accepted_ms[MAX_FDS];
 
-static __thread struct tls_peer peer; /* of this thread's connection */
+/* Of this thread's connection. */
+static __thread struct tls_peer peer;
+static __thread char peer_address[64];
 
 static int (*real_handshake)(gnutls_session_t);
 
@@ -85,20 +87,28 @@ guard_tls_closed(int fd)
     }
 }
 
+/* While it is there: the socket of one that has gone does not tell any more. */
 static void
-say(int fd, const char *what)
+look_who_comes(int fd)
 {
-    char host[NI_MAXHOST] = "a client", line[NI_MAXHOST + 600];
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
-    int n;
 
-    if (getpeername(fd, (struct sockaddr *)&addr, &len) == 0) {
-        (void)getnameinfo((const struct sockaddr *)&addr, len, host, sizeof host, NULL,
-                          0, NI_NUMERICHOST); /* else it stays "a client" */
+    if (peer_address[0] == '\0' &&
+        (getpeername(fd, (struct sockaddr *)&addr, &len) < 0 ||
+         getnameinfo((const struct sockaddr *)&addr, len, peer_address,
+                     sizeof peer_address, NULL, 0, NI_NUMERICHOST) != 0)) {
+        (void)snprintf(peer_address, sizeof peer_address, "a client");
     }
-    n = snprintf(line, sizeof line, "baton: refused a connection from %s: %.500s\n",
-                 host, what);
+}
+
+static void
+say(const char *what)
+{
+    char line[sizeof peer_address + 600];
+    int n = snprintf(line, sizeof line, "baton: refused a connection from %s: %.500s\n",
+                     peer_address, what);
+
     if (write(STDERR_FILENO, line, (size_t)n) < 0) {
         return; /* a log that is full is no reason to do anything else */
     }
@@ -114,13 +124,14 @@ guard_tls_await(int fd)
     if (since == 0) {
         return true;
     }
+    look_who_comes(fd);
     do {
         n = now < since + HANDSHAKE_MS ? poll(&p, 1, (int)(since + HANDSHAKE_MS - now))
                                        : 0;
         now = now_ms();
     } while (n < 0 && errno == EINTR);
     if (n == 0) {
-        say(fd, "it has not finished its handshake in time");
+        say("it has not finished its handshake in time");
     }
     return n != 0;
 }
@@ -132,7 +143,7 @@ baton_guard_tls_peer(void)
 }
 
 static void
-say_why(gnutls_session_t session, int fd, int rc)
+say_why(gnutls_session_t session, int rc)
 {
     gnutls_datum_t text = {.data = NULL};
     char line[500];
@@ -149,7 +160,7 @@ say_why(gnutls_session_t session, int fd, int rc)
     } else {
         (void)snprintf(line, sizeof line, "TLS handshake: %s", gnutls_strerror(rc));
     }
-    say(fd, line);
+    say(line);
 }
 
 int
@@ -167,7 +178,7 @@ gnutls_handshake(gnutls_session_t session)
                     gnutls_session_get_verify_cert_status(session) == 0)) {
         tls_peer_read(session, &peer);
     } else if (rc < 0 && gnutls_error_is_fatal(rc) != 0) {
-        say_why(session, fd, rc);
+        say_why(session, rc);
     }
     return rc;
 }

@@ -71,13 +71,23 @@ hosts_close() {
 }
 
 # tcp_service NAME HOST ARGUMENT...: start_service on HOST, also listening on its address:
-# port 10809 for disks, 10810 for control
+# port 10809 for disks, 10810 for control. Only the address is announced: the unix socket
+# could be reached from the other host, too, since they share the file system.
 tcp_service() {
     local name=$1 ip=${HOST_IP[$2]}
     SERVICE_ENTER=(nsenter --target "${HOST_PID[$2]}" --net --)
     shift 2
-    start_service "$name" --listen "tcp:$ip:10809" --control "tcp:$ip:10810" "$@"
+    start_service "$name" --listen "tcp:$ip:10809" --announce "tcp:$ip:10809" \
+        --control "tcp:$ip:10810" "$@"
     SERVICE_ENTER=()
 }
 tcp_of() { echo "tcp:${HOST_IP[$1]}:10809"; }
 control_tcp_of() { echo "tcp:${HOST_IP[$1]}:10810"; }
+
+# revoke NAME CA HOST: from now on HOST knows that the client certificate of NAME is void
+revoke() {
+    printf 'crl_next_update = 2\ncrl_number = 1\n' >"$T/crl.tmpl"
+    certtool --generate-crl --load-ca-privkey "$T/$2.key" --load-ca-certificate "$T/$2.pem" \
+        --load-certificate "$T/$1.pki/client-cert.pem" --template "$T/crl.tmpl" \
+        --outfile "$T/$3.pki/ca-crl.pem" >/dev/null 2>&1
+}
