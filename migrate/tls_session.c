@@ -19,6 +19,7 @@
 #include "tls.h"
 
 #define VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define NOT_VERIFIED ((unsigned)-1) /* gnutls: it has not come to that */
 #define KEYS_ONLY ":-KX-ALL:+ECDHE-PSK:+DHE-PSK"
 
 static int
@@ -276,28 +277,35 @@ tls_session_done(struct tls_session *s)
     *s = (struct tls_session){.session = NULL};
 }
 
+static int
+explain_certificate(unsigned status, struct err *e)
+{
+    gnutls_datum_t text = {.data = NULL};
+    int rc =
+        gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
+
+    rc = err_set(e, -EACCES, "%s",
+                 rc >= 0 ? (char *)text.data : "its certificate is not good");
+    gnutls_free(text.data);
+    return rc;
+}
+
 /* One sentence for n, which a handshake has ended with. */
 static int
 explain(struct tls_session *s, int n, struct err *e)
 {
-    gnutls_datum_t text = {.data = NULL};
-    int rc;
+    unsigned status = gnutls_session_get_verify_cert_status(s->session);
 
+    if (status != 0 && status != NOT_VERIFIED) {
+        return explain_certificate(status, e);
+    }
     switch (n) {
-    case GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR:
-        rc = gnutls_certificate_verification_status_print(
-            gnutls_session_get_verify_cert_status(s->session), GNUTLS_CRT_X509, &text,
-            0);
-        rc =
-            err_set(e, -EACCES, "%s", rc >= 0 ? (char *)text.data : gnutls_strerror(n));
-        gnutls_free(text.data);
-        return rc;
     case GNUTLS_E_FATAL_ALERT_RECEIVED:
         return err_set(e, -EACCES, "the other side refuses: %s",
                        gnutls_alert_get_name(gnutls_alert_get(s->session)));
     case GNUTLS_E_NO_CERTIFICATE_FOUND:
     case GNUTLS_E_CERTIFICATE_REQUIRED:
-        return err_set(e, -EACCES, "it has no certificate");
+        return err_set(e, -EACCES, "it has no certificate of our authority");
     case GNUTLS_E_DECRYPTION_FAILED:
     case GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER: /* a PSK that is not ours, in TLS 1.3 */
         return err_set(e, -EACCES, "its key is not ours: %s", gnutls_strerror(n));

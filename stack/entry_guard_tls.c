@@ -31,6 +31,7 @@
 
 #define MAX_FDS 65536
 #define HANDSHAKE_MS 10000
+#define NOT_VERIFIED ((unsigned)-1) /* gnutls: it has not come to that */
 
 /* When the TCP connection of this number was accepted, in ms of the monotonic clock; 0:
  * no such connection. Relaxed: set before the thread of the connection starts. */
@@ -146,17 +147,21 @@ static void
 say_why(gnutls_session_t session, int rc)
 {
     gnutls_datum_t text = {.data = NULL};
+    unsigned status = gnutls_session_get_verify_cert_status(session);
     char line[500];
 
-    if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR &&
-        gnutls_certificate_verification_status_print(
-            gnutls_session_get_verify_cert_status(session), GNUTLS_CRT_X509, &text,
-            0) >= 0) {
+    if (status != 0 && status != NOT_VERIFIED &&
+        gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text,
+                                                     0) >= 0) {
         (void)snprintf(line, sizeof line, "TLS: its certificate: %s", text.data);
         free(text.data); /* gnutls_free is data, which would need gnutls at load time */
     } else if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED) {
         (void)snprintf(line, sizeof line, "TLS: it refuses us: %s",
                        gnutls_alert_get_name(gnutls_alert_get(session)));
+    } else if (rc == GNUTLS_E_CERTIFICATE_ERROR ||
+               rc == GNUTLS_E_NO_CERTIFICATE_FOUND) {
+        (void)snprintf(line, sizeof line,
+                       "TLS: it has no certificate of our authority");
     } else {
         (void)snprintf(line, sizeof line, "TLS handshake: %s", gnutls_strerror(rc));
     }
