@@ -16,7 +16,7 @@ rounds=${ROUNDS:-5} # there and back
 
 # record FILE: all that passes the wire, until stop_recording
 record() {
-    nsenter --target "${HOST_PID[h1]}" --net -- tcpdump -i "bw-1-$$" -U --immediate-mode -w "$1" -s 0 2>"$T/tcpdump.log" &
+    setsid nsenter --target "${HOST_PID[h1]}" --net -- tcpdump -i "bw-1-$$" -U --immediate-mode -w "$1" -s 0 2>"$T/tcpdump.log" &
     RECORDER=$!
     SERVICE_PID[recorder]=$RECORDER # ends with the test
     await_listening
@@ -28,6 +28,7 @@ await_listening() {
 stop_recording() {
     kill -TERM "$RECORDER"
     wait "$RECORDER" || true
+    unset 'SERVICE_PID[recorder]'
 }
 mkfifo "$T/never"
 

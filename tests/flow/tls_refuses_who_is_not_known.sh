@@ -145,16 +145,16 @@ fails_with 1 'disk vda is not for guest' -- control guest park vda --at $CONTROL
 fails_with 1 'disk vda is not for guest' -- control guest handoff vda --from $CONTROL --to unix:/x
 fails_with 1 'disk vda is not for guest' -- control guest recover vda --at $CONTROL
 contains "$(call_as guest peer.where "{\"uuid\":\"$uuid\"}" || true)" 'not for guest' peer.where
+params="{\"from\":\"x\",\"disks\":[{\"name\":\"vda\",\"uuid\":\"$uuid\",\"epoch\":9}]}"
 for method in prepare assign cancel; do
-    contains "$(call_as guest "peer.$method" "{\"from\":\"x\",\"disks\":[{\"name\":\"vda\",
-        \"uuid\":\"$uuid\",\"epoch\":9}]}" || true)" 'not for guest' "peer.$method"
+    contains "$(call_as guest "peer.$method" "$params" || true)" 'not for guest' "$method"
 done
 welcome
 
 # The server is not who it has to be: the same files under another address.
 row="the server's name"
 on h1 ip addr add 10.54.0.9/24 dev "bw-1-$$"
-on h1 socat "TCP-LISTEN:10811,bind=10.54.0.9,fork,reuseaddr" "TCP:10.54.0.1:10810" &
+setsid nsenter --target "${HOST_PID[h1]}" --net -- socat "TCP-LISTEN:10811,bind=10.54.0.9,fork,reuseaddr" "TCP:10.54.0.1:10810" &
 SERVICE_PID[relay]=$!
 timeout 20 bash -c "until nsenter --target ${HOST_PID[h1]} --net -- ss -ltn | grep -q 10811; do :; done"
 fails_with 1 'does not match' -- control beta status --at tcp:10.54.0.9:10811
