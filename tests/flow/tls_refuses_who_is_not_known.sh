@@ -172,8 +172,7 @@ psktool -u nobody -p "$T/wrong" >/dev/null 2>&1
 tcp_service a h1 --tls-psk "$T/keys" --tls-psk-user alpha \
     --disk "name=vda,device=$dev,peers-allowed=beta" --disk "name=open,device=$open"
 exec 8>&- 9<&-
-wait "${SERVICE_PID[vm]}" || true
-unset 'SERVICE_PID[vm]'
+kill_service vm
 nbd_psk() { # FILE USER EXPORT
     LD_PRELOAD='' on h2 timeout 30 nbdinfo --size "nbds://$2@$NBD/$3?tls-psk-file=$T/$1" 2>&1
 }
