@@ -19,6 +19,7 @@ struct client {
     struct port *top;        /* a VM's: the top of the stack; NULL for a channel */
     struct session *session; /* a channel's */
     char statement[CHANNEL_OWNER_MAX]; /* to a channel */
+    struct guest guest;                /* a VM's */
 };
 
 static int
@@ -57,6 +58,7 @@ open_vm(struct client *c, struct err *e)
     }
     c->top = stack_top(d->stack);
     (void)atomic_fetch_add_explicit(&d->nr_vms, 1, memory_order_relaxed);
+    guest_enter(&d->guests, &c->guest);
     return 0;
 }
 
@@ -141,9 +143,11 @@ client_close(struct client *c)
 {
     if (c->session != NULL) {
         session_close(c->session);
-    } else if (atomic_fetch_sub_explicit(&c->disk->nr_vms, 1, memory_order_relaxed) ==
-               1) {
-        disk_flush_after_last_vm(c->disk);
+    } else {
+        guest_leave(&c->guest);
+        if (atomic_fetch_sub_explicit(&c->disk->nr_vms, 1, memory_order_relaxed) == 1) {
+            disk_flush_after_last_vm(c->disk);
+        }
     }
     free(c);
 }
@@ -169,5 +173,9 @@ client_is_readonly(const struct client *c)
 int
 client_submit(struct client *c, const struct req *rq)
 {
-    return c->top != NULL ? port_submit(c->top, rq) : session_submit(c->session, rq);
+    if (c->top == NULL) {
+        return session_submit(c->session, rq);
+    }
+    guest_submits(&c->guest, rq->op);
+    return port_submit(c->top, rq);
 }

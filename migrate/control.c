@@ -4,20 +4,21 @@
 #include <errno.h>
 #include <string.h>
 
+#include "attach.h"
 #include "clock.h"
 #include "handoff.h"
 #include "peer.h"
 #include "record.h"
 #include "recover.h"
 #include "status.h"
+#include "vm.h"
 #include "where.h"
 
 #define DEFAULT_DEADLINE_MS 5000
 #define MAX_DEADLINE_MS (3600 * 1000)
 
-/* Refuse members that the method does not know: a misspelt one must not be ignored. */
-static int
-check_members(json_t *params, const char *const *allowed, struct err *e)
+int
+control_check_members(json_t *params, const char *const *allowed, struct err *e)
 {
     const char *key;
     json_t *value;
@@ -76,7 +77,7 @@ control_status(void *service, struct rpc_call *call, json_t *params, struct err 
 {
     static const char *const allowed[] = {"disk", NULL};
     json_t *disk = json_object_get(params, "disk");
-    int rc = check_members(params, allowed, e);
+    int rc = control_check_members(params, allowed, e);
 
     (void)call;
     if (rc < 0) {
@@ -126,7 +127,7 @@ control_handoff(void *service, struct rpc_call *call, json_t *params, struct err
     static const char *const allowed[] = {"target", "to", "deadline_ms", "budget_us",
                                           NULL};
     const char *to = json_string_value(json_object_get(params, "to"));
-    int rc = check_members(params, allowed, e);
+    int rc = control_check_members(params, allowed, e);
 
     if (rc < 0) {
         return rc;
@@ -142,7 +143,7 @@ control_park(void *service, struct rpc_call *call, json_t *params, struct err *e
              json_t **ret_result)
 {
     static const char *const allowed[] = {"target", "deadline_ms", NULL};
-    int rc = check_members(params, allowed, e);
+    int rc = control_check_members(params, allowed, e);
 
     return rc < 0 ? rc : run(service, call, params, NULL, e, ret_result);
 }
@@ -151,7 +152,7 @@ static int
 target_only(json_t *params, struct err *e, const char **ret_target)
 {
     static const char *const allowed[] = {"target", NULL};
-    int rc = check_members(params, allowed, e);
+    int rc = control_check_members(params, allowed, e);
 
     return rc < 0 ? rc : get_target(params, e, ret_target);
 }
@@ -163,7 +164,7 @@ control_unpark(void *service, struct rpc_call *call, json_t *params, struct err 
     static const char *const allowed[] = {"target", "deadline_ms", NULL};
     const char *target = NULL;
     json_int_t deadline_ms;
-    int rc = check_members(params, allowed, e);
+    int rc = control_check_members(params, allowed, e);
 
     (void)call;
     rc = rc < 0 ? rc : get_target(params, e, &target);
@@ -219,7 +220,7 @@ control_recover(void *service, struct rpc_call *call, json_t *params, struct err
     const char *target = NULL, *ask[RECOVER_MAX_OTHERS];
     json_t *take = json_object_get(params, "take");
     unsigned nr_ask = 0;
-    int rc = check_members(params, allowed, e);
+    int rc = control_check_members(params, allowed, e);
 
     (void)call;
     rc = rc < 0 ? rc : get_target(params, e, &target);
@@ -233,10 +234,20 @@ control_recover(void *service, struct rpc_call *call, json_t *params, struct err
 }
 
 const struct rpc_method control_methods[] = {
-    {"status", control_status},     {"handoff", control_handoff},
-    {"park", control_park},         {"unpark", control_unpark},
-    {"abort", control_abort},       {"ping", peer_ping},
-    {"peer.prepare", peer_prepare}, {"peer.assign", peer_assign},
-    {"peer.cancel", peer_cancel},   {"peer.where", where_answer},
-    {"recover", control_recover},   {NULL, NULL},
+    {"status", control_status},
+    {"handoff", control_handoff},
+    {"park", control_park},
+    {"unpark", control_unpark},
+    {"abort", control_abort},
+    {"ping", peer_ping},
+    {"peer.prepare", peer_prepare},
+    {"peer.assign", peer_assign},
+    {"peer.cancel", peer_cancel},
+    {"peer.where", where_answer},
+    {"recover", control_recover},
+    {"attach", attach_answer},
+    {"vm.coming", vm_coming},
+    {"vm.gone", vm_gone},
+    {"peer.look", attach_look_answer},
+    {NULL, NULL},
 };

@@ -25,6 +25,7 @@ disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
     d->service = s;
     d->cfg = cfg;
     flusher_init(&d->flusher);
+    guests_init(&d->guests);
     lk_init(&d->build_lock);
     lk_init(&d->lock);
     cv_init(&d->changed);
@@ -36,6 +37,7 @@ disk_done(struct disk *d)
 {
     follow_await(d);
     flusher_done(&d->flusher);
+    guests_done(&d->guests);
     stack_close(d->stack);
     session_table_free(d->sessions);
     redir_free(disk_redir(d));

@@ -15,6 +15,7 @@
 
 #include "config.h"
 #include "flusher.h"
+#include "guests.h"
 #include "incoming.h"
 #include "lock.h"
 #include "port_channel.h"
@@ -37,6 +38,7 @@ struct disk {
     struct session_table *sessions; /* with redir */
 
     struct flusher flusher;
+    struct guests guests; /* VMs that are connected */
 
     struct channel_kept_count kept; /* by port B; for status */
     _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */

@@ -20,9 +20,8 @@
 #define FRESH_NS (5 * NS_PER_S)
 #define TELL_AFTER_NS NS_PER_S /* a search that has failed for so long is logged */
 
-/* Make the record say that w owns d. The caller may write it. */
-static int
-write_down(struct disk *d, const struct where *w, struct err *e)
+int
+follow_write_down(struct disk *d, const struct where *w, struct err *e)
 {
     struct record rec = disk_next_record(d, ROLE_GIVEN, w->epoch), now = disk_record(d);
     bool is_committed = false;
@@ -59,7 +58,7 @@ search(struct disk *d, const struct record *rec, struct err *e)
     }
     rc = disk_claim_record(d, e);
     if (rc == 0) {
-        rc = write_down(d, &w, e);
+        rc = follow_write_down(d, &w, e);
         disk_unclaim_record(d);
     }
     return rc;
@@ -162,7 +161,7 @@ follow_claimed(struct disk *d, uint64_t epoch)
     return d->service->cfg->nr_peers > 0 &&
            where_find(d->service, &rec, true, clock_deadline_ns(SEARCH_TIMEOUT_NS),
                       &ignored, &w) == 0 &&
-           write_down(d, &w, &ignored) == 0;
+           follow_write_down(d, &w, &ignored) == 0;
 }
 
 void

@@ -26,6 +26,11 @@ bool follow_moved(void *opaque, uint64_t epoch, struct port_channel_place *ret_p
  * having answered? The caller has the claim. True: the record says so. */
 bool follow_claimed(struct disk *d, uint64_t epoch);
 
+/* Make the record of d say that w owns it. The caller may write it. -ESTALE: it says so
+ * already, or something newer. */
+struct where;
+int follow_write_down(struct disk *d, const struct where *w, struct err *e);
+
 /* Why the owner was not found; "" when there is nothing to say. buf has SEARCH_TEXT
  * bytes. */
 void follow_search_text(struct disk *d, char *buf);

@@ -29,39 +29,66 @@ where_channels(const struct service_config *c)
     return list;
 }
 
+/* The disk that is asked about; NULL and a sentence. */
+static int
+find_asked(struct service *s, json_t *params, struct err *e, struct disk **ret_d)
+{
+    const char *uuid = json_string_value(json_object_get(params, "uuid"));
+    const char *name = json_string_value(json_object_get(params, "disk"));
+    struct disk *d;
+
+    if (json_object_size(params) != 1 ||
+        (uuid != NULL ? !uuid_is_valid(uuid) : name == NULL || !name_is_valid(name))) {
+        return err_set(e, -EBADMSG,
+                       "malformed call: uuid or disk expected, and nothing else");
+    }
+    d = uuid != NULL ? service_find_uuid(s, uuid) : service_find_disk(s, name);
+    if (d != NULL && uuid != NULL && strcmp(disk_record(d).uuid, uuid) != 0) {
+        d = NULL; /* it is only being prepared */
+    }
+    if (d == NULL) {
+        return err_set(e, -ENOENT, "%s knows no disk %s%s", s->cfg->name,
+                       uuid != NULL ? "of uuid " : "", uuid != NULL ? uuid : name);
+    }
+    *ret_d = d;
+    return 0;
+}
+
+static json_t *
+describe(struct service *s, struct disk *d)
+{
+    struct record rec = disk_record(d);
+    struct guests_locked guests = guests_look(&d->guests);
+    const bool is_owner = rec.role == ROLE_OWNER, is_given = rec.role == ROLE_GIVEN;
+
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s,s:I,s:I}", "service",
+                     s->cfg->name, "id", record_dir_service_id(s->records), "disk",
+                     d->cfg->name, "uuid", rec.uuid, "role", role_name(rec.role),
+                     "epoch", (json_int_t)rec.epoch, "owner",
+                     is_owner   ? s->cfg->name
+                     : is_given ? rec.peer_name
+                                : "",
+                     "control",
+                     is_owner && s->cfg->has_control ? s->cfg->control.text
+                     : is_given                      ? rec.peer_control
+                                                     : "",
+                     "channels", is_owner ? where_channels(s->cfg) : json_array(),
+                     "vm_uuid", guests.vm_uuid, "vm_clients", (json_int_t)guests.nr,
+                     "vm_writers", (json_int_t)guests.nr_writers);
+}
+
 int
 where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
              json_t **ret_result)
 {
-    struct service *s = service;
-    const char *uuid = json_string_value(json_object_get(params, "uuid"));
-    struct record rec;
     struct disk *d;
-    bool is_owner;
+    int rc = find_asked(service, params, e, &d);
 
     (void)call;
-    if (uuid == NULL || !uuid_is_valid(uuid) || json_object_size(params) != 1) {
-        return err_set(e, -EBADMSG, "malformed call: uuid expected, and nothing else");
+    if (rc == 0) {
+        *ret_result = describe(service, d);
     }
-    d = service_find_uuid(s, uuid);
-    rec = d != NULL ? disk_record(d) : (struct record){.uuid = ""};
-    if (strcmp(rec.uuid, uuid) != 0) { /* or it is only being prepared */
-        return err_set(e, -ENOENT, "%s knows no disk of uuid %s", s->cfg->name, uuid);
-    }
-    is_owner = rec.role == ROLE_OWNER;
-    *ret_result =
-        json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "service", s->cfg->name, "id",
-                  record_dir_service_id(s->records), "disk", rec.name, "role",
-                  role_name(rec.role), "epoch", (json_int_t)rec.epoch, "owner",
-                  is_owner                 ? s->cfg->name
-                  : rec.role == ROLE_GIVEN ? rec.peer_name
-                                           : "",
-                  "control",
-                  is_owner && s->cfg->has_control ? s->cfg->control.text
-                  : rec.role == ROLE_GIVEN        ? rec.peer_control
-                                                  : "",
-                  "channels", is_owner ? where_channels(s->cfg) : json_array());
-    return 0;
+    return rc;
 }
 
 static bool
@@ -88,6 +115,26 @@ take_channels(const json_t *list, struct where *w)
     return true;
 }
 
+/* What was added later; an older service says nothing of it. */
+static void
+read_guests(const json_t *j, struct where *w)
+{
+    const char *uuid = json_string_value(json_object_get(j, "uuid"));
+    const char *vm_uuid = json_string_value(json_object_get(j, "vm_uuid"));
+    json_int_t nr = json_integer_value(json_object_get(j, "vm_clients"));
+    json_int_t nr_writers = json_integer_value(json_object_get(j, "vm_writers"));
+
+    if (uuid != NULL && uuid_is_valid(uuid)) {
+        (void)take_text(w->uuid, sizeof w->uuid, uuid);
+    }
+    if (vm_uuid != NULL && uuid_is_valid(vm_uuid)) {
+        (void)take_text(w->vm_uuid, sizeof w->vm_uuid, vm_uuid);
+        w->nr_vms = nr > 0 && nr < INT32_MAX ? (unsigned)nr : 0;
+        w->nr_vm_writers =
+            nr_writers > 0 && nr_writers < INT32_MAX ? (unsigned)nr_writers : 0;
+    }
+}
+
 /* Judge what the service at `from` says. */
 static int
 read_answer(const json_t *j, const char *from, struct err *e, struct where *ret_w)
@@ -112,18 +159,21 @@ read_answer(const json_t *j, const char *from, struct err *e, struct where *ret_
     (void)take_text(w.id, sizeof w.id, id);
     (void)take_text(w.owner, sizeof w.owner, owner);
     w.epoch = (uint64_t)epoch;
+    read_guests(j, &w);
     *ret_w = w;
     return 0;
 }
 
-static int
-ask(const char *control, const char *uuid, uint64_t deadline_ns, struct err *e,
-    struct where *ret_w)
+/* NOLINTBEGIN(readability-function-size): who, what, till when, and what it says */
+int
+where_ask(const char *control, const char *uuid, const char *disk, uint64_t deadline_ns,
+          struct err *e, bool *ret_is_unknown, struct where *ret_w)
+/* NOLINTEND(readability-function-size) */
 {
     struct rpc_client *client;
     json_t *result = NULL;
     struct uri u;
-    int rc = uri_parse(control, URI_FOR_CONTROL, e, &u);
+    int rc = uri_parse(control, URI_FOR_CONTROL, e, &u), code = 0;
 
     if (rc < 0) {
         return rc;
@@ -133,10 +183,16 @@ ask(const char *control, const char *uuid, uint64_t deadline_ns, struct err *e,
     if (rc < 0) {
         return err_prefix(e, rc, "%s", control);
     }
-    rc = rpc_call(client, "peer.where", json_pack("{s:s}", "uuid", uuid), NULL, NULL,
+    rc = rpc_call(client, "peer.where",
+                  uuid != NULL ? json_pack("{s:s}", "uuid", uuid)
+                               : json_pack("{s:s}", "disk", disk),
+                  NULL, NULL,
                   clock_earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e,
-                  NULL, &result);
+                  &code, &result);
     rpc_client_close(client);
+    if (ret_is_unknown != NULL) {
+        *ret_is_unknown = rc == -ENOENT && code != 0;
+    }
     if (rc == 0) {
         rc = read_answer(result, control, e, ret_w);
         json_decref(result);
@@ -177,7 +233,7 @@ follow_chain(struct service *s, const struct record *rec, const char *control,
 
     (void)take_text(next, sizeof next, control); /* of a record, or parsed: it fits */
     for (unsigned hop = 0; hop < WHERE_MAX_HOPS; hop++) {
-        int rc = ask(next, rec->uuid, deadline_ns, e, ret_owner);
+        int rc = where_ask(next, rec->uuid, NULL, deadline_ns, e, NULL, ret_owner);
 
         if (rc < 0) {
             return rc;

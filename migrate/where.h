@@ -15,6 +15,7 @@ struct service_config;
 
 /* What one service says. */
 struct where {
+    char uuid[37]; /* of the disk */
     char service[NAME_MAX_LEN + 1];
     char id[37]; /* of the service, for ever */
     enum role role;
@@ -23,14 +24,22 @@ struct where {
     char control[RECORD_URI_LEN]; /* owner: how it was reached; given: the owner's */
     unsigned nr_channels;         /* owner: where its channel listens */
     char channels[RECORD_MAX_URIS][RECORD_URI_LEN];
+    char vm_uuid[37]; /* of the domain that was announced there; "" when none */
+    unsigned nr_vms, nr_vm_writers; /* connections of VMs since (guests.h) */
 };
 
 /* How other services reach this one's channels: a new list of URIs. */
 json_t *where_channels(const struct service_config *c);
 
-/* The method peer.where {uuid}. */
+/* The method peer.where {uuid}, or {disk} for who does not know the UUID yet. */
 int where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
                  json_t **ret_result);
+
+/* What the service at `control` says of the disk: uuid, or disk, its name, when that is
+ * NULL. *ret_is_unknown (may be NULL): it answers that it knows no such disk. */
+int where_ask(const char *control, const char *uuid, const char *disk,
+              uint64_t deadline_ns, struct err *e, bool *ret_is_unknown,
+              struct where *ret_w);
 
 /* Find who owns rec's disk at an epoch above rec's. First ask the owner that rec names
  * (unless is_given_up), then the configured peers, and whom each of them names. Only

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* guests.h - which VM of libvirt was announced here, and do its connections write? That
+ * a connection is open says little: QEMU opens the disks of a VM that arrives before it
+ * runs there, and closes them again when it never does. But it writes nothing before.
+ *
+ * Any thread. */
+#ifndef BATON_GUESTS_H
+#define BATON_GUESTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lock.h"
+#include "port.h"
+
+struct guests {
+    struct lk lock; /* leaf */
+    struct guests_locked {
+        char vm_uuid[37];    /* of the domain that was announced last; "" when none */
+        uint64_t generation; /* counts announcements */
+        unsigned nr;         /* connections since the last one that are open */
+        unsigned nr_writers; /* of these, have changed the disk */
+        bool has_run;        /* was one of them ever a writer? */
+    } locked_;
+};
+
+/* One connection of a VM, from enter to leave. */
+struct guest {
+    struct guests *of;
+    uint64_t generation;
+    _Atomic bool has_written; /* relaxed: only spares later writes the lock */
+};
+
+void guests_init(struct guests *g);
+void guests_done(struct guests *g);
+
+/* The domain of this UUID is about to be started here: who is connected already is not
+ * it. */
+void guests_announce(struct guests *g, const char *vm_uuid);
+
+void guest_enter(struct guests *g, struct guest *guest);
+void guest_leave(struct guest *guest);
+void guest_first_write(struct guest *guest);
+
+/* For each request; costs a load. */
+static inline void
+guest_submits(struct guest *guest, enum req_op op)
+{
+    if ((op == REQ_WRITE || op == REQ_ZERO || op == REQ_TRIM) &&
+        !atomic_load_explicit(&guest->has_written, memory_order_relaxed)) {
+        guest_first_write(guest);
+    }
+}
+
+/* A copy. */
+struct guests_locked guests_look(struct guests *g);
+
+#endif

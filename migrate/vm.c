@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vm.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attach.h"
+#include "clock.h"
+#include "control.h"
+#include "disk.h"
+#include "log.h"
+#include "record_json.h"
+#include "service.h"
+#include "vm_early.h"
+#include "vm_watch.h"
+
+#define DEFAULT_DEADLINE_MS 2000
+#define MAX_DEADLINE_MS (600 * 1000)
+#define MAX_DISKS 1024 /* of a domain */
+
+/* A domain, and the disks of it that are served here. */
+struct domain {
+    char vm[VM_NAME_LEN];
+    const char *uuid;
+    unsigned nr;
+    struct disk *disks[GROUP_MAX_DISKS];
+};
+
+static bool
+is_listener(const struct service *s, const char *socket)
+{
+    for (unsigned i = 0; i < s->cfg->nr_listen; i++) {
+        if (s->cfg->listen[i].kind == URI_UNIX &&
+            strcmp(s->cfg->listen[i].path, socket) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int
+add_disk(struct service *s, json_t *item, struct domain *dom, struct err *e)
+{
+    const char *name, *socket;
+    struct disk *d;
+
+    if (json_unpack_ex(item, NULL, JSON_STRICT, "{s:s,s:s}", "name", &name, "socket",
+                       &socket) != 0) {
+        return err_set(e, -EBADMSG, "malformed disk: name and socket expected");
+    }
+    if (!is_listener(s, socket)) {
+        return 0; /* another server's */
+    }
+    d = name[0] == '\0' && s->nr_disks == 1 ? &s->disks[0] : service_find_disk(s, name);
+    if (d == NULL) {
+        return err_set(e, -ENOENT, "%s serves no disk \"%.64s\"", s->cfg->name, name);
+    }
+    if (dom->nr == GROUP_MAX_DISKS) {
+        return err_set(e, -E2BIG, "more than %d disks", GROUP_MAX_DISKS);
+    }
+    dom->disks[dom->nr++] = d;
+    return 0;
+}
+
+/* libvirt lets it be nearly anything; it is for log lines. */
+static void
+take_name(const char *vm, char *buf)
+{
+    (void)snprintf(buf, VM_NAME_LEN, "%s", vm);
+    for (; *buf != '\0'; buf++) {
+        if (iscntrl((unsigned char)*buf)) {
+            *buf = '?';
+        }
+    }
+}
+
+static int
+parse(struct service *s, json_t *params, struct err *e, struct domain *ret_dom)
+{
+    struct domain dom = {.nr = 0};
+    const char *vm;
+    json_t *list, *item;
+    size_t i;
+
+    if (json_unpack(params, "{s:s,s:s,s:o}", "vm", &vm, "uuid", &dom.uuid, "disks",
+                    &list) != 0 ||
+        vm[0] == '\0' || !uuid_is_valid(dom.uuid) || !json_is_array(list) ||
+        json_array_size(list) > MAX_DISKS) {
+        return err_set(e, -EBADMSG, "malformed call: vm, uuid and disks expected");
+    }
+    take_name(vm, dom.vm);
+    json_array_foreach(list, i, item)
+    {
+        int rc = add_disk(s, item, &dom, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    *ret_dom = dom;
+    return 0;
+}
+
+static int
+get_ask(json_t *list, struct attach_request *rq, struct err *e)
+{
+    json_t *j;
+    size_t i;
+
+    if (list != NULL &&
+        (!json_is_array(list) || json_array_size(list) > ATTACH_MAX_ASK)) {
+        return err_set(e, -EBADMSG, "parameter \"ask\": up to %d control URIs expected",
+                       ATTACH_MAX_ASK);
+    }
+    json_array_foreach(list, i, j)
+    {
+        struct uri u;
+
+        if (!json_is_string(j) ||
+            uri_parse(json_string_value(j), URI_FOR_CONTROL, e, &u) < 0) {
+            return err_set(e, -EBADMSG, "parameter \"ask\": control URIs expected");
+        }
+        rq->ask[rq->nr_ask++] = json_string_value(j);
+    }
+    return 0;
+}
+
+/* What is optional in vm.coming. */
+static int
+get_options(json_t *params, struct attach_request *rq, bool *ret_is_early,
+            struct err *e)
+{
+    static const char *const allowed[] = {"vm",    "uuid",        "disks", "ask",
+                                          "early", "deadline_ms", NULL};
+    const json_t *early = json_object_get(params, "early");
+    const json_t *ms = json_object_get(params, "deadline_ms");
+    const json_int_t n = ms != NULL ? json_integer_value(ms) : DEFAULT_DEADLINE_MS;
+    int rc = control_check_members(params, allowed, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if ((early != NULL && !json_is_boolean(early)) ||
+        (ms != NULL && !json_is_integer(ms)) || n < 0 || n > MAX_DEADLINE_MS) {
+        return err_set(e, -EBADMSG,
+                       "parameters \"early\" and \"deadline_ms\": a "
+                       "boolean and milliseconds expected");
+    }
+    *ret_is_early = json_is_true(early);
+    rq->deadline_ns = clock_deadline_ns((uint64_t)n * NS_PER_MS);
+    return get_ask(json_object_get(params, "ask"), rq, e);
+}
+
+/* Be able to serve d now. */
+static int
+need_disk(struct service *s, struct disk *d, struct attach_request *rq, struct err *e)
+{
+    json_t *result = NULL;
+    int rc;
+
+    rq->disk = d->cfg->name;
+    rc = attach_run(s, rq, e, &result);
+    json_decref(result);
+    return rc == -EEXIST ? 0 : rc; /* ours */
+}
+
+static json_t *
+roles(const struct domain *dom)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < dom->nr; i++) {
+        struct record rec = disk_record(dom->disks[i]);
+
+        (void)json_array_append_new(
+            list, json_pack("{s:s,s:s,s:s,s:I}", "disk", rec.name, "role",
+                            role_name(rec.role), "owner",
+                            rec.role == ROLE_OWNER ? dom->disks[i]->service->cfg->name
+                                                   : rec.peer_name,
+                            "epoch", (json_int_t)rec.epoch));
+    }
+    return json_pack("{s:o}", "disks", list);
+}
+
+int
+vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
+          json_t **ret_result)
+{
+    struct service *s = service;
+    struct attach_request rq = {.nr_ask = 0};
+    struct domain dom;
+    bool is_early = false;
+    int rc = parse(s, params, e, &dom);
+
+    rc = rc < 0 ? rc : get_options(params, &rq, &is_early, e);
+    if (rc == 0 && rpc_is_gone(call)) {
+        rc = err_set(e, -ECANCELED, "nobody waits for the answer any more");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
+        rc = need_disk(s, dom.disks[i], &rq, e);
+    }
+    for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
+        guests_announce(&dom.disks[i]->guests, dom.uuid);
+    }
+    if (rc == 0 && is_early) {
+        rc = vm_pull(s, dom.disks, dom.nr, rq.deadline_ns, e);
+    }
+    if (rc < 0) {
+        log_warn("VM %s cannot come: %s", dom.vm, err_text(e, rc));
+        return rc;
+    }
+    if (dom.nr > 0) {
+        log_info("VM %s is coming: its disks can be opened here", dom.vm);
+    }
+    *ret_result = roles(&dom);
+    return 0;
+}
+
+/* What a VM that is gone leaves behind: what is ours of it, in w. */
+static json_t *
+take_gone(const struct domain *dom, struct vm_watch *w)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < dom->nr; i++) {
+        struct disk *d = dom->disks[i];
+        struct guests_locked guests = guests_look(&d->guests);
+
+        if (disk_record(d).role != ROLE_OWNER ||
+            (strcmp(guests.vm_uuid, dom->uuid) == 0 && !guests.has_run)) {
+            /* Not ours to give, or it was to come here and never has. Who connects now
+             * is not it. */
+            guests_announce(&d->guests, "");
+            continue;
+        }
+        (void)json_array_append_new(list, json_string(d->cfg->name));
+        w->disks[w->nr].generation = guests.generation;
+        w->disks[w->nr++].disk = d;
+    }
+    (void)snprintf(w->vm, sizeof w->vm, "%s", dom->vm);
+    (void)snprintf(w->uuid, sizeof w->uuid, "%s", dom->uuid);
+    return list;
+}
+
+int
+vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
+        json_t **ret_result)
+{
+    static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
+    struct vm_watch w = {.service = service};
+    struct domain dom;
+    json_t *list;
+    int rc = parse(service, params, e, &dom);
+
+    (void)call;
+    rc = rc < 0 ? rc : control_check_members(params, allowed, e);
+    if (rc < 0) {
+        return rc;
+    }
+    list = take_gone(&dom, &w);
+    if (w.nr > 0) {
+        rc = vm_watch_start(&w, e);
+    } else if (dom.nr > 0) {
+        log_info("VM %s is gone: it never ran here, or none of its disks is owned here",
+                 dom.vm);
+    }
+    if (rc < 0) {
+        json_decref(list);
+        return rc;
+    }
+    *ret_result = json_pack("{s:o}", "disks", list);
+    return 0;
+}

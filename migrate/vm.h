@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vm.h - what libvirt's hook tells us of domains (libvirt/hook.h). Both methods take
+ * {vm, uuid, disks[{name, socket}]}: the domain's name and UUID, and its NBD disks on
+ * unix sockets. Those whose socket is a listener of ours are ours, the others are
+ * nobody's business.
+ *
+ * vm.coming  it is about to be started here, perhaps because it migrates to us: be a
+ *            client of the owner of each of its disks (attach.h). Also "ask", control
+ *            URIs of who may know the owner; "early": own the disks at once;
+ *            "deadline_ms". Result: disks[{disk, role, owner, epoch}].
+ * vm.gone    it does not run here any more. Answered at once: disks[NAME], those that
+ * we own; a thread finds out where it went, see vm_watch.h. */
+#ifndef BATON_VM_H
+#define BATON_VM_H
+
+#include "rpc.h"
+
+int vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
+              json_t **ret_result);
+int vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
+            json_t **ret_result);
+
+#endif

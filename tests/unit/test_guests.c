@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include <check.h>
+
+#include "guests.h"
+
+#define UUID "11111111-2222-3333-4444-555555555555"
+
+static struct guests guests;
+
+static void
+set_up(void)
+{
+    guests_init(&guests);
+}
+
+static void
+tear_down(void)
+{
+    guests_done(&guests);
+}
+
+START_TEST(a_connection_that_only_reads_is_no_writer)
+{
+    struct guest g;
+
+    guest_enter(&guests, &g);
+    guest_submits(&g, REQ_READ);
+    guest_submits(&g, REQ_FLUSH);
+    ck_assert_uint_eq(guests_look(&guests).nr, 1);
+    ck_assert_uint_eq(guests_look(&guests).nr_writers, 0);
+    ck_assert(!guests_look(&guests).has_run);
+    guest_leave(&g);
+    ck_assert_uint_eq(guests_look(&guests).nr, 0);
+}
+END_TEST
+
+START_TEST(a_writer_counts_once_and_until_it_leaves)
+{
+    static const enum req_op ops[] = {REQ_WRITE, REQ_ZERO, REQ_TRIM};
+    struct guest g;
+
+    guest_enter(&guests, &g);
+    guest_submits(&g, ops[_i]);
+    guest_submits(&g, REQ_WRITE);
+    ck_assert_uint_eq(guests_look(&guests).nr_writers, 1);
+    guest_leave(&g);
+    ck_assert_uint_eq(guests_look(&guests).nr_writers, 0);
+    ck_assert(guests_look(&guests).has_run);
+}
+END_TEST
+
+START_TEST(who_was_there_before_the_announcement_is_not_the_vm)
+{
+    struct guest before, after;
+
+    guest_enter(&guests, &before);
+    guest_submits(&before, REQ_WRITE);
+    guests_announce(&guests, UUID);
+    ck_assert_str_eq(guests_look(&guests).vm_uuid, UUID);
+    ck_assert(!guests_look(&guests).has_run);
+    guest_submits(&before, REQ_WRITE);
+    guest_enter(&guests, &after);
+    guest_leave(&before);
+    ck_assert_uint_eq(guests_look(&guests).nr, 1);
+    ck_assert_uint_eq(guests_look(&guests).nr_writers, 0);
+    guest_submits(&after, REQ_WRITE);
+    ck_assert_uint_eq(guests_look(&guests).nr_writers, 1);
+    guest_leave(&after);
+}
+END_TEST
+
+START_TEST(a_first_write_after_the_announcement_by_an_old_connection_does_not_count)
+{
+    struct guest before;
+
+    guest_enter(&guests, &before);
+    guests_announce(&guests, UUID);
+    guest_submits(&before, REQ_WRITE);
+    ck_assert(!guests_look(&guests).has_run);
+    guest_leave(&before);
+    ck_assert_uint_eq(guests_look(&guests).nr, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("guests");
+    TCase *tc = tcase_create("guests");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, a_connection_that_only_reads_is_no_writer);
+    tcase_add_loop_test(tc, a_writer_counts_once_and_until_it_leaves, 0, 3);
+    tcase_add_test(tc, who_was_there_before_the_announcement_is_not_the_vm);
+    tcase_add_test(
+        tc, a_first_write_after_the_announcement_by_an_old_connection_does_not_count);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
