@@ -17,8 +17,10 @@ static const struct command {
     {"park", cmd_park, "let go of the device and hold requests: DISK|vm:VM"},
     {"unpark", cmd_unpark, "take the device again: DISK|vm:VM"},
     {"abort", cmd_abort, "stop a handoff that is not committed: DISK|vm:VM"},
+    {"attach", cmd_attach, "be a client of another service's disk: DISK --owner URI"},
     {"recover", cmd_recover,
      "what is known when an owner is gone, and take its place: DISK|vm:VM"},
+    {"vm", cmd_vm, "domains of libvirt: define-disk, list"},
     {"proxy", cmd_proxy, "join standard input and output to a control socket: PATH"},
 };
 #define NR_COMMANDS (sizeof commands / sizeof commands[0])

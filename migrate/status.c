@@ -105,7 +105,7 @@ int
 status_report(struct service *s, const char *disk_name, struct err *e,
               json_t **ret_report)
 {
-    json_t *disks;
+    json_t *disks, *listen;
 
     if (disk_name != NULL && service_find_disk(s, disk_name) == NULL) {
         return err_set(e, -ENOENT, "%s has no disk %s", s->cfg->name, disk_name);
@@ -118,7 +118,11 @@ status_report(struct service *s, const char *disk_name, struct err *e,
             (void)json_array_append_new(disks, disk_json(s, d));
         }
     }
-    *ret_report = json_pack("{s:s,s:s,s:o}", "service", s->cfg->name, "version",
-                            BATON_VERSION, "disks", disks);
+    listen = json_array();
+    for (unsigned i = 0; i < s->cfg->nr_listen; i++) {
+        (void)json_array_append_new(listen, json_string(s->cfg->listen[i].text));
+    }
+    *ret_report = json_pack("{s:s,s:s,s:o,s:o}", "service", s->cfg->name, "version",
+                            BATON_VERSION, "listen", listen, "disks", disks);
     return 0;
 }

@@ -59,7 +59,7 @@ for command in serve status handoff park unpark abort recover proxy; do
     prints "usage: baton $command" $command --help
 done
 
-refuses 2 "no command; allowed: serve, status, handoff, park, unpark, abort, recover, proxy"
+refuses 2 "no command; allowed: serve, status, handoff, park, unpark, abort, attach, recover, vm, proxy"
 refuses 2 "no such command: recovr; allowed: serve" recovr
 refuses 2 "no such command: -h; allowed" -h
 

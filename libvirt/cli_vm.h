@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli_vm.h - the commands of "baton vm". */
+#ifndef BATON_CLI_VM_H
+#define BATON_CLI_VM_H
+
+#include "cli.h"
+
+int vm_define_disk(int argc, char **argv);
+int vm_list(int argc, char **argv);
+
+/* The answer of the service at `at` to "status"; NULL after a sentence, and *ret_status
+ * is the one to end with. disk: NULL for all. */
+json_t *vm_status(const char *command, const char *at, const char *disk,
+                  int *ret_status);
+
+/* Is socket where the service with this status listens? */
+bool vm_is_listener(const json_t *report, const char *socket);
+
+#endif

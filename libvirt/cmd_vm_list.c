@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "cli_vm.h"
+#include "hook_domain.h"
+#include "virt.h"
+
+#define HELP                                                                           \
+    "usage: baton vm list [--at URI] [--connect URI] [--json]\n"                       \
+    "  The domains of this host that have disks of the service, and who owns them.\n"  \
+    "  --at URI       the service (default: as for baton status)\n"                    \
+    "  --connect URI  of libvirt (default: libvirt's own)\n"                           \
+    "  --json         one object on one line\n"
+
+struct list {
+    const json_t *report; /* status of the service */
+    json_t *rows;         /* [{domain, running, disk, role, owner, epoch}] */
+};
+
+static const json_t *
+find_disk(const json_t *report, const char *name)
+{
+    const json_t *disks = json_object_get(report, "disks"), *disk;
+    size_t i;
+
+    json_array_foreach(disks, i, disk)
+    {
+        const char *its = json_string_value(json_object_get(disk, "name"));
+
+        if (its != NULL && (strcmp(its, name) == 0 ||
+                            (name[0] == '\0' && json_array_size(disks) == 1))) {
+            return disk;
+        }
+    }
+    return NULL;
+}
+
+static int
+add_domain(void *opaque, const char *name, bool is_active, const char *xml)
+{
+    struct list *l = opaque;
+    struct hook_domain dom;
+
+    if (hook_domain_parse(xml, strlen(xml), NULL, &dom) < 0) {
+        return 0; /* with more disks than a host can have */
+    }
+    for (unsigned i = 0; i < dom.nr; i++) {
+        const json_t *disk = vm_is_listener(l->report, dom.disks[i].socket)
+                                 ? find_disk(l->report, dom.disks[i].name)
+                                 : NULL;
+
+        if (disk != NULL) {
+            (void)json_array_append_new(
+                l->rows,
+                json_pack("{s:s,s:b,s:O,s:O,s:O,s:O}", "domain", name, "running",
+                          is_active, "disk", json_object_get(disk, "name"), "role",
+                          json_object_get(disk, "role"), "owner",
+                          json_object_get(disk, "owner"), "epoch",
+                          json_object_get(disk, "epoch")));
+        }
+    }
+    hook_domain_done(&dom);
+    return 0;
+}
+
+static void
+print_rows(const json_t *rows)
+{
+    const json_t *row;
+    size_t i;
+
+    (void)printf("%-20s %-8s %-20s %-8s %-20s %s\n", "DOMAIN", "STATE", "DISK", "ROLE",
+                 "OWNER", "EPOCH");
+    json_array_foreach(rows, i, row)
+    {
+        char domain[128], disk[96], role[24], owner[96], epoch[24];
+
+        (void)printf("%-20s %-8s %-20s %-8s %-20s %s\n",
+                     cli_text(row, "domain", domain, sizeof domain),
+                     json_is_true(json_object_get(row, "running")) ? "running" : "off",
+                     cli_text(row, "disk", disk, sizeof disk),
+                     cli_text(row, "role", role, sizeof role),
+                     cli_text(row, "owner", owner, sizeof owner),
+                     cli_text(row, "epoch", epoch, sizeof epoch));
+    }
+}
+
+static int
+list(const char *connect, const json_t *report, bool is_json)
+{
+    struct list l = {.report = report, .rows = json_array()};
+    struct virt *v = NULL;
+    struct err e = {{0}};
+    int rc = virt_open(connect, &e, &v);
+
+    if (rc == 0) {
+        rc = virt_each(v, add_domain, &l, &e);
+    }
+    virt_close(v);
+    if (rc == 0 && is_json) {
+        json_t *o = json_pack("{s:O,s:O}", "service",
+                              json_object_get(report, "service"), "domains", l.rows);
+
+        cli_print_json(o);
+        json_decref(o);
+    } else if (rc == 0) {
+        print_rows(l.rows);
+    }
+    json_decref(l.rows);
+    return rc < 0 ? cli_fail(CLI_REFUSED, "vm list", "%s", err_text(&e, rc)) : CLI_DONE;
+}
+
+int
+vm_list(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"at", required_argument, NULL, 'a'},
+        {"connect", required_argument, NULL, 'c'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    const char *at = NULL, *connect = NULL;
+    bool is_json = false;
+    json_t *report;
+    int val, status;
+
+    while ((val = cli_next_option(argc, argv, options)) != -1) {
+        if (val == 'h') {
+            (void)printf(HELP);
+            return CLI_DONE;
+        }
+        if (val == '?' || (val == 'a' && !cli_take_once("vm list", "--at", &at)) ||
+            (val == 'c' && !cli_take_once("vm list", "--connect", &connect))) {
+            return CLI_USAGE;
+        }
+        is_json = is_json || val == 'j';
+    }
+    if (optind != argc) {
+        return cli_fail(CLI_USAGE, "vm list", "nothing more is expected");
+    }
+    report = vm_status("vm list", at, NULL, &status);
+    if (report != NULL) {
+        status = list(connect, report, is_json);
+        json_decref(report);
+    }
+    return status;
+}

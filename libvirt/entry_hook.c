@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* entry_hook.c - the program that libvirtd runs: NAME OPERATION SUB-OPERATION EXTRA,
+ * and the domain's XML on standard input. See hook.h. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "hook.h"
+#include "log.h"
+
+#define DEFAULT_CONFIG "/etc/baton/hook.conf"
+#define READ_NS (5 * NS_PER_S) /* libvirtd has the text ready */
+
+/* All of standard input, at most HOOK_MAX_XML. */
+static int
+read_input(struct err *e, char **ret_text, size_t *ret_len)
+{
+    const uint64_t deadline_ns = clock_deadline_ns(READ_NS);
+    AUTO_FREE char *text = malloc(HOOK_MAX_XML + 1);
+    size_t len = 0;
+
+    if (text == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    for (;;) {
+        struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+        ssize_t n;
+
+        if (poll(&p, 1, clock_poll_ms(deadline_ns)) == 0) {
+            return err_set(e, -ETIMEDOUT, "the domain's XML does not arrive");
+        }
+        n = read(STDIN_FILENO, text + len, HOOK_MAX_XML + 1 - len);
+        if (n < 0 && errno != EINTR) {
+            return err_set(e, -errno, "standard input cannot be read");
+        }
+        if (n == 0) {
+            break;
+        }
+        len += n > 0 ? (size_t)n : 0;
+        if (len > HOOK_MAX_XML) {
+            return err_set(e, -E2BIG, "the domain's XML is too long");
+        }
+    }
+    *ret_text = TAKE(text);
+    *ret_len = len;
+    return 0;
+}
+
+static const char *
+map_socket(const void *config, const char *from)
+{
+    const struct hook_config *c = config;
+
+    for (unsigned i = 0; i < c->nr_maps; i++) {
+        if (strcmp(c->maps[i].from, from) == 0) {
+            return c->maps[i].to;
+        }
+    }
+    return NULL;
+}
+
+static int
+load_config(struct err *e, struct hook_config *ret_c)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    const char *path = getenv("BATON_HOOK_CONF");
+
+    return hook_config_load(path != NULL ? path : DEFAULT_CONFIG, e, ret_c);
+}
+
+static int
+rewrite_xml(const char *xml, size_t len, struct err *e)
+{
+    AUTO_FREE char *text = NULL;
+    struct hook_config c;
+    size_t text_len = 0;
+    int rc = load_config(e, &c);
+
+    if (rc == 0 && c.nr_maps > 0) {
+        rc = hook_domain_rewrite(xml, len, map_socket, &c, e, &text, &text_len);
+    }
+    if (rc == 0 && text != NULL &&
+        (fwrite(text, 1, text_len, stdout) != text_len || fflush(stdout) != 0)) {
+        rc = err_set(e, -EIO, "standard output cannot be written");
+    }
+    return rc;
+}
+
+static int
+tell_services(enum hook_event event, const struct hook_domain *dom, struct err *e)
+{
+    struct hook_config c;
+    uint64_t deadline_ns;
+    int rc = load_config(e, &c);
+
+    if (rc < 0) {
+        return rc;
+    }
+    deadline_ns = clock_deadline_ns(c.timeout_ns);
+    return event == HOOK_COMING ? hook_coming(&c, dom, deadline_ns, e)
+                                : hook_gone(&c, dom, deadline_ns, e);
+}
+
+static int
+run(enum hook_event event, const char *vm, const char *xml, size_t len, struct err *e)
+{
+    struct hook_domain dom;
+    int rc = hook_domain_parse(xml, len, e, &dom);
+
+    if (rc < 0) {
+        return rc;
+    }
+    dom.name = vm;
+    if (dom.nr > 0) { /* else it is none of our business, whatever our file says */
+        rc = event == HOOK_REWRITE ? rewrite_xml(xml, len, e)
+                                   : tell_services(event, &dom, e);
+    }
+    hook_domain_done(&dom);
+    return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+    AUTO_FREE char *xml = NULL;
+    struct err e = {{0}};
+    enum hook_event event;
+    size_t len = 0;
+    int rc;
+
+    log_set_name("hook");
+    if (argc < 4) {
+        (void)fprintf(stderr, "usage: baton-libvirt-hook NAME OPERATION SUB-OPERATION "
+                              "[EXTRA] < XML; run by libvirtd\n");
+        return 2;
+    }
+    event = hook_event_of(argv[2], argv[3]);
+    rc = read_input(&e, &xml, &len); /* also what is not used: libvirtd writes it */
+    if (event == HOOK_NOTHING) {
+        return 0;
+    }
+    rc = rc < 0 ? rc : run(event, argv[1], xml, len, &e);
+    if (rc < 0) {
+        log_error("%s %s: %s", argv[1], argv[2], err_text(&e, rc));
+    }
+    return rc < 0 && event != HOOK_GONE ? 1 : 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* entry_vm.c - the program baton-vm, which "baton vm" runs: what needs libvirt's
+ * library. Commands as in cli.h. */
+#include <string.h>
+
+#include "cli_vm.h"
+
+#define HELP                                                                           \
+    "usage: baton vm define-disk DISK [--at URI] [--target vda] [--apply DOMAIN] "     \
+    "...\n"                                                                            \
+    "       baton vm list [--at URI] [--connect URI] [--json]\n"                       \
+    "\"baton vm COMMAND --help\" says more, baton(1) says all.\n"
+
+int
+main(int argc, char **argv)
+{
+    int status = CLI_USAGE;
+
+    if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
+        (void)printf(HELP);
+        status = CLI_DONE;
+    } else if (argc >= 2 && strcmp(argv[1], "define-disk") == 0) {
+        status = vm_define_disk(argc - 1, argv + 1);
+    } else if (argc >= 2 && strcmp(argv[1], "list") == 0) {
+        status = vm_list(argc - 1, argv + 1);
+    } else {
+        (void)cli_fail(
+            0, "vm", "%s%s; allowed: define-disk, list",
+            argc < 2 ? "no command" : "no such command: ", argc < 2 ? "" : argv[1]);
+    }
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {
+        status = cli_fail(CLI_REFUSED, "vm", "cannot write to standard output");
+    }
+    return status;
+}

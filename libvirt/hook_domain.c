@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The XML comes from libvirtd, which has checked it, but parts of it are what the owner
+ * of a VM wrote: no entities are replaced, nothing is loaded, and libxml2's own limits
+ * of depth and size stay in force. */
+#include "hook_domain.h"
+
+#include <errno.h>
+#include <libxml/parser.h>
+#include <libxml/tree.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
+
+static bool
+is_named(const xmlNode *n, const char *name)
+{
+    return n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0;
+}
+
+/* The next element of this name from n on, n included; NULL. */
+static xmlNode *
+next_named(xmlNode *n, const char *name)
+{
+    while (n != NULL && !is_named(n, name)) {
+        n = n->next;
+    }
+    return n;
+}
+
+static xmlNode *
+child(const xmlNode *n, const char *name)
+{
+    return n != NULL ? next_named(n->children, name) : NULL;
+}
+
+static bool
+has_value(xmlNode *n, const char *attribute, const char *value)
+{
+    xmlChar *text = xmlGetNoNsProp(n, (const xmlChar *)attribute);
+    bool is_same = text != NULL && strcmp((const char *)text, value) == 0;
+
+    xmlFree(text);
+    return is_same;
+}
+
+/* The <host> with the socket of a disk that is an NBD export on one; NULL. */
+static xmlNode *
+unix_host(xmlNode *disk, xmlNode **ret_source)
+{
+    xmlNode *source = child(disk, "source"), *host = child(source, "host");
+
+    if (host == NULL || !has_value(disk, "type", "network") ||
+        !has_value(source, "protocol", "nbd") ||
+        !has_value(host, "transport", "unix") ||
+        !xmlHasProp(host, (const xmlChar *)"socket")) {
+        return NULL;
+    }
+    *ret_source = source;
+    return host;
+}
+
+static char *
+take_attribute(xmlNode *n, const char *name)
+{
+    xmlChar *text = xmlGetNoNsProp(n, (const xmlChar *)name);
+    char *copy = strdup(text != NULL ? (const char *)text : "");
+
+    xmlFree(text);
+    return copy;
+}
+
+static int
+open_xml(const char *xml, size_t len, struct err *e, xmlDoc **ret_doc,
+         xmlNode **ret_root)
+{
+    xmlDoc *doc = len <= HOOK_MAX_XML
+                      ? xmlReadMemory(xml, (int)len, "domain.xml", NULL, OPTIONS)
+                      : NULL;
+    xmlNode *root = doc != NULL ? xmlDocGetRootElement(doc) : NULL;
+
+    if (root == NULL || !is_named(root, "domain")) {
+        xmlFreeDoc(doc);
+        return err_set(e, -EINVAL, "standard input is not the XML of a domain");
+    }
+    *ret_doc = doc;
+    *ret_root = root;
+    return 0;
+}
+
+static int
+take_disk(xmlNode *disk, struct hook_domain *dom, struct err *e)
+{
+    xmlNode *source, *host = unix_host(disk, &source);
+    struct hook_disk *d = &dom->disks[dom->nr];
+
+    if (host == NULL) {
+        return 0;
+    }
+    if (dom->nr == HOOK_MAX_DISKS) {
+        return err_set(e, -E2BIG, "more than %d NBD disks", HOOK_MAX_DISKS);
+    }
+    d->name = take_attribute(source, "name");
+    d->socket = take_attribute(host, "socket");
+    dom->nr++;
+    return d->name != NULL && d->socket != NULL ? 0
+                                                : err_set(e, -ENOMEM, "out of memory");
+}
+
+static void
+take_uuid(const xmlNode *root, struct hook_domain *dom)
+{
+    xmlNode *n = child(root, "uuid");
+    xmlChar *text = n != NULL ? xmlNodeGetContent(n) : NULL;
+
+    (void)snprintf(dom->uuid, sizeof dom->uuid, "%s", text != NULL ? (char *)text : "");
+    xmlFree(text);
+}
+
+int
+hook_domain_parse(const char *xml, size_t len, struct err *e,
+                  struct hook_domain *ret_dom)
+{
+    xmlNode *root, *disk;
+    xmlDoc *doc;
+    int rc = open_xml(xml, len, e, &doc, &root);
+
+    if (rc < 0) {
+        return rc;
+    }
+    memset(ret_dom, 0, sizeof *ret_dom);
+    take_uuid(root, ret_dom);
+    disk = child(child(root, "devices"), "disk");
+    for (; disk != NULL && rc == 0; disk = next_named(disk->next, "disk")) {
+        rc = take_disk(disk, ret_dom, e);
+    }
+    xmlFreeDoc(doc);
+    if (rc < 0) {
+        hook_domain_done(ret_dom);
+    }
+    return rc;
+}
+
+void
+hook_domain_done(struct hook_domain *dom)
+{
+    for (unsigned i = 0; i < dom->nr; i++) {
+        free(dom->disks[i].name);
+        free(dom->disks[i].socket);
+    }
+    dom->nr = 0;
+}
+
+/* Did it change? */
+static bool
+map_disk(xmlNode *disk, hook_map map, const void *opaque)
+{
+    xmlNode *source, *host = unix_host(disk, &source);
+    xmlChar *from =
+        host != NULL ? xmlGetNoNsProp(host, (const xmlChar *)"socket") : NULL;
+    const char *to = from != NULL ? map(opaque, (const char *)from) : NULL;
+    bool is_changed =
+        to != NULL && strcmp((const char *)from, to) != 0 &&
+        xmlSetProp(host, (const xmlChar *)"socket", (const xmlChar *)to) != NULL;
+
+    xmlFree(from);
+    return is_changed;
+}
+
+int
+hook_domain_rewrite(const char *xml, size_t len, hook_map map, const void *opaque,
+                    struct err *e, char **ret_xml, size_t *ret_len)
+{
+    bool is_changed = false;
+    xmlChar *text = NULL;
+    xmlNode *root, *disk;
+    xmlDoc *doc;
+    int rc = open_xml(xml, len, e, &doc, &root), text_len = 0;
+
+    if (rc < 0) {
+        return rc;
+    }
+    disk = child(child(root, "devices"), "disk");
+    for (; disk != NULL; disk = next_named(disk->next, "disk")) {
+        is_changed = map_disk(disk, map, opaque) || is_changed;
+    }
+    *ret_xml = NULL;
+    *ret_len = 0;
+    if (is_changed) {
+        xmlDocDumpMemory(doc, &text, &text_len);
+        *ret_xml = text != NULL ? strndup((const char *)text, (size_t)text_len) : NULL;
+        *ret_len = (size_t)text_len;
+        rc = *ret_xml != NULL ? 0 : err_set(e, -ENOMEM, "out of memory");
+    }
+    xmlFree(text);
+    xmlFreeDoc(doc);
+    return rc;
+}

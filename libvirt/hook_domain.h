@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hook_domain.h - what the hook has to know of a domain's XML. The only user of
+ * libxml2.
+ */
+#ifndef BATON_HOOK_DOMAIN_H
+#define BATON_HOOK_DOMAIN_H
+
+#include <stddef.h>
+
+#include "err.h"
+
+#define HOOK_MAX_DISKS 256
+#define HOOK_MAX_XML (8U * 1024 * 1024)
+
+struct hook_domain {
+    const char *name; /* libvirt's argument; the caller's */
+    char uuid[37];
+    unsigned nr;
+    struct hook_disk {
+        char *name;   /* of the NBD export; "" when none is given */
+        char *socket; /* path */
+    } disks[HOOK_MAX_DISKS];
+};
+
+/* The disks of xml that are NBD exports on unix sockets; others are left out. -EINVAL:
+ * no domain's XML. Free with hook_domain_done(). */
+int hook_domain_parse(const char *xml, size_t len, struct err *e,
+                      struct hook_domain *ret_dom);
+void hook_domain_done(struct hook_domain *dom);
+
+/* What the socket path `from` is on this host; NULL: it stays. */
+typedef const char *(*hook_map)(const void *opaque, const char *from);
+
+/* *ret_xml is a new text of *ret_len bytes with the paths of this host, or NULL when
+ * none differs. -EINVAL as above, -ENOMEM. */
+int hook_domain_rewrite(const char *xml, size_t len, hook_map map, const void *opaque,
+                        struct err *e, char **ret_xml, size_t *ret_len);
+
+#endif

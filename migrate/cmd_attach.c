@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cmd_attach.c - have a service become a client of another one's disk. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli.h"
+#include "clock.h"
+#include "config.h"
+#include "uri.h"
+
+#define HELP                                                                           \
+    "usage: baton attach DISK --at URI [--owner URI] [--deadline 10s] [--json]\n"      \
+    "  --at URI         the service that is to be a client of the disk's owner\n"      \
+    "  --owner URI      who owns it, or knows who does (default: the service's "       \
+    "peers)\n"                                                                         \
+    "  --deadline TIME  give up after this time\n"                                     \
+    "  --json           the result as JSON on one line\n"
+#define DEFAULT_DEADLINE_NS (10 * NS_PER_S)
+#define MAX_DEADLINE_NS (600 * NS_PER_S)
+#define MARGIN_NS (5 * NS_PER_S) /* the service is the one to give up */
+
+struct attach_order {
+    const char *disk, *at, *owner, *deadline;
+    struct uri service;
+    uint64_t deadline_ns;
+    bool is_json;
+};
+
+static int
+run(const struct attach_order *o)
+{
+    json_t *params = json_pack("{s:s,s:s*,s:I}", "disk", o->disk, "owner", o->owner,
+                               "deadline_ms", (json_int_t)(o->deadline_ns / NS_PER_MS));
+    struct rpc_client *client;
+    json_t *result = NULL;
+    struct err e = {{0}};
+    int code = 0, rc = cli_reach(&o->service, &e, &client);
+
+    if (rc < 0) {
+        json_decref(params);
+        return cli_fail(CLI_REFUSED, "attach", "%s", e.msg);
+    }
+    rc = rpc_call(client, "attach", params, NULL, NULL,
+                  clock_deadline_ns(o->deadline_ns + MARGIN_NS), &e, &code, &result);
+    rpc_client_close(client);
+    if (rc < 0) {
+        if (o->is_json) {
+            cli_print_error(RPC_REFUSED, rc, err_text(&e, rc));
+        }
+        return cli_fail(CLI_REFUSED, "attach", "%s", err_text(&e, rc));
+    }
+    if (o->is_json) {
+        cli_print_json(result);
+    } else {
+        char owner[96], epoch[24];
+
+        (void)printf("client of %s, which owns %s at epoch %s\n",
+                     cli_text(result, "owner", owner, sizeof owner), o->disk,
+                     cli_text(result, "epoch", epoch, sizeof epoch));
+    }
+    json_decref(result);
+    return CLI_DONE;
+}
+
+static bool
+take_option(struct attach_order *o, int val)
+{
+    switch (val) {
+    case 'a':
+        return cli_take_once("attach", "--at", &o->at);
+    case 'o':
+        return cli_take_once("attach", "--owner", &o->owner);
+    case 'd':
+        return cli_take_once("attach", "--deadline", &o->deadline);
+    case 'j':
+        o->is_json = true;
+        return true;
+    default:
+        return false; /* it was said why */
+    }
+}
+
+static int
+check(struct attach_order *o)
+{
+    struct err e = {{0}};
+    struct uri u;
+
+    if (!name_is_valid(o->disk)) {
+        return cli_fail(CLI_USAGE, "attach", "\"%s\" is no disk's name", o->disk);
+    }
+    if (o->owner != NULL && uri_parse(o->owner, URI_FOR_CONTROL, &e, &u) < 0) {
+        return cli_fail(CLI_USAGE, "attach", "--owner: %s", e.msg);
+    }
+    if (o->deadline != NULL &&
+        config_parse_duration(o->deadline, &e, &o->deadline_ns) < 0) {
+        return cli_fail(CLI_USAGE, "attach", "--deadline: %s", e.msg);
+    }
+    if (o->deadline_ns < NS_PER_MS || o->deadline_ns > MAX_DEADLINE_NS) {
+        return cli_fail(CLI_USAGE, "attach", "--deadline: allowed: 1ms to 600s");
+    }
+    return cli_find_service("attach", o->at, &o->service);
+}
+
+int
+cmd_attach(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"at", required_argument, NULL, 'a'},
+        {"owner", required_argument, NULL, 'o'},
+        {"deadline", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    struct attach_order o = {.deadline_ns = DEFAULT_DEADLINE_NS};
+    int val, status;
+
+    while ((val = cli_next_option(argc, argv, options)) != -1) {
+        if (val == 'h') {
+            (void)printf(HELP);
+            return CLI_DONE;
+        }
+        if (!take_option(&o, val)) {
+            return CLI_USAGE;
+        }
+    }
+    if (argc - optind != 1) {
+        return cli_fail(CLI_USAGE, "attach", "%s; usage: baton attach DISK --at URI",
+                        optind == argc ? "which disk?" : "more than one DISK");
+    }
+    o.disk = argv[optind];
+    status = check(&o);
+    return status == CLI_DONE ? run(&o) : status;
+}
