@@ -9,6 +9,8 @@
 #   on HOST COMMAND...        run in the namespaces of the host
 #   virsh_on HOST ARGUMENT... its virsh
 #   libvirtd_restart HOST
+# A function host_prepare HOST ETC-LIBVIRT, if there is one, may add files before libvirtd
+# starts (it looks for hooks only then).
 declare -A HOST_PID=() LIBVIRTD_PID=()
 HOST_NET=10.53.0
 
@@ -41,6 +43,9 @@ host_open_() {
         "$dir/etc/libvirt/hooks"
     mkdir -p "$dir/etc/libvirt/hooks/qemu.d"
     host_write_config_ "$host" "$dir/etc/libvirt"
+    if declare -F host_prepare >/dev/null; then
+        host_prepare "$host" "$dir/etc/libvirt"
+    fi
     on "$host" hostname "host-$host"
     for path in etc:/etc/libvirt run:/run/libvirt lib:/var/lib/libvirt \
         cache:/var/cache/libvirt log:/var/log/libvirt; do
@@ -89,8 +94,11 @@ hosts_link_() {
 }
 
 libvirtd_start() {
-    on "$1" libvirtd --listen --pid-file /run/libvirt/libvirtd.pid >>"$T/host.$1/libvirtd.out" 2>&1 </dev/null &
-    LIBVIRTD_PID[$1]=$! # nsenter becomes libvirtd
+    # Not by on(): a function in the background is a shell of its own, whose end would
+    # not be libvirtd's. nsenter becomes libvirtd.
+    nsenter --target "${HOST_PID[$1]}" --mount --uts --net -- libvirtd --listen \
+        --pid-file /run/libvirt/libvirtd.pid >>"$T/host.$1/libvirtd.out" 2>&1 </dev/null &
+    LIBVIRTD_PID[$1]=$!
 }
 
 libvirtd_stop() {
@@ -99,12 +107,19 @@ libvirtd_stop() {
     unset "LIBVIRTD_PID[$1]"
 }
 
+libvirtd_restart() {
+    libvirtd_stop "$1"
+    libvirtd_start "$1"
+    libvirtd_await "$1"
+}
+
 # Waits until the daemon answers.
 libvirtd_await() {
     local deadline=$((SECONDS + 30))
     until virsh_on "$1" version >/dev/null 2>&1; do
-        kill -0 "${LIBVIRTD_PID[$1]}" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ] ||
+        if ! kill -0 "${LIBVIRTD_PID[$1]}" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
             fail "libvirtd of host $1 does not answer: $(cat "$T/host.$1/libvirtd.out")"
+        fi
     done
 }
 

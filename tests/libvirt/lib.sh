@@ -1,0 +1,156 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# lib.sh - two libvirt hosts (hosts.sh) with the hook and a Baton service each, and a
+# guest (tests/guest) as a domain "web" whose disk D they serve. A test begins with
+#     . "$(dirname "$0")/lib.sh"
+#     need_libvirt
+LIBVIRT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$LIBVIRT_DIR/../flow/lib.sh"
+. "$LIBVIRT_DIR/../guest/lib.sh"
+. "$LIBVIRT_DIR/hosts.sh"
+VM=web
+VM_CONSOLE=$T/console.log
+PATH=$PATH:/sbin:/usr/sbin
+
+# Skips the test where its parts cannot run.
+need_libvirt() {
+    need libvirtd virsh qemu-system-x86_64 busybox cpio modprobe mkfs.ext4 e2fsck jq ip \
+        unshare nsenter
+    [ "$(id -u)" -eq 0 ] || skip "two hosts need root"
+    guest_kernel >/dev/null 2>&1 || skip "no kernel of linux-image-cloud-amd64 in /boot"
+    unshare --mount --uts --net true 2>/dev/null ||
+        skip "this machine has no namespaces for us"
+    export XDG_CACHE_HOME=$T XDG_CONFIG_HOME=$T XDG_RUNTIME_DIR=$T
+}
+
+other_of() { case "$1" in a) echo b ;; b) echo a ;; esac }
+
+# The hook of a host, by a wrapper: libvirtd does not hand its environment on.
+host_prepare() {
+    local conf=$T/host.$1/hook.conf
+    printf 'control = %s\nsocket = %s\npeer = %s\nmap = %s %s\ntimeout = %s\n' \
+        "$(control_of "$1")" "$(socket_of "$1")" "$(control_of "$(other_of "$1")")" \
+        "$(socket_of "$(other_of "$1")")" "$(socket_of "$1")" "${HOOK_TIMEOUT-10s}" \
+        >"$conf"
+    [ -z "${HOOK_POLICY-}" ] || echo "policy = $HOOK_POLICY" >>"$conf"
+    cat >"$2/hooks/qemu.d/baton" <<END
+#!/bin/sh
+export BATON_HOOK_CONF='$conf'
+exec '$BATON_BIN_DIR/baton-libvirt-hook' "\$@" 2>>'$T/hook.$1.log'
+END
+    chmod +x "$2/hooks/qemu.d/baton"
+}
+
+# services_start SIZE: the disk with a file system, and who serves it; a owns it
+services_start() {
+    DEVICE=$(new_device disk "$1")
+    mkfs.ext4 -q -F "$DEVICE"
+    start_service a --disk "name=D,device=$DEVICE"
+    start_service b --disk "name=D,device=$DEVICE,role=standby"
+}
+
+# The domain as host $1 has it, with its disk at the socket $2, as $3.
+vm_xml() {
+    cat <<END
+<domain type='qemu'>
+  <name>$VM</name>
+  <uuid>7b6ff8e4-3f0c-4a0e-9c4d-1f5a3c0e2d11</uuid>
+  <memory unit='MiB'>256</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>$T/kernel</kernel>
+    <initrd>$T/guest.gz</initrd>
+    <cmdline>console=ttyS0 panic=-1 quiet</cmdline>
+  </os>
+  <features><acpi/></features>
+  <on_poweroff>destroy</on_poweroff>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='network' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source protocol='nbd' name='D'>
+        <host transport='unix' socket='$1'/>
+      </source>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+    <serial type='pty'><log file='$VM_CONSOLE' append='on'/><target port='0'/></serial>
+  </devices>
+</domain>
+END
+}
+
+# vm_start HOST: defines and starts the domain, and waits for its load
+vm_start() {
+    : >"$VM_CONSOLE"
+    vm_xml "$(socket_of "$1")" >"$T/$VM.xml"
+    virsh_on "$1" define "$T/$VM.xml" >/dev/null
+    virsh_on "$1" start "$VM" >/dev/null
+    vm_await '^GUEST READY' 120 || fail "the guest does not start"
+}
+
+# vm_await REGEX SECONDS: a line on the console
+vm_await() {
+    local end=$((SECONDS + $2))
+    until tr -d '\r' <"$VM_CONSOLE" | grep -qE -- "$1"; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        pause 0.1
+    done
+}
+
+vm_rounds() { tr -d '\r' <"$VM_CONSOLE" | grep -c '^round .* ok$'; }
+
+# The guest goes on, and has met no error.
+vm_goes_on() { # WHAT
+    local wanted=$(($(vm_rounds) + 3)) end=$((SECONDS + 60))
+    until [ "$(vm_rounds)" -ge "$wanted" ]; do
+        ! grep -q '^ERROR' "$VM_CONSOLE" ||
+            fail "the guest after $1: $(grep '^ERROR' "$VM_CONSOLE")"
+        [ "$SECONDS" -lt "$end" ] || fail "the guest does not go on after $1"
+        pause 0.1
+    done
+}
+
+# vm_migrate FROM TO [OPTION]...
+vm_migrate() {
+    local from=$1 to=$2
+    shift 2
+    virsh_on "$from" migrate --live --p2p --persistent --undefinesource "$@" "$VM" \
+        "qemu+tcp://$(host_ip "$to")/system"
+}
+
+vm_state() { virsh_on "$1" domstate "$VM" 2>/dev/null || echo none; }
+
+# owned_by HOST WHAT: wait until its service owns the disk
+owned_by() {
+    local end=$((SECONDS + 30))
+    until [ "$(status_of "$1" D .role) $(status_of "$(other_of "$1")" D .role)" = \
+        "owner given" ]; do
+        [ "$SECONDS" -lt "$end" ] || fail "after $2 $1 is not the owner: $(roles_of D)"
+        pause 0.05
+    done
+}
+
+# await_log NAME REGEX N: N such lines in the log of the service, or more
+await_log() {
+    local end=$((SECONDS + 30))
+    until [ "$(grep -cE "$2" "$(log_of "$1")")" -ge "$3" ]; do
+        [ "$SECONDS" -lt "$end" ] || fail "$1 does not say '$2' $3 times"
+        pause 0.05
+    done
+}
+
+# vm_stop HOST: the guest verifies everything and powers off without an error
+vm_stop() {
+    local pty
+    pty=$(virsh_on "$1" ttyconsole "$VM")
+    exec {VM_PTY}<>"$pty"
+    echo stop >&"$VM_PTY"
+    vm_await '^GUEST (OK|FAILED)' 120 || fail "the guest does not stop"
+    exec {VM_PTY}>&-
+    vm_await '^GUEST OK .* errors=0' 1 ||
+        fail "the guest met an error: $(grep -E 'ERROR|GUEST' "$VM_CONSOLE")"
+}
