@@ -147,11 +147,23 @@ said b 'VM web runs at a: its disks are owned there now' 1
 eq "$(roles_of vda)" "owner given" "roles after the way back"
 vm_close
 
-# Early: ownership goes first. A service that is not there is no failure of the hook's.
+# Early: ownership goes first, and stays there when the migration fails: the VM goes on.
+hook a prepare begin
+vm_open a
+vm_do "write -P 7 20k 4k" 'wrote 4096/4096'
 echo 'policy = early' >"$T/policy"
 hook b prepare begin
-eq "$(roles_of vda)" "given owner" "roles after an early prepare"
 rm "$T/policy"
+eq "$(roles_of vda)" "given owner" "roles after an early prepare"
+never=$(grep -c 'never ran here' "$(log_of b)")
+hook b release end
+said b 'never ran here' $((never + 1))
+pause 0.5
+eq "$(roles_of vda)" "given owner" "roles after an early migration that failed"
+vm_do "read -P 7 20k 4k" 'read 4096/4096'
+vm_close
+
+# A service that is not there is no failure of the hook's.
 stop_service b
 hook b prepare begin 2>"$T/hook.err"
 contains "$(cat "$T/hook.err")" "b.ctl" "what the hook says of a service that is away"
