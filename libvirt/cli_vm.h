@@ -7,11 +7,15 @@
 
 int vm_define_disk(int argc, char **argv);
 int vm_list(int argc, char **argv);
+int vm_migrate(int argc, char **argv);
 
 /* The answer of the service at `at` to "status"; NULL after a sentence, and *ret_status
  * is the one to end with. disk: NULL for all. */
 json_t *vm_status(const char *command, const char *at, const char *disk,
                   int *ret_status);
+
+/* The service's disk that an export name means; NULL. */
+const json_t *vm_find_disk(const json_t *report, const char *name);
 
 /* Is socket where the service with this status listens? */
 bool vm_is_listener(const json_t *report, const char *socket);

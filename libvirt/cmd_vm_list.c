@@ -18,8 +18,8 @@ struct list {
     json_t *rows;         /* [{domain, running, disk, role, owner, epoch}] */
 };
 
-static const json_t *
-find_disk(const json_t *report, const char *name)
+const json_t *
+vm_find_disk(const json_t *report, const char *name)
 {
     const json_t *disks = json_object_get(report, "disks"), *disk;
     size_t i;
@@ -47,7 +47,7 @@ add_domain(void *opaque, const char *name, bool is_active, const char *xml)
     }
     for (unsigned i = 0; i < dom.nr; i++) {
         const json_t *disk = vm_is_listener(l->report, dom.disks[i].socket)
-                                 ? find_disk(l->report, dom.disks[i].name)
+                                 ? vm_find_disk(l->report, dom.disks[i].name)
                                  : NULL;
 
         if (disk != NULL) {

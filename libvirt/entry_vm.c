@@ -9,6 +9,7 @@
     "usage: baton vm define-disk DISK [--at URI] [--target vda] [--apply DOMAIN] "     \
     "...\n"                                                                            \
     "       baton vm list [--at URI] [--connect URI] [--json]\n"                       \
+    "       baton vm migrate DOMAIN DEST-URI --to URI [--at URI] [--json]\n"           \
     "\"baton vm COMMAND --help\" says more, baton(1) says all.\n"
 
 int
@@ -23,9 +24,11 @@ main(int argc, char **argv)
         status = vm_define_disk(argc - 1, argv + 1);
     } else if (argc >= 2 && strcmp(argv[1], "list") == 0) {
         status = vm_list(argc - 1, argv + 1);
+    } else if (argc >= 2 && strcmp(argv[1], "migrate") == 0) {
+        status = vm_migrate(argc - 1, argv + 1);
     } else {
         (void)cli_fail(
-            0, "vm", "%s%s; allowed: define-disk, list",
+            0, "vm", "%s%s; allowed: define-disk, list, migrate",
             argc < 2 ? "no command" : "no such command: ", argc < 2 ? "" : argv[1]);
     }
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {

@@ -2,7 +2,11 @@
 #include "virt.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
@@ -121,4 +125,76 @@ virt_each(struct virt *v, virt_on_domain on_domain, void *opaque, struct err *e)
     }
     free(domains);
     return rc;
+}
+
+#define TICK_MS 200
+
+struct migration {
+    virDomainPtr domain;
+    const char *dest;
+    int done_fd; /* eventfd, written at the end of the thread */
+    struct err err;
+    int rc;
+};
+
+static void *
+migrate_thread(void *arg)
+{
+    const unsigned flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER |
+                           VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
+    const eventfd_t one = 1;
+    struct migration *m = arg;
+
+    if (virDomainMigrateToURI3(m->domain, m->dest, NULL, 0, flags) < 0) {
+        m->rc = fail(&m->err, virDomainGetName(m->domain)); /* errors are per thread */
+    }
+    (void)eventfd_write(m->done_fd, one); /* its counter is empty: cannot fail */
+    return NULL;
+}
+
+/* Until the thread has ended. Was it told to abort? */
+static bool
+attend(struct migration *m, virt_on_tick on_tick, void *opaque)
+{
+    bool is_aborted = false;
+    struct pollfd p = {.fd = m->done_fd, .events = POLLIN};
+
+    while (poll(&p, 1, TICK_MS) <= 0) {
+        virDomainJobInfo info = {.dataRemaining = 0};
+
+        (void)virDomainGetJobInfo(m->domain, &info); /* or nothing is left to copy */
+        if (on_tick(opaque, info.dataRemaining) && !is_aborted) {
+            is_aborted = virDomainAbortJob(m->domain) == 0; /* else at the next tick */
+        }
+    }
+    return is_aborted;
+}
+
+int
+virt_migrate(struct virt *v, const char *domain, const char *dest, virt_on_tick on_tick,
+             void *opaque, struct err *e)
+{
+    struct migration m = {.domain = virDomainLookupByName(v->conn, domain),
+                          .dest = dest,
+                          .done_fd = eventfd(0, EFD_CLOEXEC)};
+    bool is_aborted = false;
+    pthread_t thread;
+
+    if (m.domain == NULL) {
+        m.rc = fail(&m.err, domain);
+    } else if (m.done_fd < 0 ||
+               pthread_create(&thread, NULL, migrate_thread, &m) != 0) {
+        m.rc = err_set(&m.err, -EAGAIN, "no thread for the migration");
+    } else {
+        is_aborted = attend(&m, on_tick, opaque);
+        (void)pthread_join(thread, NULL); /* it has ended */
+    }
+    if (m.done_fd >= 0) {
+        (void)close(m.done_fd);
+    }
+    if (m.domain != NULL) {
+        (void)virDomainFree(m.domain);
+    }
+    *e = m.err;
+    return m.rc < 0 && is_aborted ? -ECANCELED : m.rc;
 }

@@ -28,4 +28,12 @@ typedef int (*virt_on_domain)(void *opaque, const char *name, bool is_active,
                               const char *xml);
 int virt_each(struct virt *v, virt_on_domain on_domain, void *opaque, struct err *e);
 
+/* Migrate a running domain live, from libvirtd to libvirtd, with its definition.
+ * on_tick is called a few times a second with what is left to copy; true: abort it. 0;
+ * -ECANCELED: aborted; other: libvirt's reason. The domain runs on where it was then.
+ */
+typedef bool (*virt_on_tick)(void *opaque, unsigned long long bytes_left);
+int virt_migrate(struct virt *v, const char *domain, const char *dest,
+                 virt_on_tick on_tick, void *opaque, struct err *e);
+
 #endif

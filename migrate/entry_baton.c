@@ -20,7 +20,7 @@ static const struct command {
     {"attach", cmd_attach, "be a client of another service's disk: DISK --owner URI"},
     {"recover", cmd_recover,
      "what is known when an owner is gone, and take its place: DISK|vm:VM"},
-    {"vm", cmd_vm, "domains of libvirt: define-disk, list"},
+    {"vm", cmd_vm, "domains of libvirt: define-disk, list, migrate"},
     {"proxy", cmd_proxy, "join standard input and output to a control socket: PATH"},
 };
 #define NR_COMMANDS (sizeof commands / sizeof commands[0])

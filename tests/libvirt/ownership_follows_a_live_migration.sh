@@ -22,12 +22,25 @@ eq "$(vm_tool a list --json | jq -c '.domains[0] | [.domain, .running, .disk, .o
 
 from=a to=b
 for ((i = 1; i <= 2 * rounds; i++)); do
-    vm_migrate "$from" "$to" || fail "migration $i fails"
+    if [ "$i" -le 2 ]; then # once to and fro by our own command, the others by virsh
+        vm_tool "$from" migrate "$VM" "qemu+tcp://$(host_ip "$to")/system" \
+            --to "$(control_of "$to")" --json >"$T/migrated.json" || fail "migration $i fails"
+        eq "$(jq -c '[.outcome, .service, .disks]' "$T/migrated.json")" \
+            "[\"done\",\"$to\",[\"D\"]]" "what baton vm migrate reports"
+    else
+        vm_migrate "$from" "$to" || fail "migration $i fails"
+    fi
     owned_by "$to" "migration $i"
     eq "$(vm_state "$to")" running "state of the VM at $to"
     vm_goes_on "migration $i"
     read -r from to <<<"$to $from"
 done
+
+fails_with 1 "no domain nope runs here; nope runs on where it was" -- vm_tool "$from" \
+    migrate nope qemu:///x --to "$(control_of "$to")"
+fails_with 1 "libvirt: " -- vm_tool "$from" migrate "$VM" "qemu+tcp://127.0.0.1:1/system" \
+    --to "$(control_of "$to")"
+eq "$(vm_state "$from")" running "state of the VM after a migration to nowhere"
 
 # Aborted on its way: nothing moves, and the next one succeeds. So slow a migration
 # cannot be over before it is aborted.
