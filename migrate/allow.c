@@ -12,8 +12,9 @@
 /* What is not listed here is for the machine's own administrator: a method that is new
  * has to be thought about before others may call it. */
 static const char *const for_other_hosts[] = {
-    "status", "handoff",      "park",        "unpark",      "abort",      "recover",
-    "ping",   "peer.prepare", "peer.assign", "peer.cancel", "peer.where",
+    "status",     "handoff",   "park",         "unpark",      "abort",
+    "recover",    "ping",      "peer.prepare", "peer.assign", "peer.cancel",
+    "peer.where", "peer.look", "attach",
 };
 
 static bool
@@ -65,6 +66,7 @@ allow_call(void *service, const struct tls_peer *peer, const char *method,
     struct service *s = service;
     const char *target = json_string_value(json_object_get(params, "target"));
     const char *uuid = json_string_value(json_object_get(params, "uuid"));
+    const char *name = json_string_value(json_object_get(params, "disk"));
     struct disk *d = uuid != NULL ? service_find_uuid(s, uuid) : NULL;
     const json_t *item;
     size_t i;
@@ -76,13 +78,15 @@ allow_call(void *service, const struct tls_peer *peer, const char *method,
     if (target != NULL) {
         rc = allow_target(s->cfg, peer, target, e);
     }
+    if (rc == 0 && name != NULL && strcmp(method, "status") != 0) {
+        rc = allow_target(s->cfg, peer, name, e);
+    }
     if (rc == 0 && d != NULL) {
         rc = allow_peer(d->cfg, peer, e);
     }
     json_array_foreach(json_object_get(params, "disks"), i, item)
     {
-        const char *name = json_string_value(json_object_get(item, "name"));
-
+        name = json_string_value(json_object_get(item, "name"));
         if (rc == 0 && name != NULL) {
             rc = strncmp(name, "vm:", 3) != 0 ? allow_target(s->cfg, peer, name, e) : 0;
         }

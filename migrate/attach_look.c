@@ -40,9 +40,9 @@ ask_once(struct service *s, const struct where *w, uint64_t deadline_ns, struct 
     struct uri u;
     int rc = uri_parse(w->control, URI_FOR_CONTROL, e, &u);
 
-    if (s->cfg->has_control) {
+    if (rc == 0 && s->cfg->has_control) {
         (void)json_object_set_new(params, "from_control",
-                                  json_string(s->cfg->control.text));
+                                  json_string(config_control_for(s->cfg, &u)));
     }
     rc = rc < 0 ? rc : rpc_client_open(&u, deadline_ns, e, &client);
     if (rc < 0) {

@@ -24,9 +24,10 @@ ask_owner(struct service *s, const struct record *rec, const char *target,
     if (rc < 0) {
         return rc;
     }
-    rc = rpc_call(client, "handoff",
-                  json_pack("{s:s,s:s}", "target", target, "to", s->cfg->control.text),
-                  NULL, NULL, deadline_ns, e, NULL, &result);
+    rc = rpc_call(
+        client, "handoff",
+        json_pack("{s:s,s:s}", "target", target, "to", config_control_for(s->cfg, &u)),
+        NULL, NULL, deadline_ns, e, NULL, &result);
     rpc_client_close(client);
     json_decref(result);
     return rc;

@@ -145,7 +145,7 @@ START_TEST(a_mistake_in_the_file_is_named_with_its_line)
         {"", "no control = URI"},
         {"control = unix:/c\nhost = x\n", ":2: host: no such key; allowed: control"},
         {"control\n", ":1: \"control\": key = value expected"},
-        {"control = tcp:h:1\n", ":1: control: "},
+        {"control = http://h\n", ":1: control: "},
         {"socket = run/s\n", "absolute path"},
         {"map = /x\n", "absolute path"},
         {"timeout = 1h\n", ":1: timeout: "},
