@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vm.h - what libvirt's hook tells us of domains (libvirt/hook.h). Both methods take
+/* vm.h - what libvirt's hook tells us of domains (migrate/libvirt/hook.h). Both methods take
  * {vm, uuid, disks[{name, socket}]}: the domain's name and UUID, and its NBD disks on
  * unix sockets. Those whose socket is a listener of ours are ours, the others are
  * nobody's business.
