@@ -192,12 +192,8 @@ load_server_keys(struct tls_session *s, const struct tls_settings *t, struct err
 static int
 set_certificates(struct tls_session *s, const char *host, struct err *e)
 {
-    gnutls_typed_vdata_st wanted[2] = {
-        {.type = GNUTLS_DT_KEY_PURPOSE_OID,
-         .data = (unsigned char *)(uintptr_t)(host == NULL ? GNUTLS_KP_TLS_WWW_CLIENT
-                                                           : GNUTLS_KP_TLS_WWW_SERVER)},
-        {.type = GNUTLS_DT_DNS_HOSTNAME, .data = (unsigned char *)(uintptr_t)host},
-    };
+    const char *purpose =
+        host == NULL ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER;
     int rc =
         gnutls_credentials_set(s->session, GNUTLS_CRD_CERTIFICATE, s->certificates);
 
@@ -207,7 +203,12 @@ set_certificates(struct tls_session *s, const char *host, struct err *e)
     if (host == NULL) {
         gnutls_certificate_server_set_request(s->session, GNUTLS_CERT_REQUIRE);
     }
-    gnutls_session_set_verify_cert2(s->session, wanted, host == NULL ? 1 : 2, 0);
+    (void)snprintf(s->host, sizeof s->host, "%s", host != NULL ? host : "");
+    s->wanted[0].type = GNUTLS_DT_KEY_PURPOSE_OID;
+    s->wanted[0].data = (unsigned char *)(uintptr_t)purpose;
+    s->wanted[1].type = GNUTLS_DT_DNS_HOSTNAME;
+    s->wanted[1].data = (unsigned char *)s->host;
+    gnutls_session_set_verify_cert2(s->session, s->wanted, host == NULL ? 1 : 2, 0);
     return 0;
 }
 

@@ -16,6 +16,10 @@ struct tls_session {
     gnutls_certificate_credentials_t certificates;
     gnutls_psk_server_credentials_t psk_server;
     gnutls_psk_client_credentials_t psk_client;
+    /* What the other side's certificate has to be good for: gnutls keeps the address.
+     */
+    gnutls_typed_vdata_st wanted[2];
+    char host[256];
 };
 
 /* host NULL: we are the server. On failure s is as after tls_session_done(). */
