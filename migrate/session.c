@@ -15,6 +15,8 @@
 #include "lock.h"
 
 #define LOOK_AGAIN_NS (20 * NS_PER_MS) /* for requests on their way to the gate */
+#define CLOSE_LOOK_AGAIN_NS (200 * NS_PER_US) /* in a stall, for the same */
+#define CLOSE_NS (100 * NS_PER_MS) /* then the next owner does without its answer */
 
 struct session {
     struct session_table *table;
@@ -128,14 +130,36 @@ session_table_expect(struct session_table *t, uint64_t epoch)
     table_locked(t)->expected = epoch;
 }
 
+static uint64_t
+in_flight_locked(struct session_table *t) LK_REQUIRES(t->lock)
+{
+    const struct session *s;
+    uint64_t n = 0;
+
+    TAILQ_FOREACH(s, &table_locked(t)->sessions, link)
+    {
+        n += s->in_flight;
+    }
+    return n;
+}
+
+/* A request that has passed enter() and is not at the gate yet has to be sent back,
+ * too: the next owner, its client, waits for the answer with the gates of all closed.
+ */
 void
 session_table_close(struct session_table *t)
 {
+    uint64_t deadline_ns = clock_deadline_ns(CLOSE_NS);
     LK_GUARD(&t->lock);
 
     table_locked(t)->first = 1;
     table_locked(t)->current = 0;
     redir_bounce(t->redir, REDIR_ALL_CHANNELS);
+    while (in_flight_locked(t) > 0 && clock_now_ns() < deadline_ns) {
+        (void)cv_wait_until(&t->ended, &t->lock, /* either way: look again */
+                            clock_deadline_ns(CLOSE_LOOK_AGAIN_NS));
+        redir_bounce(t->redir, REDIR_ALL_CHANNELS);
+    }
 }
 
 static struct session *

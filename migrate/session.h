@@ -33,7 +33,8 @@ void session_table_open(struct session_table *t, uint64_t first, uint64_t curren
 void session_table_expect(struct session_table *t, uint64_t epoch);
 
 /* Serve nobody: every request of every session returns -ESTALE, also those that are
- * queued at the redirector. Does not wait. */
+ * queued at the redirector or on their way there, which is waited for. The gate is
+ * closed, and no port has anything in flight. */
 void session_table_close(struct session_table *t);
 
 /* Admit a connection. Fences older sessions of client first and waits for what they had
