@@ -117,7 +117,7 @@ job_assign(struct handoff *h, struct err *e)
         (void)BREAKPOINT("owner-assigning");
         rc = job_call(h, "peer.assign", assign_params(h), ASSIGN_TIMEOUT_NS, e, &code,
                       &result);
-
+        end_sharing(h); /* job_hear() may have begun it */
         if (rc == 0) {
             (void)BREAKPOINT("owner-told");
             set_answered(h);

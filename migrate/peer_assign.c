@@ -193,7 +193,7 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
             return rc;
         }
     }
-    serve_all(b, ports, recs, draft != NULL);
+    serve_all(b, ports, recs, draft != NULL || rc < 0);
     if (draft != NULL) {
         rpc_notify(call, "assigned", json_object());
         (void)BREAKPOINT("next-serving");
@@ -201,7 +201,7 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
     }
     log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s", b->disks[0]->cfg->name,
              b->nr > 1 ? " and others" : "", b->epochs[0], b->from);
-    return rc < 0 && draft != NULL ? -EINPROGRESS : 0;
+    return rc < 0 ? -EINPROGRESS : 0; /* also when only the fsync failed */
 }
 
 static int
