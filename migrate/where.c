@@ -77,6 +77,15 @@ describe(struct service *s, struct disk *d)
                      "vm_writers", (json_int_t)guests.nr_writers);
 }
 
+/* Who follows us writes that down, and we may forget it in a crash. */
+static bool
+is_ahead(struct disk *d)
+{
+    LK_GUARD(&d->lock);
+
+    return disk_locked(d)->is_rec_ahead;
+}
+
 int
 where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
              json_t **ret_result)
@@ -85,6 +94,10 @@ where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e
     int rc = find_asked(service, params, e, &d);
 
     (void)call;
+    if (rc == 0 && is_ahead(d)) {
+        rc = err_set(e, -EAGAIN, "%s is being assigned: it is not durably owned yet",
+                     d->cfg->name);
+    }
     if (rc == 0) {
         *ret_result = describe(service, d);
     }
