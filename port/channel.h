@@ -85,6 +85,12 @@ int channel_connect(struct channel *c, uint64_t deadline_ns, struct err *e)
  * the back-off is over, and not beyond u's time. */
 void channel_reconnect(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock);
 
+/* Perform k at `to` once more, RESENDING or RECALLED; the lock is released meanwhile. A
+ * device may recover, so an error is believed the eighth time, after 1.3 s; once one
+ * was (kept_rc), at once. -ENOTCONN also when the state has changed. */
+int channel_send_again(struct channel *c, struct port *to, const struct kept_change *k,
+                       uint64_t deadline_ns) LK_REQUIRES(c->lock);
+
 /* Tell c->count. */
 void channel_count_kept(struct channel *c) LK_REQUIRES(c->lock);
 

@@ -18,6 +18,8 @@
 #define BACKOFF_MIN_NS (10 * NS_PER_MS)
 #define BACKOFF_MAX_NS NS_PER_S
 #define FAREWELL_NS NS_PER_S /* for the last answers of an owner that gives way */
+#define REPEAT_MIN_NS (10 * NS_PER_MS)  /* from the first error to the second try */
+#define REPEAT_MAX_NS (640 * NS_PER_MS) /* before the last: 1.3 s in all */
 
 static const bool channel_allowed[CHANNEL_NR_STATES][CHANNEL_NR_STATES] = {
     [CHANNEL_IDLE] = {[CHANNEL_CONNECTING] = true, [CHANNEL_RECALLED] = true},
@@ -121,6 +123,37 @@ drop_lanes(struct channel *c) LK_REQUIRES(c->lock)
     lk_acquire(&c->lock);
 }
 
+int
+channel_send_again(struct channel *c, struct port *to, const struct kept_change *k,
+                   uint64_t deadline_ns)
+{
+    struct channel_locked *l = channel_locked(c);
+    enum channel_state state = l->state;
+    struct req rq = k->rq;
+    uint64_t pause_ns;
+    int rc;
+
+    rq.deadline_ns = deadline_ns;
+    for (pause_ns = REPEAT_MIN_NS;; pause_ns *= 2) {
+        uint64_t next_ns;
+
+        lk_release(&c->lock);
+        rc = port_submit(to, &rq); /* nobody else touches the table */
+        lk_acquire(&c->lock);
+        if (rc == 0 || rc == -ENOTCONN || rc == -ESHUTDOWN || l->kept_rc != 0 ||
+            pause_ns > REPEAT_MAX_NS) {
+            return rc;
+        }
+        next_ns = clock_deadline_ns(pause_ns);
+        while (l->state == state && clock_now_ns() < next_ns) {
+            (void)cv_wait_until(&c->changed, &c->lock, next_ns); /* looked at above */
+        }
+        if (l->state != state) {
+            return -ENOTCONN;
+        }
+    }
+}
+
 /* One after the other, in their order: what overlaps must not change places. What the
  * owner cannot write is given up, and every later flush says so. What it does not
  * answer by deadline_ns ends the session, and stays lost for the next. */
@@ -131,14 +164,8 @@ resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
     struct kept_change *k = kept_next_lost(&l->kept, NULL), *next;
 
     for (; k != NULL && l->state == CHANNEL_RESENDING; k = next) {
-        struct channel_lanes *lanes = l->lanes;
-        struct req rq = k->rq;
-        int rc;
+        int rc = channel_send_again(c, &l->lanes->port, k, deadline_ns);
 
-        rq.deadline_ns = deadline_ns;
-        lk_release(&c->lock);
-        rc = port_submit(&lanes->port, &rq); /* nobody else touches the table */
-        lk_acquire(&c->lock);
         if (rc == -ENOTCONN || rc == -ESHUTDOWN) {
             return rc;
         }

@@ -35,7 +35,7 @@ kept_copy(const struct req *rq)
     assert(kept_is_change(rq));
     if (k != NULL) {
         *k = (struct kept_change){.rq = *rq};
-        k->rq.flags &= REQ_F_MAY_TRIM;
+        k->rq.flags &= REQ_F_MAY_TRIM | REQ_F_FUA;
         k->rq.deadline_ns = 0; /* it was answered: nobody waits for it any more */
         if (len > 0) {
             memcpy(k->data, rq->buf, len);
@@ -54,12 +54,10 @@ bytes_of(const struct kept_change *k)
 void
 kept_add(struct kept_table *t, struct kept_change *k)
 {
-    if (k != NULL) {
-        k->number = t->next_number++;
-        TAILQ_INSERT_TAIL(&t->list, k, link);
-        t->nr++;
-        t->bytes += bytes_of(k);
-    }
+    k->number = t->next_number++;
+    TAILQ_INSERT_TAIL(&t->list, k, link);
+    t->nr++;
+    t->bytes += bytes_of(k);
 }
 
 void

@@ -36,10 +36,10 @@ void kept_done(struct kept_table *t);
 /* Does rq change the device? */
 bool kept_is_change(const struct req *rq);
 
-/* NULL: no memory. Any thread. */
+/* NULL: no memory. Any thread. The caller's, for kept_add() or free(). */
 struct kept_change *kept_copy(const struct req *rq);
 
-/* Put it in, or forget it (NULL is accepted). Both take it over. */
+/* Put it in; forget it. Both take it over. */
 void kept_add(struct kept_table *t, struct kept_change *k);
 void kept_drop(struct kept_table *t, struct kept_change *k);
 

@@ -9,8 +9,8 @@
  * Whose time is over leaves without an answer, after its session was broken: what is
  * submitted later goes to a newer session, and the owner fences the older one first.
  *
- * A write with FUA is durable and not kept. But older kept writes to the same place
- * would be sent again over it, so a flush has to empty the table first. */
+ * A write with FUA is durable and not kept, unless older kept writes to the same place
+ * would be sent again over it. */
 #include "port_channel.h"
 
 #include <assert.h>
@@ -92,31 +92,36 @@ leave(struct channel *c, bool is_answered, int rc) LK_REQUIRES(c->lock)
     }
 }
 
-/* One sending of a request: what it means for what is kept. */
+/* One request: what it means for what is kept. */
 struct sending {
-    bool is_to_keep;           /* the owner has it in its memory only, elsewhere */
+    bool is_to_keep;           /* the owner may forget it without us, or something older
+                                * would be sent again over it */
     uint64_t mark;             /* a flush: it covers what was kept till then */
-    struct kept_change *copy;  /* NULL: none, or no memory */
-    bool is_flush_needed;      /* or the request has not kept its promise */
+    struct kept_change *copy;  /* made before it is sent: what is answered is kept */
     bool is_flush_recommended; /* and this thread has taken it on itself */
 };
 
-static struct sending
-sending_begin(struct channel *c, const struct req *rq) LK_REQUIRES(c->lock)
+static void
+sending_begin(struct channel *c, struct sending *s, const struct req *rq)
+    LK_REQUIRES(c->lock)
 {
-    return (struct sending){.is_to_keep = c->durability == CHANNEL_KEEP &&
-                                          kept_is_change(rq) && is_elsewhere(c),
-                            .mark = kept_mark(&channel_locked(c)->kept)};
+    const struct kept_table *t = &channel_locked(c)->kept;
+
+    s->mark = kept_mark(t);
+    s->is_to_keep = c->durability == CHANNEL_KEEP && kept_is_change(rq) &&
+                    is_elsewhere(c) &&
+                    ((rq->flags & REQ_F_FUA) == 0 || kept_overlaps(t, rq));
 }
 
 /* Without the lock: copying takes its time. */
-static void
-sending_copy(struct sending *s, const struct req *rq, int rc)
+static int
+sending_copy(struct sending *s, const struct req *rq)
 {
-    if (rc == 0 && s->is_to_keep && (rq->flags & REQ_F_FUA) == 0) {
+    if (s->is_to_keep && s->copy == NULL) {
         s->copy = kept_copy(rq);
-        s->is_flush_needed = s->copy == NULL;
+        return s->copy != NULL ? 0 : -ENOMEM;
     }
+    return 0;
 }
 
 /* rq was answered; still a user of the session that did. Returns what to answer. */
@@ -132,12 +137,11 @@ sending_end(struct channel *c, struct sending *s, const struct req *rq, int rc)
     if (rq->op == REQ_FLUSH) {
         kept_flushed(&l->kept, s->mark);
         rc = l->kept_rc;
-    } else if (s->copy != NULL) {
+    } else if (s->is_to_keep) {
         kept_add(&l->kept, s->copy);
+        s->copy = NULL;
         s->is_flush_recommended = !l->is_flushing && kept_is_half_full(&l->kept);
         l->is_flushing |= s->is_flush_recommended;
-    } else if ((rq->flags & REQ_F_FUA) != 0 && kept_overlaps(&l->kept, rq)) {
-        s->is_flush_needed = true;
     } else {
         return 0;
     }
@@ -147,11 +151,12 @@ sending_end(struct channel *c, struct sending *s, const struct req *rq, int rc)
 
 /* Send rq until it is answered. */
 static int
-perform(struct channel *c, const struct req *rq, struct sending *ret_sending)
+perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
 {
     struct resumed_sink resumed = resumed_sink(rq->extents, rq->off);
     struct unacked u = {.rq = rq};
     struct req sent = *rq;
+    struct sending sending = {0};
     bool is_answered = false;
     int rc = 0;
 
@@ -166,14 +171,14 @@ perform(struct channel *c, const struct req *rq, struct sending *ret_sending)
             break;
         }
         lanes = channel_locked(c)->lanes;
-        *ret_sending = sending_begin(c, rq);
+        sending_begin(c, &sending, rq);
         lk_release(&c->lock);
-        rc = port_submit(&lanes->port, &sent);
-        sending_copy(ret_sending, rq, rc);
+        rc = sending_copy(&sending, rq);
+        rc = rc == 0 ? port_submit(&lanes->port, &sent) : rc;
         lk_acquire(&c->lock);
         is_answered = (rc != -ENOTCONN && rc != -ESHUTDOWN) || resumed.rc != 0;
         if (is_answered) {
-            rc = sending_end(c, ret_sending, rq, rc);
+            rc = sending_end(c, &sending, rq, rc);
         } else if (rc == -ENOTCONN) {
             unacked_doubt(&channel_locked(c)->unacked, &u);
         }
@@ -186,6 +191,8 @@ perform(struct channel *c, const struct req *rq, struct sending *ret_sending)
     if (rc == -ESTALE && rq->ret_arrival != NULL) {
         *rq->ret_arrival = u.arrival;
     }
+    free(sending.copy); /* the owner has refused it, or may not forget it */
+    *ret_is_flush_recommended = sending.is_flush_recommended;
     return rc;
 }
 
@@ -195,7 +202,7 @@ static int
 flush(struct channel *c, uint64_t deadline_ns)
 {
     const struct req rq = {.op = REQ_FLUSH, .deadline_ns = deadline_ns};
-    struct sending ignored;
+    bool ignored; /* a flush adds nothing */
 
     return perform(c, &rq, &ignored);
 }
@@ -241,22 +248,19 @@ static int
 channel_submit(struct port *p, const struct req *rq)
 {
     struct channel *c = channel(p);
-    struct sending sending = {0};
+    bool is_flush_recommended = false;
     struct req durable = *rq;
     int rc;
 
     if (c->durability == CHANNEL_WRITETHROUGH && kept_is_change(rq)) {
         durable.flags |= REQ_F_FUA;
-        return perform(c, &durable, &sending);
+        return perform(c, &durable, &is_flush_recommended);
     }
     rc = c->durability == CHANNEL_KEEP && kept_is_change(rq) ? make_room(c, rq) : 0;
     if (rc == 0) {
-        rc = perform(c, rq, &sending);
+        rc = perform(c, rq, &is_flush_recommended);
     }
-    if (rc == 0 && sending.is_flush_needed) {
-        return flush(c, rq->deadline_ns);
-    }
-    if (rc == 0 && sending.is_flush_recommended) {
+    if (is_flush_recommended) {
         /* If it fails the next one says so, or make_room(). */
         (void)flush_and_tell(c, rq->deadline_ns);
     }
@@ -370,12 +374,13 @@ port_channel_hand_over(struct port *p, const struct channel_owner *next,
     kept_meet(t, next);
     *ret_nr = 0;
     while ((k = kept_next_lost(t, k)) != NULL) {
-        int one = port_submit(to, &k->rq); /* with the lock, which nobody else wants */
+        int one = channel_send_again(c, to, k, 0);
 
         rc = rc < 0 ? rc : one;
+        channel_locked(c)->kept_rc = rc;
         ++*ret_nr;
     }
-    return rc < 0 ? rc : channel_locked(c)->kept_rc;
+    return channel_locked(c)->kept_rc;
 }
 
 void

@@ -57,7 +57,8 @@ fuzz_uri(const char *s, enum uri_use use)
     FUZZ_CHECK(strcmp(text, s) == 0);
     FUZZ_CHECK(uri_parse(text, use, &e, &again) == 0);
     FUZZ_CHECK(again.kind == u.kind && again.cid == u.cid && again.port == u.port);
-    FUZZ_CHECK(use != URI_FOR_CONTROL_LISTEN || u.kind == URI_UNIX);
+    FUZZ_CHECK(use != URI_FOR_CONTROL_LISTEN || u.kind == URI_UNIX ||
+               u.kind == URI_TCP);
     FUZZ_CHECK(u.kind != URI_SSH || (use == URI_FOR_CONTROL && u.host[0] != '-'));
 }
 

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "err.h"
 #include "port_channel.h"
+#include "port_fault.h"
 #include "port_mem.h"
 
 #define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
@@ -24,6 +25,16 @@ begin(void)
     kept_begin();
     start_m(M1);
     new_channel(2, server.address, NULL);
+}
+
+static char
+byte_in(struct port *p, uint64_t off)
+{
+    char c = 0;
+    const struct req rq = {.op = REQ_READ, .buf = &c, .off = off, .len = 1};
+
+    ck_assert_int_eq(port_submit(p, &rq), 0);
+    return c;
 }
 
 START_TEST(lost_writes_are_sent_again_in_their_order_before_newer_ones)
@@ -90,7 +101,7 @@ START_TEST(flush_empties_it)
 }
 END_TEST
 
-START_TEST(durable_write_is_not_kept_and_nothing_older_is_sent_over_it)
+START_TEST(durable_write_is_not_kept_where_nothing_older_would_be_sent_over_it)
 {
     begin();
     ck_assert_int_eq(change(REQ_WRITE, REQ_F_FUA, 'a', 0, 512), 0);
@@ -98,9 +109,22 @@ START_TEST(durable_write_is_not_kept_and_nothing_older_is_sent_over_it)
     ck_assert_int_eq(put('b', 0, 512), 0);
     ck_assert_int_eq(change(REQ_WRITE, REQ_F_FUA, 'c', 4096, 512), 0);
     ck_assert_uint_eq(nr_kept(), 1);
+    kept_end();
+}
+END_TEST
+
+START_TEST(durable_write_over_a_kept_one_follows_it_again)
+{
+    begin();
+    ck_assert_int_eq(put('b', 0, 512), 0);
     ck_assert_int_eq(change(REQ_WRITE, REQ_F_FUA, 'd', 256, 512), 0);
-    ck_assert_uint_eq(nr_kept(), 0);
-    ck_assert_uint_eq(in_log(" Flush "), 1);
+    ck_assert_uint_eq(in_log(" Flush "), 0);
+    lose_machine();
+    start_m(M2);
+    ck_assert_int_eq(do_io(REQ_FLUSH, NULL, 0, 0), 0);
+    ck_assert_int_eq(in_file(0), 'b');
+    ck_assert_int_eq(in_file(256), 'd');
+    ck_assert_int_eq(in_file(767), 'd');
     kept_end();
 }
 END_TEST
@@ -268,12 +292,33 @@ START_TEST(what_cannot_be_written_again_fails_every_later_flush)
 }
 END_TEST
 
+START_TEST(device_that_fails_for_a_moment_costs_nothing)
+{
+    const struct channel_owner taken = {.epoch = 3};
+    struct port *mem, *fault;
+    uint64_t nr;
+
+    ck_assert_int_eq(port_mem_new(4 * MIB, &mem), 0);
+    ck_assert_int_eq(port_fault_new(mem, &fault), 0);
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_int_eq(put('b', 0, 256), 0);
+    port_channel_recall(port);
+    port_fault_fail_nth(fault, 1, -EIO, false);
+    ck_assert_int_eq(port_channel_hand_over(port, &taken, fault, &nr), 0);
+    ck_assert(port_fault_hit(fault));
+    ck_assert_int_eq(byte_in(fault, 0), 'b');
+    ck_assert_int_eq(byte_in(fault, 256), 'a');
+    port_close(fault);
+    kept_end();
+}
+END_TEST
+
 START_TEST(next_owner_that_is_us_gets_what_nobody_has_flushed)
 {
     const struct channel_owner taken = {.epoch = 3};
     struct port *mem;
     uint64_t nr;
-    char buf[2] = "";
 
     ck_assert_int_eq(port_mem_new(4 * MIB, &mem), 0);
     begin();
@@ -282,9 +327,8 @@ START_TEST(next_owner_that_is_us_gets_what_nobody_has_flushed)
     port_channel_recall(port);
     ck_assert_int_eq(port_channel_hand_over(port, &taken, mem, &nr), 0);
     ck_assert_uint_eq(nr, 2);
-    ck_assert_int_eq(
-        port_submit(mem, &(struct req){.op = REQ_READ, .buf = buf, .len = 2}), 0);
-    ck_assert(buf[0] == 'a' && buf[1] == 'b');
+    ck_assert_int_eq(byte_in(mem, 0), 'a');
+    ck_assert_int_eq(byte_in(mem, 1), 'b');
     port_close(mem);
     kept_end();
 }
@@ -317,7 +361,10 @@ main(void)
     tcase_add_test(t, what_was_sent_again_is_lost_with_the_next_machine_too);
     tcase_add_test(t, same_instance_is_sent_nothing_again);
     tcase_add_test(t, flush_empties_it);
-    tcase_add_test(t, durable_write_is_not_kept_and_nothing_older_is_sent_over_it);
+    tcase_add_test(t,
+                   durable_write_is_not_kept_where_nothing_older_would_be_sent_over_it);
+    tcase_add_test(t, durable_write_over_a_kept_one_follows_it_again);
+    tcase_add_test(t, device_that_fails_for_a_moment_costs_nothing);
     tcase_add_test(t, channel_flushes_by_itself_when_half_of_the_room_is_taken);
     tcase_add_test(t, bound_holds_when_no_flush_succeeds);
     tcase_add_test(t, nothing_is_copied_for_an_owner_that_dies_only_with_us);

@@ -51,7 +51,7 @@ meet(const char *instance, uint64_t epoch, const char *flushed_by)
     kept_meet(&t, &o);
 }
 
-START_TEST(copy_is_of_the_data_and_not_durable_and_has_time)
+START_TEST(copy_is_of_the_data_and_has_time)
 {
     struct req rq = {
         .op = REQ_WRITE, .flags = REQ_F_FUA, .len = 512, .buf = data, .deadline_ns = 1};
@@ -62,7 +62,7 @@ START_TEST(copy_is_of_the_data_and_not_durable_and_has_time)
     k = kept_copy(&rq);
     memset(data, 'y', sizeof data);
     ck_assert_int_eq(*(char *)k->rq.buf, 'x');
-    ck_assert_uint_eq(k->rq.flags, 0);
+    ck_assert_uint_eq(k->rq.flags, REQ_F_FUA);
     ck_assert_uint_eq(k->rq.deadline_ns, 0);
     kept_add(&t, k);
     rq = (struct req){.op = REQ_ZERO, .flags = REQ_F_MAY_TRIM | REQ_F_FAST, .len = 512};
@@ -187,7 +187,7 @@ main(void)
     int nr_failed;
 
     suite_add_tcase(s, c);
-    tcase_add_test(c, copy_is_of_the_data_and_not_durable_and_has_time);
+    tcase_add_test(c, copy_is_of_the_data_and_has_time);
     tcase_add_test(c, flush_forgets_only_what_was_there_when_it_began);
     tcase_add_test(c, another_instance_has_lost_everything_in_its_order);
     tcase_add_test(c, the_same_instance_has_lost_nothing);
