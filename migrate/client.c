@@ -146,7 +146,7 @@ client_close(struct client *c)
     } else {
         guest_leave(&c->guest);
         if (atomic_fetch_sub_explicit(&c->disk->nr_vms, 1, memory_order_relaxed) == 1) {
-            disk_flush_after_last_vm(c->disk);
+            disk_rest_after_last_vm(c->disk);
         }
     }
     free(c);

@@ -146,6 +146,7 @@ disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
     struct port_channel_opts opts = {
         .nr_uris = rec->nr_channels,
         .lanes = d->cfg->connections,
+        .clients = &d->nr_vms,
         .uuid = rec->uuid,
         .epoch = rec->epoch,
         .client = record_dir_service_id(d->service->records),

@@ -9,7 +9,7 @@
 
 static const char following[] = "following the owner";
 
-/* Whoever follows only writes one file. */
+/* Whoever follows only writes one file, or closes what the channel had open. */
 static void
 await_record(struct disk *d) LK_REQUIRES(d->lock)
 {
@@ -73,7 +73,7 @@ disk_claim_record(struct disk *d, struct err *e)
     LK_GUARD(&d->lock);
 
     l = disk_locked(d);
-    assert(!l->is_following); /* one search at a time */
+    await_record(d);
     if (l->claimed_for != NULL && !l->is_shared) {
         return refuse(d, e);
     }

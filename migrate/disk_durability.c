@@ -8,6 +8,7 @@
 
 #include "identity.h"
 #include "log.h"
+#include "port_channel.h"
 #include "service.h"
 
 void
@@ -66,11 +67,21 @@ disk_repeat_kept(struct disk *d, struct port *channel, struct port *to)
 }
 
 void
-disk_flush_after_last_vm(struct disk *d)
+disk_rest_after_last_vm(struct disk *d)
 {
     const struct req rq = {.op = REQ_FLUSH};
+    struct redir_status st;
+    struct err ignored = {0};
 
     if (atomic_load_explicit(&d->kept.nr, memory_order_relaxed) > 0) {
         (void)port_submit(redir_port(disk_redir(d)), &rq); /* nobody is left to tell */
     }
+    if (disk_claim_record(d, &ignored) < 0) {
+        return; /* it changes hands: the channel is new then, or gone */
+    }
+    redir_status(disk_redir(d), &st);
+    if (st.side == REDIR_REMOTE && redir_active(disk_redir(d)) != NULL) {
+        port_channel_rest(redir_active(disk_redir(d)));
+    }
+    disk_unclaim_record(d);
 }

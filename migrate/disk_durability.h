@@ -25,7 +25,8 @@ void disk_statement(struct disk *d, uint64_t asked_epoch, char *buf);
 void disk_repeat_kept(struct disk *d, struct port *channel, struct port *to);
 
 /* The last VM's connection to d here is gone: whoever writes next may be elsewhere, and
- * nothing kept for this one may be sent again after that. Flushes; may block. */
-void disk_flush_after_last_vm(struct disk *d);
+ * nothing kept for this one may be sent again after that. Flushes, and lets the
+ * channel's lanes go; may block. */
+void disk_rest_after_last_vm(struct disk *d);
 
 #endif

@@ -195,6 +195,9 @@ connect_channels(struct handoff *h, struct err *e)
             return err_prefix(e, rc, "%s: channel to %s", h->disks[i]->cfg->name,
                               h->next[i].peer_name);
         }
+        if (atomic_load_explicit(&h->disks[i]->nr_vms, memory_order_relaxed) == 0) {
+            port_channel_rest(h->channels[i]); /* it works; nobody would use it */
+        }
     }
     return 0;
 }

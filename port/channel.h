@@ -3,7 +3,7 @@
  * one session after the other.
  *
  *   IDLE -> CONNECTING ---------> UP -> BROKEN -> CONNECTING
- *     ^----'    '-> RESENDING ---' ^       ^
+ *     ^----'    '-> RESENDING ---' ^       ^        UP -> IDLE: it rests
  *                        '---------|-------'           any -> RECALLED (final)
  *
  * Whoever needs a session and finds none becomes the one who connects; the others wait.
@@ -46,12 +46,15 @@ struct channel {
         unsigned users;              /* threads that use them */
         struct unacked_table unacked;
         struct kept_table kept;
+        bool is_growing;      /* a thread opens one more lane for this session */
+        bool is_grown;        /* no more lanes join this session */
         bool is_flushing;     /* a thread has taken it on itself to empty `kept` */
         int kept_rc;          /* of sending again what was acknowledged; for good */
         bool has_answered;    /* this session */
         uint64_t since_ns;    /* this session */
         uint64_t farewell_ns; /* BROKEN, CONNECTING: until then its answers are taken */
         uint64_t nr_sessions; /* that came up */
+        uint64_t nr_rests;    /* of these, ended by port_channel_rest() */
         uint64_t backoff_ns;  /* the latest; 0 after a success */
         uint64_t next_try_ns;
     } locked_; /* reach it only through channel_locked() */
@@ -90,6 +93,12 @@ void channel_reconnect(struct channel *c, const struct unacked *u) LK_REQUIRES(c
  * was (kept_rc), at once. -ENOTCONN also when the state has changed. */
 int channel_send_again(struct channel *c, struct port *to, const struct kept_change *k,
                        uint64_t deadline_ns) LK_REQUIRES(c->lock);
+
+/* Do more requests wait than the lanes carry well? Then it is the caller's to call
+ * channel_grow(), which opens one more lane. Without the lock; takes as long as a
+ * connection does. */
+bool channel_has_to_grow(struct channel *c) LK_REQUIRES(c->lock);
+void channel_grow(struct channel *c);
 
 /* Tell c->count. */
 void channel_count_kept(struct channel *c) LK_REQUIRES(c->lock);

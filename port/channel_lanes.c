@@ -27,6 +27,7 @@ channel_route_init(struct channel_route *r, const struct port_channel_opts *opts
     assert(strlen(opts->client) < sizeof r->name.client);
     memset(r, 0, sizeof *r);
     r->nr_lanes = opts->lanes;
+    r->clients = opts->clients;
     r->session = opts->session;
     r->moved = opts->moved;
     r->moved_opaque = opts->moved_opaque;
@@ -35,6 +36,7 @@ channel_route_init(struct channel_route *r, const struct port_channel_opts *opts
     (void)snprintf(r->name.client, sizeof r->name.client, "%s", opts->client);
     r->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     while (r->nr_uris < opts->nr_uris) {
+        assert(strlen(opts->uris[r->nr_uris]) < CHANNEL_URI_LEN);
         r->uris[r->nr_uris] = strdup(opts->uris[r->nr_uris]);
         if (r->uris[r->nr_uris] == NULL) {
             return -ENOMEM;
@@ -68,8 +70,9 @@ static int
 lanes_submit(struct port *p, const struct req *rq)
 {
     struct channel_lanes *l = (struct channel_lanes *)p;
+    unsigned nr = atomic_load_explicit(&l->nr, memory_order_acquire);
 
-    return nbd_request_submit(l->conns[nbd_share_of_thread(l->nr)], rq);
+    return nbd_request_submit(l->conns[nbd_share_of_thread(nr)], rq);
 }
 
 static void
@@ -87,9 +90,10 @@ static const struct port_ops lanes_ops = {
 /* A server that is none of ours says nothing of the kind, and counts as another one
  * each time. */
 static int
-meet_owner(struct channel_lanes *l, const char *address, struct err *e)
+meet_owner(const struct nbd_share *lane, const char *address, struct err *e,
+           struct channel_owner *ret_owner)
 {
-    const char *text = nbd_share_description(l->conns[l->nr - 1]);
+    const char *text = nbd_share_description(lane);
     struct channel_owner owner = {.instance = ""};
 
     if (text != NULL &&
@@ -98,32 +102,117 @@ meet_owner(struct channel_lanes *l, const char *address, struct err *e)
         return err_set(e, -EPROTO, "%s: malformed statement of the owner: %.200s",
                        address, text);
     }
-    if (l->nr > 1 && (strcmp(owner.instance, l->owner.instance) != 0 ||
-                      owner.epoch != l->owner.epoch)) {
-        return err_set(e, -EAGAIN, "%s: the owner has changed meanwhile", address);
-    }
-    l->owner = owner;
+    *ret_owner = owner;
     return 0;
+}
+
+static bool
+is_same(const struct channel_owner *a, const struct channel_owner *b)
+{
+    return strcmp(a->instance, b->instance) == 0 && a->epoch == b->epoch;
+}
+
+void
+channel_lanes_join(struct channel_lanes *l, struct nbd_share *lane)
+{
+    unsigned nr = atomic_load_explicit(&l->nr, memory_order_relaxed);
+
+    assert(nr < CHANNEL_MAX_LANES);
+    l->conns[nr] = lane;
+    atomic_store_explicit(&l->nr, nr + 1, memory_order_release);
 }
 
 static int
 add_lane(struct channel_lanes *l, const struct nbd_conn_opts *o,
          const struct port_info *promised, struct err *e)
 {
-    int rc = nbd_share_open(o, e, &l->conns[l->nr]);
+    struct channel_owner owner;
+    struct nbd_share *lane;
+    int rc = nbd_share_open(o, e, &lane);
 
     if (rc < 0) {
         return rc;
     }
-    l->port.info = nbd_request_info(l->conns[l->nr++]);
-    rc = meet_owner(l, o->address, e);
+    l->port.info = nbd_request_info(lane);
+    channel_lanes_join(l, lane);
+    rc = meet_owner(lane, o->address, e, &owner);
     if (rc < 0) {
         return rc;
     }
+    if (l->nr > 1 && !is_same(&owner, &l->owner)) {
+        return err_set(e, -EAGAIN, "%s: the owner has changed meanwhile", o->address);
+    }
+    l->owner = owner;
     rc = port_info_can_replace(promised, &l->port.info, e);
     return rc < 0 ? err_prefix(e, rc, "%s: the export cannot take the disk over",
                                o->address)
                   : 0;
+}
+
+struct channel_lane_like
+channel_lane_like(const struct channel_route *r, const struct channel_lanes *l)
+{
+    struct channel_lane_like like = {
+        .owner = l->owner, .info = l->port.info, .cancel_fd = r->cancel_fd};
+
+    (void)snprintf(like.address, sizeof like.address, "%s", l->address);
+    (void)snprintf(like.name, sizeof like.name, "%s", l->name);
+    return like;
+}
+
+int
+channel_lane_open(const struct channel_lane_like *like, uint64_t deadline_ns,
+                  struct nbd_share **ret_lane)
+{
+    const struct nbd_conn_opts opts = {.address = like->address,
+                                       .export_name = like->name,
+                                       .cancel_fd = like->cancel_fd,
+                                       .deadline_ns = deadline_ns,
+                                       .dead_after_ms = DEAD_AFTER_MS,
+                                       .wants_description = true};
+    struct channel_owner owner = {.instance = ""};
+    struct port_info info;
+    struct nbd_share *lane;
+    int rc = nbd_share_open(&opts, NULL, &lane);
+
+    if (rc < 0) {
+        return rc;
+    }
+    info = nbd_request_info(lane);
+    rc = meet_owner(lane, like->address, NULL, &owner);
+    if (rc == 0 && (!is_same(&owner, &like->owner) ||
+                    port_info_can_replace(&like->info, &info, NULL) < 0)) {
+        rc = -EAGAIN;
+    }
+    if (rc < 0) {
+        nbd_share_close(lane);
+        return rc;
+    }
+    *ret_lane = lane;
+    return 0;
+}
+
+static bool
+is_for_many(const struct channel_lanes *l)
+{
+    return (l->port.info.caps & PORT_CAN_MULTI_CONN) != 0;
+}
+
+bool
+channel_lanes_may_grow(const struct channel_route *r, struct channel_lanes *l)
+{
+    return is_for_many(l) &&
+           atomic_load_explicit(&l->nr, memory_order_relaxed) < r->nr_lanes;
+}
+
+static unsigned
+lanes_to_begin_with(const struct channel_route *r)
+{
+    unsigned nr = r->clients != NULL
+                      ? atomic_load_explicit(r->clients, memory_order_relaxed)
+                      : r->nr_lanes;
+
+    return nr < 1 ? 1 : nr < r->nr_lanes ? nr : r->nr_lanes;
 }
 
 static int
@@ -137,9 +226,11 @@ open_at(const struct nbd_conn_opts *o, unsigned nr, const struct port_info *prom
         return err_set(e, -ENOMEM, "%s: out of memory", o->address);
     }
     l->port.ops = &lanes_ops;
+    (void)snprintf(l->address, sizeof l->address, "%s", o->address);
+    (void)snprintf(l->name, sizeof l->name, "%s", o->export_name);
     while (rc == 0 && l->nr < nr) {
         rc = add_lane(l, o, promised, e);
-        if (rc == 0 && (l->port.info.caps & PORT_CAN_MULTI_CONN) == 0) {
+        if (rc == 0 && !is_for_many(l)) {
             break;
         }
     }
@@ -171,7 +262,7 @@ open_at_any(const struct channel_route *r, const struct port_info *promised,
         }
         name.session = atomic_fetch_add_explicit(r->session, 1, memory_order_relaxed);
         (void)channel_name_format(&name, text); /* the length is of no interest */
-        rc = open_at(&opts, r->nr_lanes, promised, e, ret_lanes);
+        rc = open_at(&opts, lanes_to_begin_with(r), promised, e, ret_lanes);
         if (rc == 0 || rc == -EINVAL || rc == -ECANCELED) {
             break; /* every address leads to the same owner */
         }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* channel_lanes.h - the connections of one session of a channel: opened together, lost
- * together. Internal to port/. */
+ * together; a session may be joined by more of them. Internal to port/. */
 #ifndef BATON_CHANNEL_LANES_H
 #define BATON_CHANNEL_LANES_H
+
+#include <stdatomic.h>
 
 #include "nbd_share.h"
 #include "port_channel.h"
@@ -15,8 +17,19 @@
 struct channel_lanes {
     struct port port;
     struct channel_owner owner; /* the same on all of them */
-    unsigned nr;
+    char address[CHANNEL_URI_LEN];
+    char name[CHANNEL_NAME_MAX]; /* with the session's number */
+    _Atomic unsigned nr;         /* release, after conns[nr - 1] was set; acquire */
     struct nbd_share *conns[CHANNEL_MAX_LANES];
+};
+
+/* What one more lane of a session is opened with: a copy, as the session may end
+ * meanwhile. */
+struct channel_lane_like {
+    char address[CHANNEL_URI_LEN], name[CHANNEL_NAME_MAX];
+    struct channel_owner owner;
+    struct port_info info;
+    int cancel_fd;
 };
 
 /* Where a channel leads to; owns its strings. Changed only inside channel_lanes_open(),
@@ -24,7 +37,8 @@ struct channel_lanes {
 struct channel_route {
     unsigned nr_uris;
     char *uris[CHANNEL_MAX_URIS];
-    unsigned nr_lanes;
+    unsigned nr_lanes; /* at most */
+    const _Atomic unsigned *clients;
     struct channel_name name; /* but for the session */
     _Atomic uint64_t *session;
     int cancel_fd; /* eventfd */
@@ -40,15 +54,27 @@ void channel_route_done(struct channel_route *r);
 void channel_route_cancel(struct channel_route *r);
 
 /* Connect a new session to the first address that gives one, by deadline_ns (an
- * address gets 30 s at most): as many lanes as the route says, or one when the export
- * is not safe for more (a flush on one would not cover the others). -EINVAL: the export
- * cannot replace `promised`, e says why; -EPROTO: what the owner says of itself is
- * malformed; -EAGAIN: two lanes lead to two owners; other errors of nbd_conn_open(), of
- * the last try. When the owner has moved (port_channel_opts.moved) the route changes,
- * and it is tried there. */
+ * address gets 30 s at most): as many lanes as the route says that there are clients,
+ * or one when the export is not safe for more (a flush on one would not cover the
+ * others). -EINVAL: the export cannot replace `promised`, e says why; -EPROTO: what the
+ * owner says of itself is malformed; -EAGAIN: two lanes lead to two owners; other
+ * errors of nbd_conn_open(), of the last try. When the owner has moved
+ * (port_channel_opts.moved) the route changes, and it is tried there. */
 int channel_lanes_open(struct channel_route *r, const struct port_info *promised,
                        uint64_t deadline_ns, struct err *e,
                        struct channel_lanes **ret_lanes);
+
+/* May more lanes join? */
+bool channel_lanes_may_grow(const struct channel_route *r, struct channel_lanes *l);
+
+/* Open one that is to join l, without touching l. -EAGAIN: it leads to another owner.
+ */
+struct channel_lane_like channel_lane_like(const struct channel_route *r,
+                                           const struct channel_lanes *l);
+int channel_lane_open(const struct channel_lane_like *like, uint64_t deadline_ns,
+                      struct nbd_share **ret_lane);
+/* Requests may be on the others; one thread at a time. */
+void channel_lanes_join(struct channel_lanes *l, struct nbd_share *lane);
 
 /* Make every request on them, now and later, return -ENOTCONN. Does not block. */
 void channel_lanes_shutdown(struct channel_lanes *l);

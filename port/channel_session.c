@@ -32,7 +32,8 @@ static const bool channel_allowed[CHANNEL_NR_STATES][CHANNEL_NR_STATES] = {
         },
     [CHANNEL_RESENDING] =
         {[CHANNEL_UP] = true, [CHANNEL_BROKEN] = true, [CHANNEL_RECALLED] = true},
-    [CHANNEL_UP] = {[CHANNEL_BROKEN] = true, [CHANNEL_RECALLED] = true},
+    [CHANNEL_UP] =
+        {[CHANNEL_BROKEN] = true, [CHANNEL_IDLE] = true, [CHANNEL_RECALLED] = true},
     [CHANNEL_BROKEN] = {[CHANNEL_CONNECTING] = true, [CHANNEL_RECALLED] = true},
 };
 
@@ -236,6 +237,7 @@ try_connect(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(
     l->lanes = lanes;
     l->nr_sessions++;
     l->has_answered = false;
+    l->is_grown = false;
     l->since_ns = clock_now_ns();
     return begin_session(c, deadline_ns, e);
 }

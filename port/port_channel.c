@@ -157,7 +157,7 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
     struct unacked u = {.rq = rq};
     struct req sent = *rq;
     struct sending sending = {0};
-    bool is_answered = false;
+    bool is_answered = false, has_to_grow;
     int rc = 0;
 
     sent.extents = rq->extents != NULL ? &resumed.sink : NULL;
@@ -187,7 +187,11 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
     if (unacked_depart(&channel_locked(c)->unacked, &u)) {
         cv_broadcast(&c->changed); /* who has to follow it may go */
     }
+    has_to_grow = is_answered && channel_has_to_grow(c);
     lk_release(&c->lock);
+    if (has_to_grow) {
+        channel_grow(c);
+    }
     if (rc == -ESTALE && rq->ret_arrival != NULL) {
         *rq->ret_arrival = u.arrival;
     }
@@ -393,5 +397,6 @@ port_channel_status(struct port *p, struct port_channel_status *ret_status)
     ret_status->is_connected =
         l->state == CHANNEL_UP && channel_lanes_are_alive(l->lanes);
     ret_status->unacknowledged = l->unacked.nr;
-    ret_status->reconnects = l->nr_sessions > 0 ? l->nr_sessions - 1 : 0;
+    ret_status->reconnects =
+        l->nr_sessions > l->nr_rests ? l->nr_sessions - l->nr_rests - 1 : 0;
 }

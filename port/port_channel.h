@@ -78,7 +78,11 @@ struct port_channel_opts {
                                          * "tcp:HOST:PORT", "vsock:CID:PORT", tried in
                                          * order; copied */
     unsigned nr_uris;
-    unsigned lanes;            /* connections, 1..16 */
+    unsigned lanes; /* connections at most, 1..16 */
+    /* How many clients may have requests for it; NULL, or outlives the port; relaxed. A
+     * session begins with a lane for each of them and grows when more requests wait
+     * than its lanes can carry; NULL: it begins with all lanes. */
+    const _Atomic unsigned *clients;
     const char *uuid;          /* copied */
     uint64_t epoch;            /* of the owner this channel goes to */
     const char *client;        /* copied */
@@ -108,6 +112,10 @@ int port_channel_new(const struct port_channel_opts *opts, struct port **ret_por
  * the port is as before and can be tried again. p was made by port_channel_new(). */
 int port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e);
 
+/* Let the lanes go while nobody needs them; the next request connects anew. Does
+ * nothing unless the channel is connected and nothing is unacknowledged. */
+void port_channel_rest(struct port *p);
+
 /* Final: take the answers that are on their way (an owner that has given the device
  * away answers all it was sent at once; for at most a second), then drop the lanes;
  * every request that was not performed, and every later one, returns -ESTALE. To be
@@ -125,7 +133,7 @@ int port_channel_hand_over(struct port *p, const struct channel_owner *next,
 struct port_channel_status {
     bool is_connected;
     unsigned unacknowledged;
-    uint64_t reconnects; /* sessions after the first */
+    uint64_t reconnects; /* sessions after the first, but for those after a rest */
 };
 void port_channel_status(struct port *p, struct port_channel_status *ret_status);
 
