@@ -98,7 +98,8 @@ void disk_share_claim(struct disk *d);
 void disk_end_sharing(struct disk *d);
 
 /* For a moment, to write what was learned of the owner, or while port B must stay where
- * it is: the claim, or a part of a shared one. Who wants the claim meanwhile waits. -EBUSY as disk_claim(). */
+ * it is: the claim, or a part of a shared one. Who wants the claim meanwhile waits.
+ * -EBUSY as disk_claim(). */
 int disk_claim_record(struct disk *d, struct err *e);
 void disk_unclaim_record(struct disk *d);
 

@@ -23,6 +23,7 @@ handoff_table_new(struct handoff_table **ret_t)
         return -ENOMEM;
     }
     lk_init(&t->lock);
+    cv_init(&t->turn);
     LIST_INIT(&t->jobs);
     *ret_t = t;
     return 0;

@@ -107,6 +107,7 @@ finish(struct handoff *h, int rc, const struct err *e, const char *outcome)
     struct handoff_table *t = h->service->handoffs;
     json_t *report = job_report(h, outcome);
 
+    job_leave_turn(h);
     /* Both at once: else an abort of this job would hit the drain of the next one, or
      * the next one would find the disks busy with a job that is gone. */
     lk_acquire(&t->lock);

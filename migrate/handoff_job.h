@@ -40,9 +40,14 @@ struct handoff {
     struct record next[GROUP_MAX_DISKS]; /* what eject commits */
     struct record_draft *draft;          /* of next; NULL before and after */
     struct port *channels[GROUP_MAX_DISKS];
+    bool has_turn;
     struct redir_ledger ledger_before[GROUP_MAX_DISKS];
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns;
     uint64_t predicted_ns;
+    struct handoff_forecast {
+        uint64_t since_ns, ended, in_flight; /* as it was seen at the beginning */
+        uint64_t drain_ns, flush_ns, record_ns, trip_ns; /* see forecast.h */
+    } forecast;
     uint64_t phase_ns[HANDOFF_NR_PHASES];
     bool is_resumed;    /* begun at ASSIGN after a restart */
     bool has_followed;  /* the channels are port B, and the gates are open */
@@ -81,7 +86,16 @@ struct handoff_table {
     struct lk
         lock; /* taken before a job's lock; also makes "look, then begin" one step */
     LIST_HEAD(, handoff) jobs;
+    struct cv turn; /* is_turn_taken became false */
+    bool is_turn_taken;
 };
+
+/* From HOLD to the end of one group no other holds its disks: the commit of each would
+ * have to spread the records of the one before, 64 files, while its requests wait. A
+ * courtesy: a group that waits for an answer for ever does not stop the others for
+ * long. Does nothing for a single disk. */
+void job_take_turn(struct handoff *h);
+void job_leave_turn(struct handoff *h);
 
 /* A job that is not started; NULL: no memory. */
 struct handoff *job_alloc(struct service *s, const struct handoff_request *rq);

@@ -9,6 +9,7 @@
 #include "breakpoint.h"
 #include "clock.h"
 #include "disk_durability.h"
+#include "forecast.h"
 #include "handoff_job.h"
 #include "port_channel.h"
 
@@ -71,37 +72,6 @@ job_disk_list(const struct handoff *h)
         (void)json_array_append_new(list, disk_item(h, i));
     }
     return list;
-}
-
-/* Begin to write back now, so that FLUSH is short, and see how long a flush takes when
- * there is little to do. */
-static int
-flush_early(struct handoff *h, uint64_t *ret_ns, struct err *e)
-{
-    uint64_t deadline_ns = clock_deadline_ns(PREPARE_TIMEOUT_NS);
-
-    *ret_ns = 0;
-    for (unsigned i = 0; i < h->nr; i++) {
-        struct disk *d = h->disks[i];
-
-        for (unsigned round = 0; round < 2; round++) {
-            uint64_t began_ns = clock_now_ns(), took_ns;
-            int rc = flusher_start(&d->flusher, redir_active(d->redir), deadline_ns);
-
-            if (rc == 0) {
-                rc = flusher_wait(&d->flusher, deadline_ns);
-            }
-            if (rc < 0) {
-                return err_set(e, rc, "%s: the device does not flush: %s", d->cfg->name,
-                               err_text(NULL, rc));
-            }
-            took_ns = clock_now_ns() - began_ns;
-            if (round == 1 && took_ns > *ret_ns) {
-                *ret_ns = took_ns; /* disks flush in parallel: the slowest counts */
-            }
-        }
-    }
-    return 0;
 }
 
 static json_t *
@@ -202,44 +172,15 @@ connect_channels(struct handoff *h, struct err *e)
     return 0;
 }
 
-/* What the stall is made of, as measured here. */
-struct costs {
-    uint64_t flush_ns;  /* of a flush with little to write */
-    uint64_t record_ns; /* of one durable record, on either side */
-};
-
-/* Write what the commit will rename. It takes about as long as the rename will. */
+/* Write what the commit will rename. The rename will take about as long as this. */
 static int
-draft(struct handoff *h, struct costs *costs, struct err *e)
+draft(struct handoff *h, struct err *e)
 {
     uint64_t began_ns = clock_now_ns();
     int rc = record_draft_new(h->service->records, h->next, h->nr, e, &h->draft);
 
-    costs->record_ns = clock_now_ns() - began_ns;
+    h->forecast.record_ns = clock_now_ns() - began_ns;
     return rc < 0 ? err_prefix(e, rc, "writing the record") : 0;
-}
-
-static int
-predict(struct handoff *h, const struct costs *costs, struct err *e)
-{
-    uint64_t began_ns = clock_now_ns(), round_trip_ns;
-    json_t *result = NULL;
-    int code = 0;
-    int rc = job_call(h, "ping", json_object(), CONNECT_TIMEOUT_NS, e, &code, &result);
-
-    json_decref(result);
-    if (rc < 0) {
-        return rc;
-    }
-    round_trip_ns = clock_now_ns() - began_ns;
-    h->predicted_ns = costs->flush_ns + round_trip_ns + 2 * costs->record_ns;
-    if (h->predicted_ns > h->budget_ns) {
-        return err_set(e, -ETIME,
-                       "the predicted stall is %" PRIu64 " us, the budget %" PRIu64
-                       " us",
-                       h->predicted_ns / NS_PER_US, h->budget_ns / NS_PER_US);
-    }
-    return 0;
 }
 
 /* Have the next owner open its devices, and compare them with ours. */
@@ -311,15 +252,11 @@ meet_peer(struct handoff *h, struct err *e)
     return rc == 0 ? connect_channels(h, e) : rc;
 }
 
-int
-job_prepare(struct handoff *h, struct err *e)
+static int
+get_ready(struct handoff *h, bool is_park, struct err *e)
 {
-    const bool is_park = h->to_text[0] == '\0';
-    struct costs costs = {0};
-    int rc;
+    int rc = make_next_records(h, e);
 
-    (void)BREAKPOINT("owner-preparing");
-    rc = make_next_records(h, e);
     if (rc < 0) {
         return rc;
     }
@@ -328,15 +265,30 @@ job_prepare(struct handoff *h, struct err *e)
     if (rc < 0) {
         return err_prefix(e, rc, "records");
     }
-    rc = flush_early(h, &costs.flush_ns, e);
+    forecast_begin(h);
+    rc = forecast_write_back(h, e);
     if (rc == 0 && !is_park) {
         rc = meet_peer(h, e);
     }
-    if (rc == 0) {
-        rc = draft(h, &costs, e);
-    }
+    return rc == 0 ? draft(h, e) : rc;
+}
+
+int
+job_prepare(struct handoff *h, struct err *e)
+{
+    const bool is_park = h->to_text[0] == '\0';
+    int rc;
+
+    (void)BREAKPOINT("owner-preparing");
+    rc = get_ready(h, is_park, e);
     if (rc == 0) {
         rc = BREAKPOINT("owner-prepared");
     }
-    return rc < 0 || is_park ? rc : predict(h, &costs, e);
+    if (rc < 0) {
+        return rc;
+    }
+    job_take_turn(h);
+    /* Again, for what was written while the next owner opened its devices. */
+    rc = forecast_write_back(h, e);
+    return rc < 0 || is_park ? rc : forecast_check(h, e);
 }

@@ -21,6 +21,18 @@ phases(const struct handoff *h)
 }
 
 static json_t *
+forecast(const struct handoff *h)
+{
+    const struct handoff_forecast *f = &h->forecast;
+
+    return json_pack("{s:I,s:I,s:I,s:I}", "drain_us",
+                     (json_int_t)(f->drain_ns / NS_PER_US), "flush_us",
+                     (json_int_t)(f->flush_ns / NS_PER_US), "record_us",
+                     (json_int_t)(f->record_ns / NS_PER_US), "trip_us",
+                     (json_int_t)(f->trip_ns / NS_PER_US));
+}
+
+static json_t *
 one_disk(const struct handoff *h, unsigned i, json_int_t *queued, json_int_t *replayed)
 {
     struct disk *d = h->disks[i];
@@ -53,12 +65,12 @@ job_report(struct handoff *h, const char *outcome)
     for (unsigned i = 0; i < h->nr; i++) {
         (void)json_array_append_new(disks, one_disk(h, i, &queued, &replayed));
     }
-    report =
-        json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:o,s:I,s:I}", "target", h->target, "from",
-                  h->service->cfg->name, "to", h->next[0].peer_name, "outcome", outcome,
-                  "stall_us", (json_int_t)(stall_ns / NS_PER_US), "predicted_us",
-                  (json_int_t)(h->predicted_ns / NS_PER_US), "phases", phases(h),
-                  "queued", queued, "replayed", replayed);
+    report = json_pack(
+        "{s:s,s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:I,s:I}", "target", h->target, "from",
+        h->service->cfg->name, "to", h->next[0].peer_name, "outcome", outcome,
+        "stall_us", (json_int_t)(stall_ns / NS_PER_US), "predicted_us",
+        (json_int_t)(h->predicted_ns / NS_PER_US), "forecast", forecast(h), "phases",
+        phases(h), "queued", queued, "replayed", replayed);
     if (h->nr == 1) { /* one disk: its fields stand beside the common ones */
         (void)json_object_update(report, json_array_get(disks, 0));
     }

@@ -199,6 +199,11 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
         (void)BREAKPOINT("next-serving");
         rc = make_durable(s, b, draft, recs, e);
     }
+    if (rc == 0 && b->nr > 1) { /* else the next group would have to, in its stall */
+        struct err ignored;
+
+        (void)record_settle(s->records, &ignored); /* the next commit does it then */
+    }
     log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s", b->disks[0]->cfg->name,
              b->nr > 1 ? " and others" : "", b->epochs[0], b->from);
     return rc < 0 ? -EINPROGRESS : 0; /* also when only the fsync failed */

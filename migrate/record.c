@@ -57,8 +57,7 @@ read_file(struct record_dir *d, const char *name, struct err *e,
 }
 
 static int
-write_file(struct record_dir *d, const struct record *r, uint64_t stamp, struct err *e,
-           bool *ret_is_renamed)
+write_file(struct record_dir *d, const struct record *r, uint64_t stamp, struct err *e)
 {
     AUTO_FREE char *text = record_format_disk(r, stamp);
     char file[RECORD_FILE_NAME_SIZE];
@@ -68,7 +67,7 @@ write_file(struct record_dir *d, const struct record *r, uint64_t stamp, struct 
         return err_set(e, -ENOMEM, "out of memory");
     }
     record_file_name(r->name, file);
-    rc = record_store_replace(d->io, d->disk_fd, file, text, e, ret_is_renamed);
+    rc = record_store_put(d->io, d->disk_fd, file, text, e);
     return rc < 0 ? err_prefix(e, rc, "state directory %s: disk/%s", d->path, file) : 0;
 }
 
@@ -111,7 +110,6 @@ spread_locked(struct record_dir *d, struct err *e)
     for (unsigned i = 0; i < l->nr_pending; i++) {
         struct record there;
         uint64_t stamp = 0;
-        bool ignored;
 
         rc = read_file(d, l->pending[i].name, e, &there, &stamp);
         if (rc < 0 && rc != -ENOENT) {
@@ -120,7 +118,7 @@ spread_locked(struct record_dir *d, struct err *e)
         if (rc == 0 && stamp >= l->pending_stamp) {
             continue;
         }
-        rc = write_file(d, &l->pending[i], l->pending_stamp, e, &ignored);
+        rc = write_file(d, &l->pending[i], l->pending_stamp, e);
         if (rc == 0) {
             rc = BREAKPOINT("group-spread");
         }
@@ -128,7 +126,8 @@ spread_locked(struct record_dir *d, struct err *e)
             return rc;
         }
     }
-    /* Also for files that an earlier try has renamed, but not made to last. */
+    /* Once for all: until then group.json has their word. Also for files that an
+     * earlier try has renamed. */
     rc = d->io->fsync(d->io, d->disk_fd);
     if (rc < 0) {
         return err_set(e, rc, "state directory %s: fsync of disk/: %s", d->path,

@@ -202,6 +202,21 @@ unlink_draft(struct record_dir *d, const struct record_draft *dr)
     (void)d->io->unlink(d->io, p.dir_fd, p.tmp); /* the next open removes it, too */
 }
 
+/* Does group.json, which is not spread yet, stand in the way? Only one group can wait,
+ * and what it says of a disk wins. */
+static bool
+needs_settling_locked(struct record_dir *d, const struct record_draft *dr)
+    LK_REQUIRES(d->lock)
+{
+    const struct record_dir_locked *l = record_dir_locked(d);
+    bool is_of_it = dr->nr > 1;
+
+    for (unsigned i = 0; i < l->nr_pending && !is_of_it; i++) {
+        is_of_it = strcmp(l->pending[i].name, dr->records[0].name) == 0;
+    }
+    return is_of_it;
+}
+
 static int
 renew_locked(struct record_dir *d, struct record_draft *dr, struct err *e)
     LK_REQUIRES(d->lock)
@@ -223,7 +238,7 @@ record_draft_commit(struct record_dir *d, struct record_draft *dr, struct err *e
 
     *ret_is_committed = false;
     LIST_REMOVE(dr, link);
-    rc = record_settle_locked(d, e);
+    rc = needs_settling_locked(d, dr) ? record_settle_locked(d, e) : 0;
     if (rc < 0) {
         unlink_draft(d, dr);
     } else if (dr->is_stale) {

@@ -174,16 +174,42 @@ record_store_rename_tmp(struct record_io *io, int dir_fd, const char *tmp,
     return 0;
 }
 
+static int
+write_beside(struct record_io *io, int dir_fd, const char *name, const char *text,
+             struct err *e, char tmp[NAME_MAX + 1])
+{
+    int len = snprintf(tmp, NAME_MAX + 1, RECORD_STORE_TMP "%s", name);
+
+    assert(len > 0 && len <= NAME_MAX);
+    return record_store_write_tmp(io, dir_fd, tmp, text, e);
+}
+
+int
+record_store_put(struct record_io *io, int dir_fd, const char *name, const char *text,
+                 struct err *e)
+{
+    char tmp[NAME_MAX + 1];
+    int rc = write_beside(io, dir_fd, name, text, e, tmp);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = io->rename(io, dir_fd, tmp, name);
+    if (rc < 0) {
+        (void)io->unlink(io, dir_fd, tmp); /* as above */
+        return err_set(e, rc, "write: %s", err_text(NULL, rc));
+    }
+    return 0;
+}
+
 int
 record_store_replace(struct record_io *io, int dir_fd, const char *name,
                      const char *text, struct err *e, bool *ret_is_renamed)
 {
     char tmp[NAME_MAX + 1];
-    int rc, len = snprintf(tmp, sizeof tmp, RECORD_STORE_TMP "%s", name);
+    int rc = write_beside(io, dir_fd, name, text, e, tmp);
 
-    assert(len > 0 && (size_t)len < sizeof tmp);
     *ret_is_renamed = false;
-    rc = record_store_write_tmp(io, dir_fd, tmp, text, e);
     return rc < 0 ? rc
                   : record_store_rename_tmp(io, dir_fd, tmp, name, e, ret_is_renamed);
 }

@@ -41,6 +41,10 @@ int record_store_write_tmp(struct record_io *io, int dir_fd, const char *tmp,
 int record_store_rename_tmp(struct record_io *io, int dir_fd, const char *tmp,
                             const char *name, struct err *e, bool *ret_is_renamed);
 
+/* Both, but for the fsync of the folder, which the caller owes. */
+int record_store_put(struct record_io *io, int dir_fd, const char *name,
+                     const char *text, struct err *e);
+
 /* Both. */
 int record_store_replace(struct record_io *io, int dir_fd, const char *name,
                          const char *text, struct err *e, bool *ret_is_renamed);

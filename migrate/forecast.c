@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The drain is judged by Little's law: n requests in flight, of which r end in a
+ * second, need n / r. No clock is read for a request because of it. */
+#include "forecast.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define WRITE_BACK_NS (120 * NS_PER_S) /* for all that a large cache may hold */
+#define LOOK_AGAIN_NS (200 * NS_PER_MS)
+#define SHORT_NS (2 * NS_PER_MS) /* a round that has found nothing to write */
+#define MAX_ROUNDS 8
+#define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
+
+/* Requests of all disks that port A has ended, and those it has now. */
+static void
+look(struct handoff *h, uint64_t *ret_ended, uint64_t *ret_in_flight)
+{
+    *ret_ended = *ret_in_flight = 0;
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct redir_status st;
+
+        redir_status(h->disks[i]->redir, &st);
+        *ret_ended += st.ledger.local;
+        *ret_in_flight += st.in_flight;
+    }
+}
+
+void
+forecast_begin(struct handoff *h)
+{
+    h->forecast.since_ns = clock_now_ns();
+    look(h, &h->forecast.ended, &h->forecast.in_flight);
+}
+
+static int
+await_flush(struct handoff *h, struct disk *d, uint64_t deadline_ns, struct err *e)
+{
+    for (;;) {
+        int rc = flusher_wait(
+            &d->flusher, clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+
+        if (rc == 0) {
+            return 0;
+        }
+        if (rc != -ETIMEDOUT || clock_now_ns() >= deadline_ns) {
+            return err_set(e, rc, "%s: the device does not flush: %s", d->cfg->name,
+                           err_text(NULL, rc));
+        }
+        job_detail(h, "%s: writing back what %s has in its caches", d->cfg->name,
+                   d->cfg->device);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+}
+
+static int
+flush_all(struct handoff *h, uint64_t deadline_ns, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+        int rc = flusher_start(&d->flusher, redir_active(d->redir), deadline_ns);
+
+        if (rc < 0) {
+            return err_set(e, rc, "%s: the device does not flush: %s", d->cfg->name,
+                           err_text(NULL, rc));
+        }
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = await_flush(h, h->disks[i], deadline_ns, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int
+forecast_write_back(struct handoff *h, struct err *e)
+{
+    uint64_t deadline_ns = clock_deadline_ns(WRITE_BACK_NS);
+    uint64_t before_ns = UINT64_MAX;
+
+    for (unsigned round = 0; round < MAX_ROUNDS; round++) {
+        uint64_t began_ns = clock_now_ns(), took_ns;
+        int rc = flush_all(h, deadline_ns, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+        took_ns = clock_now_ns() - began_ns;
+        h->forecast.flush_ns = took_ns;
+        if (took_ns <= SHORT_NS || took_ns > before_ns - before_ns / 4) {
+            break;
+        }
+        before_ns = took_ns;
+    }
+    return 0;
+}
+
+static uint64_t
+predict_drain(struct handoff *h)
+{
+    uint64_t ended, in_flight, passed_ns = clock_now_ns() - h->forecast.since_ns;
+
+    look(h, &ended, &in_flight);
+    ended -= h->forecast.ended;
+    return ended > 0 ? in_flight * passed_ns / ended : 0;
+}
+
+int
+forecast_check(struct handoff *h, struct err *e)
+{
+    struct handoff_forecast *f = &h->forecast;
+    uint64_t began_ns = clock_now_ns();
+    json_t *result = NULL;
+    int code = 0;
+    int rc = job_call(h, "ping", json_object(), CONNECT_TIMEOUT_NS, e, &code, &result);
+
+    json_decref(result);
+    if (rc < 0) {
+        return rc;
+    }
+    f->trip_ns = clock_now_ns() - began_ns;
+    f->drain_ns = predict_drain(h);
+    h->predicted_ns = f->drain_ns + f->flush_ns + f->record_ns + f->trip_ns;
+    if (h->predicted_ns > h->budget_ns) {
+        return err_set(e, -ETIME,
+                       "the predicted stall is %" PRIu64 " us (drain %" PRIu64
+                       ", flush %" PRIu64 ", record %" PRIu64 ", trip %" PRIu64
+                       "), the budget %" PRIu64 " us",
+                       h->predicted_ns / NS_PER_US, f->drain_ns / NS_PER_US,
+                       f->flush_ns / NS_PER_US, f->record_ns / NS_PER_US,
+                       f->trip_ns / NS_PER_US, h->budget_ns / NS_PER_US);
+    }
+    return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who of several groups may hold its disks now. */
+#include <errno.h>
+
+#include "clock.h"
+#include "handoff_job.h"
+
+#define TURN_NS (2 * NS_PER_S)
+
+void
+job_take_turn(struct handoff *h)
+{
+    struct handoff_table *t = h->service->handoffs;
+    uint64_t deadline_ns = clock_deadline_ns(TURN_NS);
+    LK_GUARD(&t->lock);
+
+    if (h->nr < 2) {
+        return;
+    }
+    while (t->is_turn_taken) {
+        if (cv_wait_until(&t->turn, &t->lock, deadline_ns) == -ETIMEDOUT) {
+            return;
+        }
+    }
+    t->is_turn_taken = true;
+    h->has_turn = true;
+}
+
+void
+job_leave_turn(struct handoff *h)
+{
+    struct handoff_table *t = h->service->handoffs;
+    LK_GUARD(&t->lock);
+
+    if (h->has_turn) {
+        h->has_turn = false;
+        t->is_turn_taken = false;
+        cv_broadcast(&t->turn);
+    }
+}
