@@ -119,11 +119,57 @@ report_one(const char *verb, const char *target, const json_t *disk,
     }
 }
 
+static void
+report_each(const char *verb, const json_t *handoffs)
+{
+    for (size_t i = 0; i < json_array_size(handoffs); i++) {
+        const json_t *one = json_array_get(handoffs, i);
+        const json_t *disks = json_object_get(one, "disks");
+
+        for (size_t j = 0; j < json_array_size(disks); j++) {
+            report_one(verb, "", json_array_get(disks, j), one);
+        }
+    }
+}
+
+int
+report_all(const char *verb, const json_t *result, bool is_terse)
+{
+    const json_t *stayed = json_object_get(result, "stayed");
+    const char *outcome = json_string_value(json_object_get(result, "outcome"));
+    char target[128], reason[512];
+    int status = CLI_REFUSED;
+
+    if (outcome != NULL && strcmp(outcome, "done") == 0) {
+        status = CLI_DONE;
+    } else if (outcome != NULL && strcmp(outcome, "committed") == 0) {
+        status = CLI_COMMITTED;
+    }
+    for (size_t i = 0; i < json_array_size(stayed); i++) {
+        const json_t *one = json_array_get(stayed, i);
+
+        (void)cli_fail(status, verb, "%s: %s",
+                       cli_text(one, "target", target, sizeof target),
+                       cli_text(one, "reason", reason, sizeof reason));
+    }
+    if (!is_terse) {
+        (void)printf(
+            "%" PRIu64 " disk%s handed over in %.1f s, %zu not\n",
+            cli_number(result, "disks"), cli_number(result, "disks") == 1 ? "" : "s",
+            (double)cli_number(result, "elapsed_us") / 1e6, json_array_size(stayed));
+    }
+    return status;
+}
+
 void
 report_result(const char *verb, const char *target, const json_t *result)
 {
     const json_t *disks = json_object_get(result, "disks");
 
+    if (json_is_array(json_object_get(result, "handoffs"))) {
+        report_each(verb, json_object_get(result, "handoffs"));
+        return;
+    }
     if (!json_is_array(disks)) {
         report_one(verb, target, result, result);
         return;

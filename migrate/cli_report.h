@@ -21,4 +21,8 @@ void report_progress_end(struct report_progress *p);
 /* verb is the command, target what it was asked for. */
 void report_result(const char *verb, const char *target, const json_t *result);
 
+/* Of "handoff all": what stayed and why, one sentence each on standard error, and the
+ * sum on standard output unless is_terse. Returns the status to end with. */
+int report_all(const char *verb, const json_t *result, bool is_terse);
+
 #endif

@@ -13,6 +13,7 @@
 #include "cli_report.h"
 #include "clock.h"
 #include "config.h"
+#include "handoff_all.h"
 #include "record.h"
 #include "uri.h"
 
@@ -20,7 +21,7 @@
 #define MAX_DEADLINE_NS (3600 * NS_PER_S) /* the service has the same bound */
 
 /* Which options a verb has besides the common ones. */
-#define HAS_TO (1U << 0)       /* --to, --from and --budget */
+#define HAS_TO (1U << 0)       /* --to, --from, --budget and --parallel */
 #define HAS_DEADLINE (1U << 1) /* it can wait for requests in flight */
 
 static const struct verb {
@@ -28,18 +29,22 @@ static const struct verb {
     unsigned has;
     const char *synopsis;
 } handoff_verb = {"handoff", HAS_TO | HAS_DEADLINE,
-                  "DISK|vm:VM --from URI --to URI [--deadline 5s] [--budget 50ms]"},
+                  "DISK|vm:VM|all --from URI --to URI [--deadline 5s] [--budget 50ms] "
+                  "[--parallel 16]"},
   park_verb = {"park", HAS_DEADLINE, "DISK|vm:VM --at URI [--deadline 5s]"},
   unpark_verb = {"unpark", HAS_DEADLINE, "DISK|vm:VM --at URI [--deadline 5s]"},
   abort_verb = {"abort", 0, "DISK|vm:VM --at URI"};
 
 struct order {
     const struct verb *verb;
-    const char *target; /* "D" or "vm:VM" */
+    const char *target; /* "D", "vm:VM", or "all" */
+    bool is_all;
     const char *at;
     const char *to;
     const char *deadline;
     const char *budget;
+    const char *parallel_text;
+    unsigned parallel; /* 0: not given */
     uint64_t deadline_ns;
     uint64_t budget_ns; /* 0: none */
     struct uri service;
@@ -55,7 +60,8 @@ print_help(const struct verb *v)
         (void)printf(
             "  --from URI       the owner's control socket (--at is the same)\n"
             "  --to URI         the next owner's control socket\n"
-            "  --budget TIME    do not start if the stall is predicted longer\n");
+            "  --budget TIME    do not start if the stall is predicted longer\n"
+            "  --parallel N     of all: so many VMs and disks at a time\n");
     } else {
         (void)printf("  --at URI         the service's control socket\n");
     }
@@ -82,6 +88,8 @@ take_option(struct order *o, int val)
         return cli_take_once(name, "--deadline", &o->deadline);
     case 'b':
         return cli_take_once(name, "--budget", &o->budget);
+    case 'p':
+        return cli_take_once(name, "--parallel", &o->parallel_text);
     case 'j':
         o->is_json = true;
         return true;
@@ -106,6 +114,7 @@ parse_options(int argc, char **argv, struct order *o)
         {"from", required_argument, NULL, 'a'},
         {"to", required_argument, NULL, 't'},
         {"budget", required_argument, NULL, 'b'},
+        {"parallel", required_argument, NULL, 'p'},
     };
     struct option options[sizeof all / sizeof all[0] + 1] = {0};
     size_t nr = 4; /* the common ones come first */
@@ -128,7 +137,7 @@ parse_options(int argc, char **argv, struct order *o)
     }
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, o->verb->name, "%s; usage: baton %s %s",
-                        optind == argc ? "what?" : "more than one DISK or vm:VM",
+                        optind == argc ? "what?" : "more than one DISK, vm:VM or all",
                         o->verb->name, o->verb->synopsis);
     }
     o->target = argv[optind];
@@ -176,6 +185,16 @@ check_order(struct order *o)
         !parse_time(o, "--budget", o->budget, NS_PER_US, &o->budget_ns)) {
         return CLI_USAGE;
     }
+    o->is_all =
+        (o->verb->has & HAS_TO) != 0 && strcmp(o->target, HANDOFF_ALL_TARGET) == 0;
+    if (o->parallel_text != NULL && !o->is_all) {
+        return cli_fail(CLI_USAGE, name, "--parallel goes with the target all only");
+    }
+    if (o->parallel_text != NULL &&
+        !cli_take_number(name, "--parallel", o->parallel_text, 1,
+                         HANDOFF_ALL_MAX_PARALLEL, &o->parallel)) {
+        return CLI_USAGE;
+    }
     if ((o->verb->has & HAS_TO) != 0) {
         if (o->to == NULL) {
             return cli_fail(CLI_USAGE, name, "to whom? give --to URI");
@@ -192,7 +211,12 @@ order_params(const struct order *o)
 {
     json_t *params = json_object();
 
-    (void)json_object_set_new(params, "target", json_string(o->target));
+    if (!o->is_all) {
+        (void)json_object_set_new(params, "target", json_string(o->target));
+    }
+    if (o->parallel != 0) {
+        (void)json_object_set_new(params, "parallel", json_integer(o->parallel));
+    }
     if ((o->verb->has & HAS_DEADLINE) != 0) {
         (void)json_object_set_new(
             params, "deadline_ms",
@@ -272,8 +296,8 @@ run_order(const struct order *o)
         return cli_fail(CLI_REFUSED, o->verb->name, "%s", e.msg);
     }
     announce_interrupt(o);
-    rc = rpc_call(client, o->verb->name, order_params(o), report_notification,
-                  &progress, CLOCK_NEVER, &e, &code, &result);
+    rc = rpc_call(client, o->is_all ? "handoff-all" : o->verb->name, order_params(o),
+                  report_notification, &progress, CLOCK_NEVER, &e, &code, &result);
     (void)BREAKPOINT("command-answered");
     rpc_client_close(client);
     report_progress_end(&progress);
@@ -285,8 +309,10 @@ run_order(const struct order *o)
     } else if (!o->is_quiet) {
         report_result(o->verb->name, o->target, result);
     }
+    rc = o->is_all ? report_all(o->verb->name, result, o->is_json || o->is_quiet)
+                   : CLI_DONE;
     json_decref(result);
-    return CLI_DONE;
+    return rc;
 }
 
 static int

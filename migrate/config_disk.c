@@ -33,6 +33,9 @@ set_name(struct disk_config *d, const char *v, struct err *e)
     if (!name_is_valid(v)) {
         return err_set(e, -EINVAL, "not a name; allowed: " NAME_RULE);
     }
+    if (strcmp(v, "all") == 0) {
+        return err_set(e, -EINVAL, "no disk can be called all: that means each of them");
+    }
     (void)snprintf(d->name, sizeof d->name, "%s", v);
     return 0;
 }

@@ -2,15 +2,18 @@
 #include "control.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "attach.h"
 #include "clock.h"
 #include "handoff.h"
+#include "handoff_all.h"
 #include "peer.h"
 #include "record.h"
 #include "recover.h"
 #include "status.h"
+#include "uri.h"
 #include "vm.h"
 #include "where.h"
 
@@ -138,6 +141,53 @@ control_handoff(void *service, struct rpc_call *call, json_t *params, struct err
     return run(service, call, params, to, e, ret_result);
 }
 
+static void
+send_all_progress(void *call, const struct handoff_all_progress *p)
+{
+    char phase[32];
+
+    (void)snprintf(phase, sizeof phase, "%u of %u", p->handed + p->stayed, p->nr);
+    rpc_notify(call, "progress",
+               json_pack("{s:s,s:s,s:I,s:i,s:i,s:i}", "phase", phase, "detail",
+                         p->latest, "elapsed_us", (json_int_t)p->elapsed_us, "targets",
+                         (int)p->nr, "handed", (int)p->handed, "stayed",
+                         (int)p->stayed));
+}
+
+static int
+control_handoff_all(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                    json_t **ret_result)
+{
+    static const char *const allowed[] = {"to", "deadline_ms", "budget_us", "parallel",
+                                          NULL};
+    const char *to = json_string_value(json_object_get(params, "to"));
+    json_int_t deadline_ms = DEFAULT_DEADLINE_MS, budget_us = -1,
+               parallel = HANDOFF_ALL_PARALLEL;
+    struct handoff_all_request rq = {.to = to};
+    struct uri u;
+    int rc = check_members(params, allowed, e);
+
+    rc = rc < 0 ? rc
+                : get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
+    rc = rc < 0 ? rc : get_number(params, "budget_us", INT64_MAX / 1000, &budget_us, e);
+    rc = rc < 0
+             ? rc
+             : get_number(params, "parallel", HANDOFF_ALL_MAX_PARALLEL, &parallel, e);
+    if (rc == 0 && to == NULL) {
+        rc = err_set(e, -EBADMSG, "parameter \"to\": a control URI expected");
+    }
+    if (rc == 0 && uri_parse(to, URI_FOR_CONTROL, e, &u) < 0) {
+        rc = err_prefix(e, -EBADMSG, "parameter \"to\"");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rq.deadline_ns = (uint64_t)deadline_ms * NS_PER_MS;
+    rq.budget_ns = budget_us < 0 ? CLOCK_NEVER : (uint64_t)budget_us * NS_PER_US;
+    rq.parallel = parallel > 0 ? (unsigned)parallel : 1;
+    return handoff_all(service, &rq, send_all_progress, call, e, ret_result);
+}
+
 static int
 control_park(void *service, struct rpc_call *call, json_t *params, struct err *e,
              json_t **ret_result)
@@ -236,6 +286,7 @@ control_recover(void *service, struct rpc_call *call, json_t *params, struct err
 const struct rpc_method control_methods[] = {
     {"status", control_status},
     {"handoff", control_handoff},
+    {"handoff-all", control_handoff_all},
     {"park", control_park},
     {"unpark", control_unpark},
     {"abort", control_abort},

@@ -13,7 +13,7 @@ static const struct command {
     {"serve", cmd_serve,
      "serve disks to VMs: --name, --listen, --control, --disk, ..."},
     {"status", cmd_status, "what a service has and does: [--at URI] [DISK]"},
-    {"handoff", cmd_handoff, "move ownership: DISK|vm:VM --from URI --to URI"},
+    {"handoff", cmd_handoff, "move ownership: DISK|vm:VM|all --from URI --to URI"},
     {"park", cmd_park, "let go of the device and hold requests: DISK|vm:VM"},
     {"unpark", cmd_unpark, "take the device again: DISK|vm:VM"},
     {"abort", cmd_abort, "stop a handoff that is not committed: DISK|vm:VM"},

@@ -15,7 +15,7 @@
 
 #include "clock.h"
 #include "disk.h"
-#include "handoff.h"
+#include "handoff_all.h"
 #include "log.h"
 #include "service.h"
 
@@ -25,64 +25,19 @@
 
 /* Of the one that there is; static, because the thread may outlive the caller. */
 static struct will {
-    int done_fd;           /* eventfd, written when the thread has ended */
-    _Atomic bool is_over;  /* begin no other; seq_cst, no speed is needed */
-    _Atomic unsigned next; /* disk that the thread is at; seq_cst as well */
+    int done_fd;          /* eventfd, written when the thread has ended */
+    _Atomic bool is_over; /* begin no other; seq_cst, no speed is needed */
 } will;
 
 static void
-target_of(const struct disk *d, char *buf, size_t size)
+tell_those_that_stay(struct service *s, const json_t *stayed)
 {
-    (void)snprintf(buf, size, "%s%s", d->cfg->vm[0] != '\0' ? "vm:" : "",
-                   d->cfg->vm[0] != '\0' ? d->cfg->vm : d->cfg->name);
-}
+    for (size_t i = 0; i < json_array_size(stayed); i++) {
+        const json_t *one = json_array_get(stayed, i);
 
-/* Was the VM of this disk dealt with at an earlier one? */
-static bool
-is_of_earlier(const struct service *s, unsigned at)
-{
-    for (unsigned i = 0; i < at && s->disks[at].cfg->vm[0] != '\0'; i++) {
-        if (strcmp(s->disks[i].cfg->vm, s->disks[at].cfg->vm) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-is_any_ours(struct service *s, const struct disk *d)
-{
-    bool is_ours = false;
-
-    for (unsigned i = 0; i < s->nr_disks; i++) {
-        struct disk *other = &s->disks[i];
-
-        if (other == d ||
-            (d->cfg->vm[0] != '\0' && strcmp(other->cfg->vm, d->cfg->vm) == 0)) {
-            is_ours = is_ours || disk_record(other).role == ROLE_OWNER;
-        }
-    }
-    return is_ours;
-}
-
-static void
-give_one(struct service *s, const struct disk *d)
-{
-    char target[NAME_MAX_LEN + 8];
-    const struct handoff_request rq = {.target = target,
-                                       .to = s->cfg->heir.text,
-                                       .deadline_ns = EACH_DEADLINE_NS,
-                                       .budget_ns = CLOCK_NEVER};
-    json_t *report = NULL;
-    struct err e = {0};
-    int rc;
-
-    target_of(d, target, sizeof target);
-    rc = handoff_run(s, &rq, NULL, NULL, &e, &report);
-    json_decref(report);
-    if (rc < 0) {
-        log_warn("%s is not handed to %s: %s", target, s->cfg->heir.text,
-                 err_text(&e, rc));
+        log_warn("%s is not handed to %s: %s",
+                 json_string_value(json_object_get(one, "target")), s->cfg->heir.text,
+                 json_string_value(json_object_get(one, "reason")));
     }
 }
 
@@ -91,13 +46,20 @@ give_all(void *arg)
 {
     const uint64_t one = 1;
     struct service *s = arg;
+    const struct handoff_all_request rq = {.to = s->cfg->heir.text,
+                                           .deadline_ns = EACH_DEADLINE_NS,
+                                           .budget_ns = CLOCK_NEVER,
+                                           .parallel = HANDOFF_ALL_PARALLEL,
+                                           .is_over = &will.is_over};
+    json_t *report = NULL;
+    struct err e = {0};
+    int rc = handoff_all(s, &rq, NULL, NULL, &e, &report);
 
-    for (unsigned i = 0; i < s->nr_disks && !atomic_load(&will.is_over); i++) {
-        atomic_store(&will.next, i);
-        if (!is_of_earlier(s, i) && is_any_ours(s, &s->disks[i])) {
-            give_one(s, &s->disks[i]);
-        }
+    if (rc < 0) {
+        log_warn("nothing is handed to %s: %s", s->cfg->heir.text, err_text(&e, rc));
     }
+    tell_those_that_stay(s, json_object_get(report, "stayed"));
+    json_decref(report);
     if (write(will.done_fd, &one, sizeof one) < 0) {
         log_warn("cannot say that the handoffs have ended"); /* then time tells */
     }
@@ -129,17 +91,6 @@ has_clients(struct service *s)
     return false;
 }
 
-static void
-abort_present(struct service *s)
-{
-    char target[NAME_MAX_LEN + 8];
-    struct err ignored = {0}; /* there is none, or it is committed: as good */
-
-    atomic_store(&will.is_over, true);
-    target_of(&s->disks[atomic_load(&will.next)], target, sizeof target);
-    (void)handoff_abort(s, target, &ignored);
-}
-
 void
 give_away(struct service *s, int stop_fd, uint64_t deadline_ns)
 {
@@ -154,7 +105,8 @@ give_away(struct service *s, int stop_fd, uint64_t deadline_ns)
     (void)pthread_detach(thread);
     if (!await(will.done_fd, stop_fd, deadline_ns)) {
         log_warn("handing over takes too long, or is not wanted any more");
-        abort_present(s);
+        atomic_store(&will.is_over, true);
+        handoff_all_abort(s);
         (void)await(will.done_fd, -1, clock_deadline_ns(ABORT_NS)); /* either way */
     } else if (has_clients(s)) {
         (void)await(-1, stop_fd, clock_deadline_ns(FAREWELL_NS)); /* either way */

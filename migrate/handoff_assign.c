@@ -123,6 +123,7 @@ job_assign(struct handoff *h, struct err *e)
             set_answered(h);
             return read_answer(h, result, e);
         }
+        job_leave_turn(h); /* it may last */
         job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
         if (!is_told) {
             log_warn("%s was given to %s at epoch %" PRIu64 ", which does not answer "
@@ -168,7 +169,12 @@ job_hear(void *job, const char *method, json_t *params)
 
     (void)params;
     if (strcmp(method, "assigned") == 0 && !h->has_followed) {
+        struct err ignored;
+
         begin_replay(h);
+        /* While the next owner does the same; then another group may be held. */
+        (void)record_settle(h->service->records, &ignored); /* else the next commit */
+        job_leave_turn(h);
     }
 }
 

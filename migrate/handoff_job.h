@@ -90,8 +90,8 @@ struct handoff_table {
     bool is_turn_taken;
 };
 
-/* From HOLD to the end of one group no other holds its disks: the commit of each would
- * have to spread the records of the one before, 64 files, while its requests wait. A
+/* From HOLD until the next owner serves no other group is held: the commit of each
+ * would have to spread the records of the one before, 64 files, while requests wait. A
  * courtesy: a group that waits for an answer for ever does not stop the others for
  * long. Does nothing for a single disk. */
 void job_take_turn(struct handoff *h);

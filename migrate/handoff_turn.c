@@ -5,7 +5,7 @@
 #include "clock.h"
 #include "handoff_job.h"
 
-#define TURN_NS (2 * NS_PER_S)
+#define TURN_NS (10 * NS_PER_S)
 
 void
 job_take_turn(struct handoff *h)

@@ -76,7 +76,7 @@ refuses 1 "status: cannot reach the service at unix:$dir/none: No such file or d
 refuses 1 "cannot reach the service" status --json --at "unix:$dir/none"
 BATON_CONTROL=unix:$dir/env refuses 1 "at unix:$dir/env: No such file" status
 
-refuses 2 "handoff: what?; usage: baton handoff DISK|vm:VM --from" handoff
+refuses 2 "handoff: what?; usage: baton handoff DISK|vm:VM|all --from" handoff
 refuses 2 "handoff: more than one DISK" handoff D E --from unix:/a --to unix:/b
 refuses 2 "handoff: to whom? give --to URI" handoff D --from unix:/a
 refuses 2 "--to: " handoff D --from unix:/a --to nonsense
