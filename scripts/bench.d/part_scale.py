@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What disks and clients cost in one service, and how fast many disks change hands."""
-import concurrent.futures
 import contextlib
 import os
 import signal
@@ -13,7 +12,7 @@ from place import Failure
 from report import quantile, spread
 
 GROUP = 50  # disks of one VM
-AT_ONCE = 4  # handoffs
+AT_ONCE = 16  # handoffs
 
 
 def disks(ctx, nr):
@@ -79,30 +78,32 @@ def status_times(server, nr):
     return took
 
 
-def hand_all_over(a, b, groups):
-    """All groups; seconds, and the reports."""
+def hand_all_over(a, b):
+    """Seconds, and the reports of the handoffs."""
     began = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        reports = list(pool.map(lambda g: a.handoff(f"vm:{g}", b), groups))
-    return time.monotonic() - began, reports
+    report = a.handoff("all", b, "--parallel", str(AT_ONCE))
+    if report["outcome"] != "done":
+        raise Failure(f"not all were handed over: {report['stayed']}")
+    return time.monotonic() - began, report["handoffs"]
 
 
 def move_all(ctx, values):
     names = [f"d{i}" for i in range(len(values))]
     loaded = names[::max(1, len(names) // 50)][:len(names) // 20]
-    groups = sorted({v.rpartition("=")[2] for v in values})
     a, b = servers.baton_pair(ctx.place, None, values)
     try:
         with clients(ctx, a, loaded, "rw=randrw") as seen:
             status = status_times(a, 10)
-            seconds, reports = hand_all_over(a, b, groups)
-        if seen["errors"] or any(r["outcome"] != "done" for r in reports):
-            raise Failure("a client or a handoff failed")
+            seconds, reports = hand_all_over(a, b)
+            after = {"giver": servers.resources(a.pids),
+                     "taker": servers.resources(b.pids)}
+        if seen["errors"]:
+            raise Failure("a client saw an error")
         stalls = [r["stall_us"] for r in reports]
         return {"disks": len(values), "under_load": len(loaded), "seconds": seconds,
                 "group_stall_p50_us": quantile(stalls, 0.5),
                 "group_stall_max_us": max(stalls), "client_max_us": seen["max_us"],
-                "status_ms": spread(status)}
+                "status_ms": spread(status), "after": after}
     finally:
         a.stop()
         b.stop()
@@ -142,6 +143,8 @@ def scale(ctx):
                        moved["group_stall_p50_us"], moved["group_stall_max_us"],
                        round(moved["client_max_us"]),
                        f"{moved['status_ms']['median']:.0f}"]])
+    ctx.report.table(["after it", "resident KiB", "threads", "descriptors"],
+                     [[k, *r.values()] for k, r in moved["after"].items()])
 
 
 def memory(ctx):

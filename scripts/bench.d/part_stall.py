@@ -42,24 +42,27 @@ def beyond_drain(r):
 def summary(reports):
     extra = [beyond_drain(r) for r in reports]
     stall = [r["stall_us"] for r in reports]
+    over = [r["stall_us"] / max(1, r["predicted_us"]) for r in reports]
     return {"n": len(reports), "stall_p50_us": quantile(stall, 0.5),
             "stall_p99_us": quantile(stall, 0.99), "stall_max_us": max(stall),
             "extra_p50_us": quantile(extra, 0.5), "extra_p99_us": quantile(extra, 0.99),
             "extra_max_us": max(extra),
             "predicted_p50_us": quantile([r["predicted_us"] for r in reports], 0.5),
+            "over_p50": quantile(over, 0.5), "over_p90": quantile(over, 0.9),
             "prepare_p50_us": quantile([r["phases"]["prepare_us"] for r in reports], 0.5),
             **{p: sum(r["phases"][p + "_us"] for r in reports) / max(1, sum(stall))
                for p in PHASES}}
 
 
 HEADER = ["case", "n", "stall p50", "p99", "max", "beyond drain p50", "p99", "max",
-          "predicted p50", "prepare p50", *(p + " %" for p in PHASES)]
+          "predicted p50", "measured / predicted p50", "p90", "prepare p50", *(p + " %" for p in PHASES)]
 
 
 def line(name, s):
     return [name, s["n"], *(s[k] for k in (
         "stall_p50_us", "stall_p99_us", "stall_max_us", "extra_p50_us", "extra_p99_us",
-        "extra_max_us", "predicted_p50_us", "prepare_p50_us")),
+        "extra_max_us", "predicted_p50_us")), f"{s['over_p50']:.2f}",
+        f"{s['over_p90']:.2f}", s["prepare_p50_us"],
         *(f"{100 * s[p]:.0f}" for p in PHASES)]
 
 
