@@ -23,8 +23,8 @@ done
 for _ in 1 2 3; do
     fails_with 1 'prepare: the predicted stall is ' -- \
         handoff vda a b --budget 1us
-    eq "$(status_of a vda '[.role, .state, .epoch, .queued] | join(" ")')" \
-        "owner open 1 0" "the disk after a refusal"
+    eq "$(status_of a vda .role) $(status_of a vda .epoch)" "owner 1" "vda after a refusal"
+    eq "$(status_of a vda .state) $(status_of a vda .queued)" "open 0" "the gate of vda"
 done
 handoff vda a b --budget 30s >"$T/report" || fail "handoff with a large budget"
 jq -e '.predicted_us > 0 and (.predicted_us - (.forecast | add) | fabs <= 4)' "$T/report" >/dev/null ||
