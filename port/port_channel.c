@@ -396,6 +396,7 @@ port_channel_status(struct port *p, struct port_channel_status *ret_status)
 
     ret_status->is_connected =
         l->state == CHANNEL_UP && channel_lanes_are_alive(l->lanes);
+    ret_status->lanes = l->state == CHANNEL_UP ? l->lanes->nr : 0;
     ret_status->unacknowledged = l->unacked.nr;
     ret_status->reconnects =
         l->nr_sessions > l->nr_rests ? l->nr_sessions - l->nr_rests - 1 : 0;

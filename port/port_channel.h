@@ -132,6 +132,7 @@ int port_channel_hand_over(struct port *p, const struct channel_owner *next,
 
 struct port_channel_status {
     bool is_connected;
+    unsigned lanes; /* that are there */
     unsigned unacknowledged;
     uint64_t reconnects; /* sessions after the first, but for those after a rest */
 };

@@ -32,6 +32,7 @@ static struct {
     uint64_t keep_bytes;
 } policy;
 static struct channel_kept_count kept;
+static const _Atomic unsigned *clients; /* of the next channel */
 
 static inline void
 new_channel(unsigned lanes, const char *first, const char *second)
@@ -48,6 +49,7 @@ new_channel(unsigned lanes, const char *first, const char *second)
                                            .here = policy.here,
                                            .keep_bytes = policy.keep_bytes,
                                            .kept = &kept,
+                                           .clients = clients,
                                            .info = {.size = 4 * MIB,
                                                     .min_block = 1,
                                                     .pref_block = 4096,

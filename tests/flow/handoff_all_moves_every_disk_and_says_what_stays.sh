@@ -22,10 +22,10 @@ start_service c --disk "name=d1,device=$other,role=standby" "${to[@]:2:8}"
 roles() {
     baton status --at "$(control_of "$1")" --json | jq -r '[.disks[].role] | join(" ")'
 }
-all() { # FROM TO [OPTION]...
-    local from=$1 to=$2
+all() { # OWNER NEXT [OPTION]...
+    local owner=$1 next=$2
     shift 2
-    baton handoff all --from "$(control_of "$from")" --to "$(control_of "$to")" "$@"
+    baton handoff all --from "$(control_of "$owner")" --to "$(control_of "$next")" "$@"
 }
 
 cd "$T" # fio leaves files where it runs
