@@ -165,7 +165,7 @@ control_handoff_all(void *service, struct rpc_call *call, json_t *params, struct
                parallel = HANDOFF_ALL_PARALLEL;
     struct handoff_all_request rq = {.to = to};
     struct uri u;
-    int rc = check_members(params, allowed, e);
+    int rc = control_check_members(params, allowed, e);
 
     rc = rc < 0 ? rc
                 : get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
