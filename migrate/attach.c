@@ -17,8 +17,9 @@
 
 #define DEFAULT_DEADLINE_MS 10000
 #define MAX_DEADLINE_MS (600 * 1000)
-#define COMPARE_TRIES 8 /* a block that is written and zeroed again fools one of them  \
-                         */
+#define COMPARE_TRIES                                                                  \
+    8 /* a block that is written and zeroed again fools one of them                    \
+       */
 
 static int
 refuse_role(struct service *s, const struct record *rec, const char *name,

@@ -34,7 +34,8 @@ set_name(struct disk_config *d, const char *v, struct err *e)
         return err_set(e, -EINVAL, "not a name; allowed: " NAME_RULE);
     }
     if (strcmp(v, "all") == 0) {
-        return err_set(e, -EINVAL, "no disk can be called all: that means each of them");
+        return err_set(e, -EINVAL,
+                       "no disk can be called all: that means each of them");
     }
     (void)snprintf(d->name, sizeof d->name, "%s", v);
     return 0;

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "follow.h"
 #include "handoff_job.h"
+#include "handoff_turn.h"
 #include "log.h"
 #include "port_channel.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The job: its phases in order, and what follows when one fails. */
 #include "handoff_job.h"
+#include "handoff_turn.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -90,13 +90,6 @@ struct handoff_table {
     bool is_turn_taken;
 };
 
-/* From HOLD until the next owner serves no other group is held: the commit of each
- * would have to spread the records of the one before, 64 files, while requests wait. A
- * courtesy: a group that waits for an answer for ever does not stop the others for
- * long. Does nothing for a single disk. */
-void job_take_turn(struct handoff *h);
-void job_leave_turn(struct handoff *h);
-
 /* A job that is not started; NULL: no memory. */
 struct handoff *job_alloc(struct service *s, const struct handoff_request *rq);
 void job_free(struct handoff *h); /* never started, or its last reference is gone */

@@ -11,6 +11,7 @@
 #include "disk_durability.h"
 #include "forecast.h"
 #include "handoff_job.h"
+#include "handoff_turn.h"
 #include "port_channel.h"
 
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)

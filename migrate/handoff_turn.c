@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who of several groups may hold its disks now. */
+#include "handoff_turn.h"
+
 #include <errno.h>
 
 #include "clock.h"
-#include "handoff_job.h"
 
 #define TURN_NS (10 * NS_PER_S)
 

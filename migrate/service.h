@@ -27,7 +27,7 @@ struct service {
     struct rpc_server *control; /* the unix socket */
     struct rpc_server *tls_control[CONFIG_MAX_LISTEN];
     struct superseded_looks *looks; /* while the disks are started; else NULL */
-    struct known known;            /* who is a client of ours */
+    struct known known;             /* who is a client of ours */
     unsigned nr_disks;
     struct disk *disks;
 };

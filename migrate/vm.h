@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vm.h - what libvirt's hook tells us of domains (migrate/libvirt/hook.h). Both methods take
- * {vm, uuid, disks[{name, socket}]}: the domain's name and UUID, and its NBD disks on
- * unix sockets. Those whose socket is a listener of ours are ours, the others are
+/* vm.h - what libvirt's hook tells us of domains (migrate/libvirt/hook.h). Both methods
+ * take {vm, uuid, disks[{name, socket}]}: the domain's name and UUID, and its NBD disks
+ * on unix sockets. Those whose socket is a listener of ours are ours, the others are
  * nobody's business.
  *
  * vm.coming  it is about to be started here, perhaps because it migrates to us: be a

@@ -23,6 +23,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "resumed_sink.h"
+#include "sending.h"
 
 #define FAREWELL_NS NS_PER_S /* for the last answers of an owner that gives way */
 #define KEEP_BYTES (UINT64_C(32) << 20)
@@ -33,21 +34,14 @@ channel(struct port *p)
     return (struct channel *)p;
 }
 
-/* Does what is acknowledged now have to outlive the owner? */
-static bool
-is_elsewhere(struct channel *c) LK_REQUIRES(c->lock)
-{
-    return c->here[0] == '\0' ||
-           strcmp(channel_locked(c)->kept.owner.instance, c->here) != 0;
-}
-
 /* While changes are kept, those that overlap are not in flight together: only so is it
  * known in which order they have to be sent again. */
 static bool
 has_to_follow(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
 {
     return unacked_has_to_follow(&channel_locked(c)->unacked, u,
-                                 c->durability == CHANNEL_KEEP && is_elsewhere(c));
+                                 c->durability == CHANNEL_KEEP &&
+                                     channel_is_elsewhere(c));
 }
 
 /* Wait until there are lanes and it is u's turn, and become a user of them. 0,
@@ -90,63 +84,6 @@ leave(struct channel *c, bool is_answered, int rc) LK_REQUIRES(c->lock)
     if (l->users == 0 && l->state != CHANNEL_UP) {
         cv_broadcast(&c->changed);
     }
-}
-
-/* One request: what it means for what is kept. */
-struct sending {
-    bool is_to_keep;           /* the owner may forget it without us, or something older
-                                * would be sent again over it */
-    uint64_t mark;             /* a flush: it covers what was kept till then */
-    struct kept_change *copy;  /* made before it is sent: what is answered is kept */
-    bool is_flush_recommended; /* and this thread has taken it on itself */
-};
-
-static void
-sending_begin(struct channel *c, struct sending *s, const struct req *rq)
-    LK_REQUIRES(c->lock)
-{
-    const struct kept_table *t = &channel_locked(c)->kept;
-
-    s->mark = kept_mark(t);
-    s->is_to_keep = c->durability == CHANNEL_KEEP && kept_is_change(rq) &&
-                    is_elsewhere(c) &&
-                    ((rq->flags & REQ_F_FUA) == 0 || kept_overlaps(t, rq));
-}
-
-/* Without the lock: copying takes its time. */
-static int
-sending_copy(struct sending *s, const struct req *rq)
-{
-    if (s->is_to_keep && s->copy == NULL) {
-        s->copy = kept_copy(rq);
-        return s->copy != NULL ? 0 : -ENOMEM;
-    }
-    return 0;
-}
-
-/* rq was answered; still a user of the session that did. Returns what to answer. */
-static int
-sending_end(struct channel *c, struct sending *s, const struct req *rq, int rc)
-    LK_REQUIRES(c->lock)
-{
-    struct channel_locked *l = channel_locked(c);
-
-    if (rc != 0) {
-        return rc;
-    }
-    if (rq->op == REQ_FLUSH) {
-        kept_flushed(&l->kept, s->mark);
-        rc = l->kept_rc;
-    } else if (s->is_to_keep) {
-        kept_add(&l->kept, s->copy);
-        s->copy = NULL;
-        s->is_flush_recommended = !l->is_flushing && kept_is_half_full(&l->kept);
-        l->is_flushing |= s->is_flush_recommended;
-    } else {
-        return 0;
-    }
-    channel_count_kept(c);
-    return rc;
 }
 
 /* Send rq until it is answered. */

@@ -212,6 +212,7 @@ start_command() {
         2>>"$T/command.err" </dev/null &
     COMMAND_PID=$!
 }
+# shellcheck disable=SC2034 # tests read it
 COMMAND_PID=''
 
 # new_device NAME SIZE: an empty file to be a device; prints its path
@@ -288,6 +289,7 @@ roles_of() { echo "$(status_of a "$1" .role) $(status_of b "$1" .role)"; }
 
 # settle DISK WHAT: wait until one of them owns it and the other has given it away;
 # sets owner and other.
+# shellcheck disable=SC2034 # tests read owner and other
 settle() {
     local now='' end=$((SECONDS + 40))
     while [ "$SECONDS" -lt "$end" ]; do

@@ -55,6 +55,7 @@ forward() { # NAME: the unix socket of service NAME as others reach it
     LD_PRELOAD='' setsid "${SERVICE_ENTER[@]}" ssh -N -o ExitOnForwardFailure=yes \
         -L "$T/to-$1.nbd:$T/$1.nbd" other >>"$T/forward.log" 2>&1 </dev/null &
     SERVICE_PID[forward-$1]=$!
+    # shellcheck disable=SC2016 # of the inner shell
     timeout 20 bash -c 'until [ -S "$1" ]; do :; done' - "$T/to-$1.nbd" || fail "no forward"
 }
 over_ssh() { echo "ssh://other$T/$1.ctl"; }

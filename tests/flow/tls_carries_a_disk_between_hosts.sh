@@ -11,7 +11,7 @@
 need qemu-io certtool psktool nsenter unshare ip tcpdump jq
 hosts_open
 
-MARK=BATON-MARKED-BLOCK-0123456789
+MARK='BATON-MARKED-BLOCK-0123456789'
 rounds=${ROUNDS:-5} # there and back
 
 # record FILE: all that passes the wire, until stop_recording
@@ -22,6 +22,7 @@ record() {
     await_listening
 }
 await_listening() {
+    # shellcheck disable=SC2016 # of the inner shell
     timeout 20 bash -c 'until grep -q "listening on" "$1"; do read -rt 0.05 <>"$2" || true; done' \
         - "$T/tcpdump.log" "$T/never" || fail "tcpdump does not start"
 }
@@ -79,7 +80,7 @@ make_host alpha ca 'ip_address = "10.54.0.1"' 'dns_name = "alpha.example"'
 make_host beta ca 'ip_address = "10.54.0.2"'
 A=(--tls-certificates "$T/alpha.pki")
 B=(--tls-certificates "$T/beta.pki")
-lists=([a]=,peers-allowed=beta [b]=,peers-allowed=ops,,ALPHA.example)
+lists=([a]=',peers-allowed=beta' [b]=',peers-allowed=ops,,ALPHA.example')
 run_pair certificates
 ! on_the_wire certificates || fail "the marked block is on the wire"
 [ "$(stat -c %s "$T/certificates.pcap")" -gt 20000 ] || fail "nothing was recorded"
@@ -89,7 +90,7 @@ psktool -u alpha -p "$T/keys" >/dev/null 2>&1
 psktool -u beta -p "$T/keys" >/dev/null 2>&1
 A=(--tls-psk "$T/keys" --tls-psk-user alpha)
 B=(--tls-psk "$T/keys" --tls-psk-user beta)
-lists=([a]=,peers-allowed=beta [b]=,peers-allowed=alpha)
+lists=([a]=',peers-allowed=beta' [b]=',peers-allowed=alpha')
 run_pair keys
 ! on_the_wire keys || fail "the marked block is on the wire"
 

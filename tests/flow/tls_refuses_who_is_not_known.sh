@@ -61,13 +61,13 @@ control() { # PKI ARGUMENT OF baton...
     on h2 timeout 30 "$BATON" "$@" --tls-certificates "$T/$pki.pki" 2>&1
 }
 
-welcome() {
+welcome_by_certificate() {
     eq "$(nbds beta vda)" 16777216 "$row: beta asks for vda"
     eq "$(control beta status --at $CONTROL --json | jq -r .service)" a "$row: control"
     vm_lives
 }
-row=begin
-welcome
+row=begin welcome=welcome_by_certificate
+"$welcome"
 
 # refused ROW LOG COMMAND...: it fails, the log says LOG (an extended regular expression)
 refused() {
@@ -78,7 +78,7 @@ refused() {
     out=$("$@") || status=$?
     [ "$status" -ne 0 ] || fail "$row: was not refused: $out"
     wait_log a "$says" 15 || fail "$row: the log does not say '$says' ($out)"
-    welcome
+    "$welcome"
 }
 
 plain_nbd() { LD_PRELOAD='' on h2 timeout 30 nbdinfo "nbd://$NBD/$1" 2>&1; }
@@ -149,7 +149,7 @@ params="{\"from\":\"x\",\"disks\":[{\"name\":\"vda\",\"uuid\":\"$uuid\",\"epoch\
 for method in prepare assign cancel; do
     contains "$(call_as guest "peer.$method" "$params" || true)" 'not for guest' "$method"
 done
-welcome
+"$welcome"
 
 # The server is not who it has to be: the same files under another address.
 row="the server's name"
@@ -181,12 +181,13 @@ control_psk() { # FILE USER ARGUMENT...
     shift 2
     on h2 timeout 30 "$BATON" "$@" --tls-psk "$T/$file" --tls-psk-user "$user" 2>&1
 }
-welcome() {
+welcome_by_key() {
     eq "$(nbd_psk keys beta vda)" 16777216 "$row: beta asks for vda"
     eq "$(control_psk keys beta status --at $CONTROL --json | jq -r .service)" a "$row"
     io "$(uri_of a vda)" "read 0 4k"
 }
-welcome
+welcome=welcome_by_key
+"$welcome"
 refused "NBD, another key" 'refused a connection from' nbd_psk wrong beta vda
 refused "NBD, no such user" 'refused a connection from' nbd_psk wrong nobody vda
 refused "NBD, user not allowed" 'disk vda is not for guest' nbd_psk keys guest vda
@@ -196,4 +197,4 @@ refused "control, no such user" 'refused a control connection' \
     control_psk wrong nobody status --at $CONTROL
 fails_with 1 'disk vda is not for guest' -- control_psk keys guest park vda --at $CONTROL
 fails_with 2 'control over tcp needs TLS' -- on h2 "$BATON" status --at $CONTROL
-welcome
+"$welcome"

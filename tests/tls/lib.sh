@@ -79,6 +79,7 @@ tcp_service() {
     shift 2
     start_service "$name" --listen "tcp:$ip:10809" --announce "tcp:$ip:10809" \
         --control "tcp:$ip:10810" "$@"
+    # shellcheck disable=SC2034 # start_service reads it
     SERVICE_ENTER=()
 }
 tcp_of() { echo "tcp:${HOST_IP[$1]}:10809"; }
