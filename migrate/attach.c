@@ -93,7 +93,7 @@ static int
 compare(struct disk *d, struct port *port, const struct where *w, uint64_t deadline_ns,
         struct err *e, struct owner_look *ret_look)
 {
-    struct identity mine;
+    struct identity mine = {0};
     unsigned tries = 0;
     int rc;
 

@@ -112,6 +112,19 @@ find_disk(struct service *s, const char *export_name, struct err *e,
                : err_set(e, -ENOENT, "there is no disk %s here", export_name);
 }
 
+static int
+open_disk(struct service *s, struct client *c, const char *export_name,
+          const struct client_origin *from, struct err *e)
+{
+    int rc = find_disk(s, export_name, e, &c->disk);
+
+    if (c->disk == NULL) {
+        return rc;
+    }
+    rc = allow_open(s->cfg, c->disk->cfg, from, e);
+    return rc == 0 ? open_vm(c, e) : rc;
+}
+
 int
 client_open(struct service *s, const char *export_name,
             const struct client_origin *from, struct err *e, struct client **ret_client)
@@ -126,9 +139,7 @@ client_open(struct service *s, const char *export_name,
     if (rc == 0 && is_channel_name(export_name)) {
         rc = open_channel(s, c, export_name, from, e);
     } else if (rc == 0) {
-        rc = find_disk(s, export_name, e, &c->disk);
-        rc = rc == 0 ? allow_open(s->cfg, c->disk->cfg, from, e) : rc;
-        rc = rc == 0 ? open_vm(c, e) : rc;
+        rc = open_disk(s, c, export_name, from, e);
     }
     if (rc < 0) {
         free(c);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The job: its phases in order, and what follows when one fails. */
 #include "handoff_job.h"
-#include "handoff_turn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +12,7 @@
 
 #include "breakpoint.h"
 #include "clock.h"
+#include "handoff_turn.h"
 #include "log.h"
 #include "trace.h"
 

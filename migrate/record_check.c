@@ -110,6 +110,26 @@ check_peer(const struct record *r, struct err *e)
     return 0;
 }
 
+static int
+check_numbers(const struct record *r, struct err *e)
+{
+    bool is_standby = r->role == ROLE_STANDBY;
+
+    if (r->epoch > INT64_MAX || (r->epoch == 0 && !is_standby)) {
+        return err_set(e, -EINVAL, "epoch is out of range");
+    }
+    if (r->owned_since > r->epoch || r->handoff > INT64_MAX) {
+        return err_set(e, -EINVAL, "owned_since or handoff is out of range");
+    }
+    if (r->forced_epoch > r->epoch || r->taken_at > INT64_MAX) {
+        return err_set(e, -EINVAL, "forced_epoch or taken_at is out of range");
+    }
+    if (r->superseded > r->epoch || (r->superseded != 0 && !is_standby)) {
+        return err_set(e, -EINVAL, "superseded is out of range, or not on standby");
+    }
+    return 0;
+}
+
 int
 record_check(const struct record *r, struct err *e)
 {
@@ -127,22 +147,11 @@ record_check(const struct record *r, struct err *e)
         rc = err_set(e, -EINVAL, "vm is not a valid name");
     } else if ((unsigned)r->role >= ROLE_NR) {
         rc = err_set(e, -EINVAL, "unknown role");
-    } else if (r->epoch > INT64_MAX || (r->epoch == 0 && !is_standby)) {
-        rc = err_set(e, -EINVAL, "epoch is out of range");
-    } else if (r->owned_since > r->epoch || r->handoff > INT64_MAX) {
-        rc = err_set(e, -EINVAL, "owned_since or handoff is out of range");
-    } else if (r->forced_epoch > r->epoch || r->taken_at > INT64_MAX) {
-        rc = err_set(e, -EINVAL, "forced_epoch or taken_at is out of range");
-    } else if (r->superseded > r->epoch || (r->superseded != 0 && !is_standby)) {
-        rc = err_set(e, -EINVAL, "superseded is out of range, or not on standby");
     } else {
-        rc = check_info(&r->info, e);
-        if (rc == 0) {
-            rc = check_peer(r, e);
-        }
-        if (rc == 0) {
-            rc = check_promise(r, e);
-        }
+        rc = check_numbers(r, e);
+        rc = rc == 0 ? check_info(&r->info, e) : rc;
+        rc = rc == 0 ? check_peer(r, e) : rc;
+        rc = rc == 0 ? check_promise(r, e) : rc;
     }
     return rc < 0 ? err_prefix(e, rc, "record of disk %s", r->name) : 0;
 }

@@ -276,10 +276,10 @@ int
 record_commit(struct record_dir *d, const struct record *records, unsigned nr,
               struct err *e, bool *ret_is_committed)
 {
-    struct record_draft *dr;
+    struct record_draft *dr = NULL;
     int rc;
 
     *ret_is_committed = false;
     rc = record_draft_new(d, records, nr, e, &dr);
-    return rc < 0 ? rc : record_draft_commit(d, dr, e, ret_is_committed);
+    return dr == NULL ? rc : record_draft_commit(d, dr, e, ret_is_committed);
 }

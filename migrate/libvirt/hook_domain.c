@@ -123,8 +123,8 @@ int
 hook_domain_parse(const char *xml, size_t len, struct err *e,
                   struct hook_domain *ret_dom)
 {
-    xmlNode *root, *disk;
-    xmlDoc *doc;
+    xmlNode *root = NULL, *disk;
+    xmlDoc *doc = NULL;
     int rc = open_xml(xml, len, e, &doc, &root);
 
     if (rc < 0) {
@@ -169,15 +169,27 @@ map_disk(xmlNode *disk, hook_map map, const void *opaque)
     return is_changed;
 }
 
+static int
+print(xmlDoc *doc, struct err *e, char **ret_xml, size_t *ret_len)
+{
+    xmlChar *text = NULL;
+    int len = 0;
+
+    xmlDocDumpMemory(doc, &text, &len);
+    *ret_xml = text != NULL ? strndup((const char *)text, (size_t)len) : NULL;
+    *ret_len = (size_t)len;
+    xmlFree(text);
+    return *ret_xml != NULL ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
 int
 hook_domain_rewrite(const char *xml, size_t len, hook_map map, const void *opaque,
                     struct err *e, char **ret_xml, size_t *ret_len)
 {
     bool is_changed = false;
-    xmlChar *text = NULL;
-    xmlNode *root, *disk;
-    xmlDoc *doc;
-    int rc = open_xml(xml, len, e, &doc, &root), text_len = 0;
+    xmlNode *root = NULL, *disk;
+    xmlDoc *doc = NULL;
+    int rc = open_xml(xml, len, e, &doc, &root);
 
     if (rc < 0) {
         return rc;
@@ -189,12 +201,8 @@ hook_domain_rewrite(const char *xml, size_t len, hook_map map, const void *opaqu
     *ret_xml = NULL;
     *ret_len = 0;
     if (is_changed) {
-        xmlDocDumpMemory(doc, &text, &text_len);
-        *ret_xml = text != NULL ? strndup((const char *)text, (size_t)text_len) : NULL;
-        *ret_len = (size_t)text_len;
-        rc = *ret_xml != NULL ? 0 : err_set(e, -ENOMEM, "out of memory");
+        rc = print(doc, e, ret_xml, ret_len);
     }
-    xmlFree(text);
     xmlFreeDoc(doc);
     return rc;
 }

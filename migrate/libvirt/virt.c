@@ -24,19 +24,31 @@ say_nothing(void *opaque, virErrorPtr error)
 }
 
 static int
+errno_of(int code)
+{
+    switch (code) {
+    case VIR_ERR_NO_DOMAIN:
+        return ENOENT;
+    case VIR_ERR_NO_CONNECT:
+    case VIR_ERR_SYSTEM_ERROR:
+        return ECONNREFUSED;
+    case VIR_ERR_AUTH_FAILED:
+        return EACCES;
+    case VIR_ERR_INVALID_ARG:
+    case VIR_ERR_XML_ERROR:
+        return EINVAL;
+    default:
+        return EIO;
+    }
+}
+
+static int
 fail(struct err *e, const char *what)
 {
     const virErrorPtr last = virGetLastError();
-    const int code = last != NULL ? last->code : VIR_ERR_OK;
-    const int rc = code == VIR_ERR_NO_DOMAIN      ? -ENOENT
-                   : code == VIR_ERR_NO_CONNECT   ? -ECONNREFUSED
-                   : code == VIR_ERR_AUTH_FAILED  ? -EACCES
-                   : code == VIR_ERR_SYSTEM_ERROR ? -ECONNREFUSED
-                   : code == VIR_ERR_INVALID_ARG  ? -EINVAL
-                   : code == VIR_ERR_XML_ERROR    ? -EINVAL
-                                                  : -EIO;
 
-    return err_set(e, rc, "%s: libvirt: %s", what,
+    return err_set(e, -errno_of(last != NULL ? last->code : VIR_ERR_OK),
+                   "%s: libvirt: %s", what,
                    last != NULL && last->message != NULL ? last->message : "no reason");
 }
 
