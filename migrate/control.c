@@ -267,20 +267,17 @@ control_recover(void *service, struct rpc_call *call, json_t *params, struct err
                 json_t **ret_result)
 {
     static const char *const allowed[] = {"target", "take", "ask", NULL};
-    const char *target = NULL, *ask[RECOVER_MAX_OTHERS];
     json_t *take = json_object_get(params, "take");
-    unsigned nr_ask = 0;
+    struct recover_question rq = {.is_take = json_is_true(take)};
     int rc = control_check_members(params, allowed, e);
 
     (void)call;
-    rc = rc < 0 ? rc : get_target(params, e, &target);
-    rc = rc < 0 ? rc : get_uris(json_object_get(params, "ask"), ask, &nr_ask, e);
+    rc = rc < 0 ? rc : get_target(params, e, &rq.target);
+    rc = rc < 0 ? rc : get_uris(json_object_get(params, "ask"), rq.ask, &rq.nr_ask, e);
     if (rc == 0 && take != NULL && !json_is_boolean(take)) {
         rc = err_set(e, -EBADMSG, "parameter \"take\": true or false expected");
     }
-    return rc < 0 ? rc
-                  : recover_run(service, target, json_is_true(take), ask, nr_ask, e,
-                                ret_result);
+    return rc < 0 ? rc : recover_run(service, &rq, e, ret_result);
 }
 
 const struct rpc_method control_methods[] = {

@@ -196,16 +196,26 @@ look(struct service *s, struct target *t, const char *const *ask, unsigned nr_as
     }
 }
 
+static json_t *
+disks_json(const struct target *t)
+{
+    json_t *disks = json_array();
+
+    for (unsigned i = 0; i < t->nr; i++) {
+        (void)json_array_append_new(disks, disk_json(&t->facts[i], &t->verdicts[i]));
+    }
+    return disks;
+}
+
 int
-recover_run(struct service *s, const char *target, bool is_take, const char *const *ask,
-            unsigned nr_ask, struct err *e, json_t **ret_result)
+recover_run(struct service *s, const struct recover_question *rq, struct err *e,
+            json_t **ret_result)
 {
     struct target t = {.nr = 0};
-    json_t *disks;
     bool is_taken = false;
-    int rc = find_disks(s, target, &t, e);
+    int rc = find_disks(s, rq->target, &t, e);
 
-    if (rc < 0) {
+    if (rc < 0 || t.nr == 0) {
         return rc;
     }
     AUTO_FREE struct recover_facts *facts = calloc(t.nr, sizeof *facts);
@@ -215,18 +225,14 @@ recover_run(struct service *s, const char *target, bool is_take, const char *con
     }
     t.facts = facts;
     t.verdicts = verdicts;
-    look(s, &t, ask, nr_ask);
-    if (is_take) {
+    look(s, &t, rq->ask, rq->nr_ask);
+    if (rq->is_take) {
         rc = take(s, &t, e, &is_taken);
         if (rc < 0) {
-            return err_prefix(e, rc, "%s", target);
+            return err_prefix(e, rc, "%s", rq->target);
         }
     }
-    disks = json_array();
-    for (unsigned i = 0; i < t.nr; i++) {
-        (void)json_array_append_new(disks, disk_json(&facts[i], &verdicts[i]));
-    }
     *ret_result = json_pack("{s:s,s:s,s:b,s:o}", "service", s->cfg->name, "target",
-                            target, "taken", is_taken, "disks", disks);
+                            rq->target, "taken", is_taken, "disks", disks_json(&t));
     return 0;
 }

@@ -121,9 +121,15 @@ void recover_gather(struct disk *d, const char *const *ask, unsigned nr_ask,
 int recover_take(struct service *s, struct disk *const *disks, unsigned nr,
                  const struct recover_verdict *verdicts, struct err *e);
 
+struct recover_question {
+    const char *target;
+    const char *ask[RECOVER_MAX_OTHERS];
+    unsigned nr_ask;
+    bool is_take;
+};
+
 /* The method: {target, take?, ask?[URI]}. */
-int recover_run(struct service *s, const char *target, bool is_take,
-                const char *const *ask, unsigned nr_ask, struct err *e,
+int recover_run(struct service *s, const struct recover_question *rq, struct err *e,
                 json_t **ret_result);
 
 #endif

@@ -32,6 +32,7 @@ name_of(const struct recover_other *o)
     return o->service[0] != '\0' ? o->service : o->uri;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a sentence for each state */
 static void
 say_means(const struct recover_facts *f, const struct recover_other *o,
           struct recover_verdict *v)

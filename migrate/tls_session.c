@@ -161,7 +161,7 @@ load_client_key(struct tls_session *s, const struct tls_settings *t, struct err 
         return err_set(e, -EINVAL, "TLS: who are we in %s? give tls-psk-user", t->psk);
     }
     rc = find_key(t, e, &hex);
-    if (rc < 0) {
+    if (hex == NULL) {
         return rc;
     }
     key = (gnutls_datum_t){.data = (unsigned char *)hex, .size = (unsigned)strlen(hex)};

@@ -190,7 +190,7 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
 {
     struct service *s = service;
     struct attach_request rq = {.nr_ask = 0};
-    struct domain dom;
+    struct domain dom = {.nr = 0};
     bool is_early = false;
     int rc = parse(s, params, e, &dom);
 
@@ -253,7 +253,7 @@ vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
 {
     static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
     struct vm_watch w = {.service = service};
-    struct domain dom;
+    struct domain dom = {.nr = 0};
     json_t *list;
     int rc = parse(service, params, e, &dom);
 

@@ -90,7 +90,7 @@ int
 where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
              json_t **ret_result)
 {
-    struct disk *d;
+    struct disk *d = NULL;
     int rc = find_asked(service, params, e, &d);
 
     (void)call;

@@ -109,7 +109,7 @@ meet_owner(const struct nbd_share *lane, const char *address, struct err *e,
 static bool
 is_same(const struct channel_owner *a, const struct channel_owner *b)
 {
-    return strcmp(a->instance, b->instance) == 0 && a->epoch == b->epoch;
+    return a->epoch == b->epoch && strcmp(a->instance, b->instance) == 0;
 }
 
 void

@@ -70,7 +70,7 @@ accepted_at(int fd)
 void
 guard_tls_accepted(int fd)
 {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof addr;
 
     if (fd >= 0 && fd < MAX_FDS &&
@@ -92,7 +92,7 @@ guard_tls_closed(int fd)
 static void
 look_who_comes(int fd)
 {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof addr;
 
     if (peer_address[0] == '\0' &&

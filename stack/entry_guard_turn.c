@@ -75,6 +75,7 @@ __attribute__((constructor)) static void
 turn_init(void)
 {
     find_real();
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before main, there are no threads */
     atomic_init(&is_off, getenv("BATON_GUARD_NO_TURNS") != NULL);
     if (pthread_key_create(&at_thread_end, let_go_at_thread_end) != 0) {
         abort(); /* at the start of the process there are keys */

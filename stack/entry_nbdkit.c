@@ -34,6 +34,7 @@ baton_load(void)
 {
     /* Hundreds of threads that come and go would each leave memory behind in one of
      * eight heaps a CPU. Requests that are only performed allocate nothing. */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
     (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS); /* refused: as without */
     trace_init();
     service_config_init(&config);

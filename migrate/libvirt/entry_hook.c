@@ -78,11 +78,12 @@ rewrite_xml(const char *xml, size_t len, struct err *e)
 {
     AUTO_FREE char *text = NULL;
     struct hook_config c;
+    const struct hook_map map = {map_socket, &c};
     size_t text_len = 0;
     int rc = load_config(e, &c);
 
     if (rc == 0 && c.nr_maps > 0) {
-        rc = hook_domain_rewrite(xml, len, map_socket, &c, e, &text, &text_len);
+        rc = hook_domain_rewrite(xml, len, &map, e, &text, &text_len);
     }
     if (rc == 0 && text != NULL &&
         (fwrite(text, 1, text_len, stdout) != text_len || fflush(stdout) != 0)) {

@@ -155,12 +155,12 @@ hook_domain_done(struct hook_domain *dom)
 
 /* Did it change? */
 static bool
-map_disk(xmlNode *disk, hook_map map, const void *opaque)
+map_disk(xmlNode *disk, const struct hook_map *map)
 {
     xmlNode *source, *host = unix_host(disk, &source);
     xmlChar *from =
         host != NULL ? xmlGetNoNsProp(host, (const xmlChar *)"socket") : NULL;
-    const char *to = from != NULL ? map(opaque, (const char *)from) : NULL;
+    const char *to = from != NULL ? map->to(map->opaque, (const char *)from) : NULL;
     bool is_changed =
         to != NULL && strcmp((const char *)from, to) != 0 &&
         xmlSetProp(host, (const xmlChar *)"socket", (const xmlChar *)to) != NULL;
@@ -183,7 +183,7 @@ print(xmlDoc *doc, struct err *e, char **ret_xml, size_t *ret_len)
 }
 
 int
-hook_domain_rewrite(const char *xml, size_t len, hook_map map, const void *opaque,
+hook_domain_rewrite(const char *xml, size_t len, const struct hook_map *map,
                     struct err *e, char **ret_xml, size_t *ret_len)
 {
     bool is_changed = false;
@@ -196,7 +196,7 @@ hook_domain_rewrite(const char *xml, size_t len, hook_map map, const void *opaqu
     }
     disk = child(child(root, "devices"), "disk");
     for (; disk != NULL; disk = next_named(disk->next, "disk")) {
-        is_changed = map_disk(disk, map, opaque) || is_changed;
+        is_changed = map_disk(disk, map) || is_changed;
     }
     *ret_xml = NULL;
     *ret_len = 0;

@@ -29,11 +29,14 @@ int hook_domain_parse(const char *xml, size_t len, struct err *e,
 void hook_domain_done(struct hook_domain *dom);
 
 /* What the socket path `from` is on this host; NULL: it stays. */
-typedef const char *(*hook_map)(const void *opaque, const char *from);
+struct hook_map {
+    const char *(*to)(const void *opaque, const char *from);
+    const void *opaque;
+};
 
 /* *ret_xml is a new text of *ret_len bytes with the paths of this host, or NULL when
  * none differs. -EINVAL as above, -ENOMEM. */
-int hook_domain_rewrite(const char *xml, size_t len, hook_map map, const void *opaque,
+int hook_domain_rewrite(const char *xml, size_t len, const struct hook_map *map,
                         struct err *e, char **ret_xml, size_t *ret_len);
 
 #endif

@@ -135,7 +135,9 @@ cut_conn_prepare(struct cut_conn *conn, struct pollfd *fds, uint64_t *deadline_n
     for (unsigned dir = 0; dir < 2; dir++) {
         const struct cut_pipe *p = &conn->pipe[dir];
 
-        events[dir] |= (short)(p->is_ended ? 0 : POLLIN);
+        if (!p->is_ended) {
+            events[dir] |= POLLIN;
+        }
         if (p->len > 0 && is_kept(p, now_ns)) {
             be_earlier(deadline_ns,
                        now_ns < p->held_until_ns ? p->held_until_ns : p->due_ns);
