@@ -127,6 +127,7 @@ disk_next_record(struct disk *d, enum role role, uint64_t epoch)
     rec.is_learned = false;
     rec.superseded = 0;
     rec.flushed_by[0] = '\0'; /* only peer.assign knows */
+    rec.has_parked = false;
     return rec;
 }
 
@@ -231,6 +232,12 @@ disk_assign(struct disk *d, struct port *port)
     session_table_open(d->sessions, rec.owned_since != 0 ? rec.owned_since : rec.epoch,
                        rec.epoch);
     release(d);
+}
+
+void
+disk_park_again(struct disk *d)
+{
+    recall_channel(d);
 }
 
 void

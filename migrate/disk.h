@@ -118,10 +118,9 @@ int disk_can_take(struct disk *d, const struct port *port, struct err *e);
 /* Make the redirector if there is none yet. */
 int disk_need_redir(struct disk *d, const struct port_info *info, struct err *e);
 
-/* The record that a step would commit: a copy with another role, epoch, peer. */
+/* The record that a step would commit, a copy with another role, epoch, peer; and make
+ * rec, which was committed, the disk's. */
 struct record disk_next_record(struct disk *d, enum role role, uint64_t epoch);
-
-/* After rec was committed, make it the disk's. */
 void disk_set_record(struct disk *d, const struct record *rec);
 
 /* The device changes hands here, durably: take port A out and close it (the lock goes).
@@ -133,6 +132,9 @@ void disk_eject(struct disk *d);
  * that can was done before. */
 void disk_assign(struct disk *d, struct port *port);
 
+/* It was given and is parked again: a channel that is port B stays, recalled. */
+void disk_park_again(struct disk *d);
+
 /* Put the channel in as port B and open the gate: requests follow the new owner. */
 void disk_follow(struct disk *d, struct port *channel);
 
@@ -141,8 +143,7 @@ int disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
                      struct port **ret_port);
 
 /* Stop serving for good, in order: hold, drain until deadline_ns, flush, let the lock
- * go. Requests that are held stay so: whoever ends the process drops the connections,
- * and their clients send them again. */
+ * go. Requests that are held stay so until the process ends: clients repeat them. */
 void disk_stop(struct disk *d, uint64_t deadline_ns);
 
 #endif

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "follow.h"
 #include "handoff_job.h"
+#include "handoff_parked.h"
 #include "handoff_turn.h"
 #include "log.h"
 #include "port_channel.h"
@@ -15,10 +16,8 @@
 #define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
 #define REPLAY_REPORT_NS (5 * NS_PER_S)
 
-/* Wait for a while, or until the process ends anyway. Only an abandonment wakes it
- * earlier: then false. */
-static bool
-back_off(struct handoff *h, uint64_t *wait_ns)
+bool
+job_back_off(struct handoff *h, uint64_t *wait_ns)
 {
     uint64_t until_ns = clock_deadline_ns(*wait_ns);
     LK_GUARD(&h->lock);
@@ -65,6 +64,9 @@ assign_params(struct handoff *h)
     char boot_id[37];
 
     identity_boot_id(boot_id);
+    if (h->is_parked) { /* who has had the device since is not known */
+        boot_id[0] = '\0';
+    }
     return json_pack("{s:s,s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
                      config_control_for(h->service->cfg, &h->to), "boot_id", boot_id,
                      "disks", job_disk_list(h));
@@ -136,7 +138,7 @@ job_assign(struct handoff *h, struct err *e)
         if (wait_ns == JOB_RETRY_MAX_NS && has_moved_on(h)) {
             return 0;
         }
-        if (!back_off(h, &wait_ns)) {
+        if (!job_back_off(h, &wait_ns)) {
             return err_set(e, -ECANCELED, "abandoned");
         }
         (void)BREAKPOINT("owner-asks-again");
@@ -253,7 +255,7 @@ job_take_back(struct handoff *h)
         log_warn(
             "%s: refused by %s and not ours yet: %s: requests are held, trying again",
             h->target, h->next[0].peer_name, err_text(&e, rc));
-        (void)back_off(h, &wait_ns); /* it was answered: nobody can abandon it */
+        (void)job_back_off(h, &wait_ns); /* it was answered: nobody can abandon it */
     }
     (void)BREAKPOINT("owner-retaken");
     for (unsigned i = 0; i < h->nr; i++) {

@@ -12,6 +12,7 @@
 
 #include "breakpoint.h"
 #include "clock.h"
+#include "handoff_parked.h"
 #include "handoff_turn.h"
 #include "log.h"
 #include "trace.h"
@@ -32,7 +33,8 @@ job_set_phase(struct handoff *h, enum handoff_phase next)
 {
 #define TO(p) [HANDOFF_##p] = true
     static const bool allowed[HANDOFF_NR_PHASES][HANDOFF_NR_PHASES] = {
-        [HANDOFF_PREPARE] = {TO(HOLD), TO(ABORTED), TO(ASSIGN) /* resumed */},
+        [HANDOFF_PREPARE] = {TO(HOLD), TO(ABORTED), TO(ASSIGN) /* resumed */,
+                             TO(EJECT) /* of what is parked */},
         [HANDOFF_HOLD] = {TO(DRAIN), TO(ABORTED)},
         [HANDOFF_DRAIN] = {TO(FLUSH), TO(ABORTED)},
         [HANDOFF_FLUSH] = {TO(EJECT), TO(ABORTED)},
@@ -137,6 +139,9 @@ up_to_commit(struct handoff *h, enum handoff_phase *ret_phase, struct err *e)
     int rc = 0;
 
     for (unsigned p = HANDOFF_PREPARE; p <= HANDOFF_EJECT && rc == 0; p++) {
+        if (h->is_parked && p > HANDOFF_PREPARE && p < HANDOFF_EJECT) {
+            continue; /* all that was done when it was parked */
+        }
         *ret_phase = p;
         if (p != HANDOFF_PREPARE) {
             job_set_phase(h, p);
@@ -156,8 +161,8 @@ abort_job(struct handoff *h, enum handoff_phase failed, int rc, struct err *e)
         size_t n = strlen(e->msg);
 
         (void)snprintf(e->msg + n, sizeof e->msg - n,
-                       "; nothing changed: %s is still served by %s", h->target,
-                       h->service->cfg->name);
+                       "; nothing changed: %s is still %s %s", h->target,
+                       h->is_parked ? "parked at" : "served by", h->service->cfg->name);
     }
     log_warn("handoff of %s aborted: %s", h->target, e->msg);
     finish(h, rc, e, "aborted");
@@ -180,6 +185,25 @@ abandon_job(struct handoff *h)
 }
 
 static void
+refused(struct handoff *h, struct err *e)
+{
+    const char *service = h->service->cfg->name;
+
+    log_warn("%s: %s: taking it back", h->target, e->msg);
+    if (h->is_parked) {
+        job_park_again(h);
+    } else {
+        job_take_back(h);
+    }
+    job_set_phase(h, HANDOFF_TAKEN_BACK);
+    log_info("%s is %s %s again", h->target, h->is_parked ? "parked at" : "owned by",
+             service);
+    (void)err_prefix(e, -EREMOTEIO, "assign: %s is still %s %s, nothing was lost",
+                     h->target, h->is_parked ? "parked at" : "served by", service);
+    finish(h, -EREMOTEIO, e, "taken-back");
+}
+
+static void
 after_commit(struct handoff *h)
 {
     struct err e = {0};
@@ -190,14 +214,7 @@ after_commit(struct handoff *h)
         return;
     }
     if (rc < 0) {
-        log_warn("%s: %s: taking it back", h->target, e.msg);
-        job_take_back(h);
-        job_set_phase(h, HANDOFF_TAKEN_BACK);
-        log_info("%s is owned by %s again", h->target, h->service->cfg->name);
-        (void)err_prefix(&e, -EREMOTEIO,
-                         "assign: %s is still served by %s, nothing was lost",
-                         h->target, h->service->cfg->name);
-        finish(h, -EREMOTEIO, &e, "taken-back");
+        refused(h, &e);
         return;
     }
     job_replay(h);

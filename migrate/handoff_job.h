@@ -11,7 +11,7 @@
  *   eject     ) the record was not written: the same
  *   assign    refused: taken back at epoch N+2; no answer: goes on asking
  *   replay    cannot fail; may last as long as the next owner is away
- */
+ * Of disks that are parked here: see handoff_parked.h. */
 #ifndef BATON_HANDOFF_JOB_H
 #define BATON_HANDOFF_JOB_H
 
@@ -50,6 +50,7 @@ struct handoff {
     } forecast;
     uint64_t phase_ns[HANDOFF_NR_PHASES];
     bool is_resumed;    /* begun at ASSIGN after a restart */
+    bool is_parked;     /* it began with the disks parked: each one, or none */
     bool has_followed;  /* the channels are port B, and the gates are open */
     bool leaves_claims; /* on its disks, to whoever abandoned it */
 

@@ -11,6 +11,7 @@
 #include "disk_durability.h"
 #include "forecast.h"
 #include "handoff_job.h"
+#include "handoff_parked.h"
 #include "handoff_turn.h"
 #include "port_channel.h"
 
@@ -57,7 +58,11 @@ disk_item(const struct handoff *h, unsigned i)
     const struct record *r = &h->next[i];
     char instance[CHANNEL_INSTANCE_MAX];
 
-    disk_instance(h->disks[i], instance);
+    if (r->has_parked) { /* we may have been elsewhere when it was flushed */
+        (void)snprintf(instance, sizeof instance, "%s", r->flushed_by);
+    } else {
+        disk_instance(h->disks[i], instance);
+    }
     return json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "name", r->name, "uuid", r->uuid,
                      "epoch", (json_int_t)r->epoch, "forced_epoch",
                      (json_int_t)r->forced_epoch, "taken_at", (json_int_t)r->taken_at,
@@ -138,11 +143,11 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
         int rc = identity_from_json(json_array_get(json_object_get(answer, "disks"), i),
                                     e, &theirs);
 
-        if (rc == 0) {
+        if (rc == 0 && h->is_parked) {
+            rc = job_compare_parked(h, i, &theirs, e);
+        } else if (rc == 0) {
             rc = identity_take(redir_active(d->redir), e, &after);
-        }
-        if (rc == 0) {
-            rc = identity_compare(&before[i], &after, &theirs, e);
+            rc = rc < 0 ? rc : identity_compare(&before[i], &after, &theirs, e);
         }
         if (rc < 0) {
             return err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
@@ -173,9 +178,9 @@ connect_channels(struct handoff *h, struct err *e)
     return 0;
 }
 
-/* Write what the commit will rename. The rename will take about as long as this. */
-static int
-draft(struct handoff *h, struct err *e)
+/* The rename will take about as long as this. */
+int
+job_draft(struct handoff *h, struct err *e)
 {
     uint64_t began_ns = clock_now_ns();
     int rc = record_draft_new(h->service->records, h->next, h->nr, e, &h->draft);
@@ -193,7 +198,10 @@ ask_peer(struct handoff *h, struct err *e)
     int rc, code = 0;
 
     for (unsigned i = 0; i < h->nr; i++) {
-        rc = identity_take(redir_active(h->disks[i]->redir), e, &before[i]);
+        before[i] = h->next[i].parked;
+        rc = h->is_parked
+                 ? 0
+                 : identity_take(redir_active(h->disks[i]->redir), e, &before[i]);
         if (rc < 0) {
             return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
         }
@@ -228,7 +236,9 @@ make_next_records(struct handoff *h, struct err *e)
 
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
-        int rc = redir_wait_open(d->redir, clock_deadline_ns(CONNECT_TIMEOUT_NS));
+        int rc = h->is_parked
+                     ? 0
+                     : redir_wait_open(d->redir, clock_deadline_ns(CONNECT_TIMEOUT_NS));
 
         if (rc < 0) {
             return err_set(e, -EBUSY, "%s: an earlier replay is going on",
@@ -238,7 +248,7 @@ make_next_records(struct handoff *h, struct err *e)
                                       disk_record(d).epoch + 1);
         h->next[i].handoff = is_park ? 0 : number;
     }
-    return 0;
+    return h->is_parked ? job_recall_devices(h, e) : 0;
 }
 
 static int
@@ -266,12 +276,15 @@ get_ready(struct handoff *h, bool is_park, struct err *e)
     if (rc < 0) {
         return err_prefix(e, rc, "records");
     }
-    forecast_begin(h);
-    rc = forecast_write_back(h, e);
+    if (!h->is_parked) {
+        forecast_begin(h);
+        rc = forecast_write_back(h, e);
+    }
     if (rc == 0 && !is_park) {
         rc = meet_peer(h, e);
     }
-    return rc == 0 ? draft(h, e) : rc;
+    /* A park knows what to write only when nothing is written to the device. */
+    return rc == 0 && !is_park ? job_draft(h, e) : rc;
 }
 
 int
@@ -289,6 +302,9 @@ job_prepare(struct handoff *h, struct err *e)
         return rc;
     }
     job_take_turn(h);
+    if (h->is_parked) {
+        return 0; /* what waits has waited since it was parked */
+    }
     /* Again, for what was written while the next owner opened its devices. */
     rc = forecast_write_back(h, e);
     return rc < 0 || is_park ? rc : forecast_check(h, e);

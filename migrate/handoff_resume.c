@@ -33,6 +33,7 @@ resume_group(struct service *s, unsigned first, const struct record *rec, struct
     if (h->nr > 1 && rec->vm[0] != '\0') {
         (void)snprintf(h->target, sizeof h->target, "vm:%s", rec->vm);
     }
+    h->is_parked = rec->has_parked;
     h->is_resumed = h->has_followed = true; /* disk_start() has put the channel in */
     h->locked_.committed_ns = clock_now_ns();
     rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "follow.h"
 #include "handoff_job.h"
+#include "handoff_parked.h"
 #include "log.h"
 #include "port_channel.h"
 
@@ -183,6 +184,10 @@ job_eject(struct handoff *h, struct err *e)
         }
     }
     rc = look_for_peer(h, e);
+    if (rc == 0 && h->draft == NULL) {
+        job_remember_devices(h);
+        rc = job_draft(h, e);
+    }
     if (rc == 0) {
         rc = begin_commit(h, e);
     }
@@ -206,7 +211,9 @@ job_eject(struct handoff *h, struct err *e)
     (void)BREAKPOINT("owner-committed");
     for (unsigned i = 0; i < h->nr; i++) {
         disk_set_record(h->disks[i], &h->next[i]);
-        disk_eject(h->disks[i]);
+        if (!h->is_parked) {
+            disk_eject(h->disks[i]);
+        }
         (void)BREAKPOINT("owner-ejected-one");
     }
     (void)BREAKPOINT("owner-ejected");
@@ -239,7 +246,8 @@ job_roll_back(struct handoff *h)
         struct redir_status st;
 
         redir_status(h->disks[i]->redir, &st);
-        if (st.state == REDIR_HOLDING || st.state == REDIR_QUIESCED) {
+        if (!h->is_parked &&
+            (st.state == REDIR_HOLDING || st.state == REDIR_QUIESCED)) {
             int rc = redir_release(h->disks[i]->redir);
 
             assert(rc == 0); /* port A is still in its place before the commit */

@@ -139,6 +139,20 @@ identity_compare(const struct identity *before, const struct identity *after,
     return 0;
 }
 
+int
+identity_compare_parked(const struct identity *parked, bool is_here,
+                        const struct identity *theirs, struct err *e)
+{
+    struct identity mine = *parked;
+    int rc;
+
+    if (!is_here && strchr(mine.device_id, '@') != NULL) {
+        mine.device_id[0] = '\0';
+    }
+    rc = identity_compare(&mine, &mine, theirs, e);
+    return rc == -EILSEQ ? -EINVAL : rc; /* to look again would show the same */
+}
+
 json_t *
 port_info_to_json(const struct port_info *info)
 {

@@ -9,6 +9,8 @@
 #ifndef BATON_IDENTITY_H
 #define BATON_IDENTITY_H
 
+#include <stdbool.h>
+
 #include <jansson.h>
 
 #include "port.h"
@@ -35,6 +37,12 @@ int identity_take(struct port *p, struct err *e, struct identity *ret_id);
  * zeroed again between the looks. */
 int identity_compare(const struct identity *before, const struct identity *after,
                      const struct identity *theirs, struct err *e);
+
+/* The same, when nobody may have written since `parked` was looked at, and the device
+ * may have been moved to another machine or another place on this one. Its numbers
+ * there prove nothing then, unless is_here: it is still where it was. -EINVAL. */
+int identity_compare_parked(const struct identity *parked, bool is_here,
+                            const struct identity *theirs, struct err *e);
 
 json_t *identity_to_json(const struct identity *id);
 /* -EBADMSG and a sentence for anything that is not an identity. */

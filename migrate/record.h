@@ -19,6 +19,7 @@
 
 #include "channel_owner.h"
 #include "err.h"
+#include "identity.h"
 #include "port.h"
 
 #define NAME_MAX_LEN                                                                   \
@@ -47,7 +48,8 @@ struct record {
      * served. 0: unknown, take epoch. */
     uint64_t owned_since;
     /* The owner that flushed and gave it to us at this epoch; "" when it was taken in
-     * any other way. See disk_durability.h. */
+     * any other way. With has_parked: ourselves, when it was parked. See
+     * disk_durability.h. */
     char flushed_by[CHANNEL_INSTANCE_MAX];
     uint64_t handoff; /* given: the same number for disks that were given at once */
     /* given: not by us to this owner; it has said itself that it owns the disk at this
@@ -72,6 +74,11 @@ struct record {
      * was superseded: by whom. */
     char peer_name[NAME_MAX_LEN + 1];
     char peer_control[RECORD_URI_LEN];
+    /* parked: the device as it was then, since it may be gone now, and nobody writes to
+     * it. given, with has_parked: it was parked here when it was given, and is again
+     * should the next owner refuse. */
+    bool has_parked;
+    struct identity parked;
     unsigned nr_channels; /* given: where the owner's channel listens */
     char channels[RECORD_MAX_URIS][RECORD_URI_LEN];
 };

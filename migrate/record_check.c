@@ -130,6 +130,25 @@ check_numbers(const struct record *r, struct err *e)
     return 0;
 }
 
+static int
+check_parked(const struct record *r, struct err *e)
+{
+    if (!r->has_parked) {
+        return 0;
+    }
+    if (r->role != ROLE_PARKED && (r->role != ROLE_GIVEN || r->is_learned)) {
+        return err_set(e, -EINVAL, "parked, but neither parked nor given by us");
+    }
+    for (unsigned i = 0; i < IDENTITY_SAMPLES; i++) {
+        if (!is_text(r->parked.samples[i], sizeof r->parked.samples[i])) {
+            return err_set(e, -EINVAL, "parked: a malformed sample");
+        }
+    }
+    return is_text(r->parked.device_id, sizeof r->parked.device_id)
+               ? 0
+               : err_set(e, -EINVAL, "parked: a malformed device");
+}
+
 int
 record_check(const struct record *r, struct err *e)
 {
@@ -152,6 +171,7 @@ record_check(const struct record *r, struct err *e)
         rc = rc == 0 ? check_info(&r->info, e) : rc;
         rc = rc == 0 ? check_peer(r, e) : rc;
         rc = rc == 0 ? check_promise(r, e) : rc;
+        rc = rc == 0 ? check_parked(r, e) : rc;
     }
     return rc < 0 ? err_prefix(e, rc, "record of disk %s", r->name) : 0;
 }

@@ -86,6 +86,9 @@ add_optional(json_t *j, const struct record *r)
     if (rc == 0 && r->flushed_by[0] != '\0') {
         rc = json_object_set_new(j, "flushed_by", json_string(r->flushed_by));
     }
+    if (rc == 0 && r->has_parked) {
+        rc = json_object_set_new(j, "parked", identity_to_json(&r->parked));
+    }
     return rc;
 }
 
@@ -231,12 +234,12 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
     const char *refused_uuid = "", *flushed_by = "";
     json_int_t epoch, size, min, pref, max, caps, since = 0, handoff = 0, refused = 0;
     json_int_t forced = 0, taken_at = 0, superseded = 0;
-    json_t *channels;
+    json_t *channels, *parked = NULL;
     int rc, is_learned = 0;
 
     if (json_unpack(j,
                     "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, "
-                    "s?I, s?I, s?b, s?I, s?s, s?I, s?I, s?I, s?s!}",
+                    "s?I, s?I, s?b, s?I, s?s, s?I, s?I, s?I, s?s, s?o!}",
                     "name", &name, "uuid", &uuid, "vm", &vm, "role", &role, "epoch",
                     &epoch, "size", &size, "min_block", &min, "pref_block", &pref,
                     "max_block", &max, "caps", &caps, "peer_name", &peer_name,
@@ -244,7 +247,7 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
                     &since, "handoff", &handoff, "learned", &is_learned,
                     "refused_epoch", &refused, "refused_uuid", &refused_uuid,
                     "forced_epoch", &forced, "taken_at", &taken_at, "superseded",
-                    &superseded, "flushed_by", &flushed_by) < 0 ||
+                    &superseded, "flushed_by", &flushed_by, "parked", &parked) < 0 ||
         !copy_text(r.name, sizeof r.name, name) ||
         !copy_text(r.uuid, sizeof r.uuid, uuid) ||
         !copy_text(r.refused_uuid, sizeof r.refused_uuid, refused_uuid) ||
@@ -266,8 +269,9 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
     r.forced_epoch = (uint64_t)forced;
     r.taken_at = (uint64_t)taken_at;
     r.superseded = (uint64_t)superseded;
-    rc = record_check(&r, e);
-    if (rc < 0) {
+    r.has_parked = parked != NULL;
+    rc = parked != NULL ? identity_from_json(parked, e, &r.parked) : 0;
+    if (rc < 0 || record_check(&r, e) < 0) {
         return -EBADMSG;
     }
     *ret_record = r;

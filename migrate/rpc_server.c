@@ -28,7 +28,7 @@
 #include "rpc_conn.h"
 #include "tls.h"
 
-/* Handlers have the records of a group on it, 64 times 5 KiB. Address space, not
+/* Handlers have the records of a group on it, 64 times 7 KiB. Address space, not
  * memory: untouched pages cost nothing. */
 #define STACK_SIZE (4U * 1024 * 1024)
 #define SHORT_OF_FDS_PAUSE_MS 100

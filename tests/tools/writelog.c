@@ -196,6 +196,7 @@ check(const char *path)
         (void)fprintf(stderr, "writelog: %s is full\n", path);
         return 2;
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     sorted = calloc(nr + 1, sizeof(*sorted));
     if (sorted == NULL) {
         return fail("memory");

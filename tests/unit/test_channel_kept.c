@@ -150,7 +150,7 @@ START_TEST(bound_holds_when_no_flush_succeeds)
 {
     const char *const args[] = {"--filter=exportname",
                                 "eval",
-                                "exportdesc=fixed:" M1,
+                                ("exportdesc=fixed:" M1),
                                 "get_size=echo 4194304",
                                 "can_write=exit 0",
                                 "can_flush=exit 0",

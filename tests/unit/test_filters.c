@@ -13,7 +13,7 @@ static const struct row {
 } rows[] = {
 #define ROW(s, e)                                                                      \
     {                                                                                  \
-        s, sizeof s, e                                                                 \
+        s, sizeof(s), e                                                                \
     }
     ROW("nbdkit\0-f\0baton.so\0name=a", ""),
     ROW("nbdkit\0--filter=log\0--filter=rate\0baton.so", ""),

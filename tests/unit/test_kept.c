@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,8 +47,8 @@ meet(const char *instance, uint64_t epoch, const char *flushed_by)
 {
     struct channel_owner o = {.epoch = epoch};
 
-    strcpy(o.instance, instance);
-    strcpy(o.flushed_by, flushed_by);
+    (void)snprintf(o.instance, sizeof o.instance, "%s", instance);
+    (void)snprintf(o.flushed_by, sizeof o.flushed_by, "%s", flushed_by);
     kept_meet(&t, &o);
 }
 

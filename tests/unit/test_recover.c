@@ -35,7 +35,7 @@ struct row {
 
 #define SAYS(r, n, who)                                                                \
     {                                                                                  \
-        .word = WORD_ROLE, .role = ROLE_##r, .epoch = (n), .owner = who                \
+        .word = WORD_ROLE, .role = ROLE_##r, .epoch = (n), .owner = (who)              \
     }
 
 static const struct row rows[] = {
