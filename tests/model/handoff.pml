@@ -11,7 +11,7 @@
  * -DMAX_CRASHES=3, -DMAX_WRITES=2
  * -DLOCK          the device's lock works (one host). Without it only the records and
  *                 epochs keep two owners apart, as between hosts
- * -DPARK          with park and unpark
+ * -DPARK          with park and unpark, and what is parked is handed on
  * -DBUG_...       seeded bugs, see below
  */
 #ifndef NS
@@ -35,11 +35,13 @@ byte epoch[NS];
 byte owned_since[NS];
 byte peer[NS];    /* given: to whom */
 byte refused[NS]; /* the highest epoch that was refused for good */
+bool was_parked[NS]; /* given, or parked: has_parked */
 
 /* A service's memory */
 mtype:gate = { NO_PORT, OPEN_A, HELD_A, OPEN_B };
 mtype:job = { NO_JOB, PREPARE, HOLD, DRAIN, FLUSH, EJECT, EJECT_PORT, ASSIGN, ANSWER,
-              REPLAY, TAKE_OWN, TAKE_COMMIT, TAKE_ASSIGN, UNPARK_OWN, UNPARK_COMMIT };
+              REPLAY, TAKE_OWN, TAKE_COMMIT, TAKE_ASSIGN, UNPARK_OWN, UNPARK_COMMIT,
+              EJECT_PARKED, PARK_AGAIN, PARK_GATE };
 mtype:call = { NO_CALL, OWN, COMMIT, DISK_ASSIGN, REFUSE };
 bool is_up[NS];
 bool claimed[NS];   /* disk_claim() */
@@ -167,7 +169,8 @@ end:
            job[s] == PREPARE ->
            o = job_to[s];
            if
-           :: is_up[o] && !claimed[o] && CHECK_ROLE(o, epoch[s] + 1) -> job[s] = HOLD
+           :: is_up[o] && !claimed[o] && CHECK_ROLE(o, epoch[s] + 1) ->
+              job[s] = (role[s] == PARKED -> EJECT_PARKED : HOLD)
            :: !calm || !is_up[o] || claimed[o] || !CHECK_ROLE(o, epoch[s] + 1) ->
               job_roll_back(s)
            fi;
@@ -204,8 +207,12 @@ end:
 #else
            peer[s] = job_to[s];
            if
-           :: job_to[s] == NOBODY -> record_commit(s, PARKED, epoch[s] + 1)
-           :: else -> record_commit(s, GIVEN, epoch[s] + 1)
+           :: job_to[s] == NOBODY ->
+              record_commit(s, PARKED, epoch[s] + 1);
+              was_parked[s] = true
+           :: else ->
+              record_commit(s, GIVEN, epoch[s] + 1);
+              was_parked[s] = false
            fi;
            job[s] = EJECT_PORT
 #endif
@@ -231,7 +238,7 @@ end:
     :: atomic {
            job[s] == ANSWER && (wire[s] == ERROR || wire[s] == BROKEN) ->
 #ifdef BUG_ERROR_IS_REFUSAL
-           job[s] = (wire[s] == ERROR -> TAKE_OWN : ASSIGN);
+           job[s] = (wire[s] == ERROR -> (was_parked[s] -> PARK_AGAIN : TAKE_OWN) : ASSIGN);
 #else
            job[s] = ASSIGN;
 #endif
@@ -261,7 +268,7 @@ end:
            :: else -> job[s] = TAKE_OWN
            fi
 #else
-           job[s] = TAKE_OWN
+           job[s] = (was_parked[s] -> PARK_AGAIN : TAKE_OWN)
 #endif
        }
     /* job_replay(): disk_follow(); a resumed job has followed at the start */
@@ -292,6 +299,34 @@ end:
            :: !calm -> has_lock[s] = false; job_ends(s)
            fi
        }
+    /* attach_or_begin() of what is parked: is_handoff_of_parked() */
+    :: atomic {
+           is_up[s] && !calm && job[s] == NO_JOB && !claimed[s] && role[s] == PARKED &&
+           epoch[s] + 2 <= MAX_EPOCH ->
+           claimed[s] = true;
+           job[s] = PREPARE;
+           if
+           :: job_to[s] = (s + 1) % NS
+#if NS > 2
+           :: job_to[s] = (s + 2) % NS
+#endif
+           fi
+       }
+    :: atomic { !calm && job[s] == EJECT_PARKED -> job_roll_back(s) }
+    /* job_eject(): the commit; there is no port to take out */
+    :: atomic {
+           job[s] == EJECT_PARKED ->
+           peer[s] = job_to[s];
+           record_commit(s, GIVEN, epoch[s] + 1);
+           job[s] = ASSIGN
+       }
+    /* job_park_again(): record_commit(), then disk_park_again() */
+    :: atomic {
+           job[s] == PARK_AGAIN ->
+           record_commit(s, PARKED, epoch[s] + 1);
+           job[s] = PARK_GATE
+       }
+    :: atomic { job[s] == PARK_GATE -> gate[s] = NO_PORT; job_ends(s) }
 #endif
     od
 }

@@ -90,6 +90,27 @@ START_TEST(another_inode_of_one_host_is_another_device)
 }
 END_TEST
 
+START_TEST(what_is_parked_may_be_moved_and_nothing_else)
+{
+    struct err e = {0};
+
+    ck_assert_int_eq(compare(&e), 0);
+    (void)snprintf(other.device_id, sizeof other.device_id, "file:8:1:43@B");
+    ck_assert_int_eq(identity_compare_parked(&before, false, &other, &e), 0);
+    /* It is still in its place, so that one is a copy. */
+    ck_assert_int_eq(identity_compare_parked(&before, true, &other, &e), -EINVAL);
+    (void)snprintf(before.device_id, sizeof before.device_id, "wwn:naa.1");
+    (void)snprintf(other.device_id, sizeof other.device_id, "wwn:naa.2");
+    ck_assert_int_eq(identity_compare_parked(&before, false, &other, &e), -EINVAL);
+    (void)snprintf(other.device_id, sizeof other.device_id, "wwn:naa.1");
+    ck_assert_int_eq(identity_compare_parked(&before, false, &other, &e), 0);
+    write_at(theirs, 0, 'x');
+    ck_assert_int_eq(identity_take(theirs, &e, &other), 0);
+    ck_assert_int_eq(identity_compare_parked(&before, false, &other, &e), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(e.msg, "other contents"));
+}
+END_TEST
+
 START_TEST(an_identity_survives_json_and_anything_else_is_refused)
 {
     struct identity back;
@@ -121,6 +142,7 @@ main(void)
     tcase_add_test(tc, another_last_block_is_another_device);
     tcase_add_test(tc, a_block_that_is_being_written_proves_nothing);
     tcase_add_test(tc, another_inode_of_one_host_is_another_device);
+    tcase_add_test(tc, what_is_parked_may_be_moved_and_nothing_else);
     tcase_add_test(tc, an_identity_survives_json_and_anything_else_is_refused);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);

@@ -245,6 +245,38 @@ START_TEST(what_baton_recover_did_is_in_the_record_and_only_then)
 }
 END_TEST
 
+START_TEST(what_a_device_was_like_is_in_the_record_while_it_is_parked)
+{
+    struct record r = make_record("vda", 9), back;
+    AUTO_FREE char *plain = record_format_disk(&r, 1), *text = NULL;
+    struct err e = {.msg = ""};
+    uint64_t stamp;
+
+    ck_assert_ptr_null(strstr(plain, "parked")); /* an older program reads it */
+    r.role = ROLE_PARKED;
+    ck_assert_int_eq(record_check(&r, &e), 0); /* one of an older program */
+    r.has_parked = true;
+    r.parked.info = r.info;
+    (void)snprintf(r.parked.device_id, sizeof r.parked.device_id, "file:8:1:42@B");
+    memset(r.parked.samples[0], 'a', IDENTITY_HASH_LEN - 1);
+    memset(r.parked.samples[IDENTITY_SAMPLES - 1], 'b', IDENTITY_HASH_LEN - 1);
+    ck_assert_msg(record_check(&r, &e) == 0, "%s", e.msg);
+    text = record_format_disk(&r, 1);
+    ck_assert_msg(record_parse_disk(text, strlen(text), &e, &back, &stamp) == 0, "%s",
+                  e.msg);
+    ck_assert(back.has_parked);
+    ck_assert_str_eq(back.parked.device_id, r.parked.device_id);
+    ck_assert_mem_eq(back.parked.samples, r.parked.samples, sizeof r.parked.samples);
+    r.role = ROLE_GIVEN; /* to be parked again, should it be refused */
+    ck_assert_int_eq(record_check(&r, &e), 0);
+    r.is_learned = true;
+    ck_assert_int_eq(record_check(&r, &e), -EINVAL);
+    r.is_learned = false;
+    r.role = ROLE_OWNER;
+    ck_assert_int_eq(record_check(&r, &e), -EINVAL);
+}
+END_TEST
+
 START_TEST(a_standby_that_knows_nothing_has_a_record)
 {
     struct record r = {.name = "vda", .role = ROLE_STANDBY}, got;
@@ -1165,6 +1197,7 @@ add_directory_tests(TCase *t)
     tcase_add_test(t, names_are_short_and_plain);
     tcase_add_test(t, a_committed_record_is_loaded_back_after_a_restart);
     tcase_add_test(t, what_baton_recover_did_is_in_the_record_and_only_then);
+    tcase_add_test(t, what_a_device_was_like_is_in_the_record_while_it_is_parked);
     tcase_add_test(t, a_standby_that_knows_nothing_has_a_record);
     tcase_add_test(t, the_biggest_record_and_group_fit);
     tcase_add_test(t, a_disk_without_record_says_enoent);
