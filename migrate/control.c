@@ -296,6 +296,7 @@ const struct rpc_method control_methods[] = {
     {"attach", attach_answer},
     {"vm.coming", vm_coming},
     {"vm.gone", vm_gone},
+    {"vm.restored", vm_restored},
     {"peer.look", attach_look_answer},
     {NULL, NULL},
 };

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "control.h"
 #include "disk.h"
+#include "handoff.h"
 #include "log.h"
 #include "record_json.h"
 #include "service.h"
@@ -216,6 +217,40 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
     }
     if (dom.nr > 0) {
         log_info("VM %s is coming: its disks can be opened here", dom.vm);
+    }
+    *ret_result = roles(&dom);
+    return 0;
+}
+
+/* A saved VM wants its disks as it left them. One that is parked was let go for as long
+ * as the VM is away; a VM that is only started has not said so, and is refused. */
+int
+vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
+            json_t **ret_result)
+{
+    static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
+    struct service *s = service;
+    struct domain dom;
+    int rc = parse(s, params, e, &dom);
+
+    rc = rc < 0 ? rc : control_check_members(params, allowed, e);
+    if (rc == 0 && rpc_is_gone(call)) {
+        rc = err_set(e, -ECANCELED, "nobody waits for the answer any more");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
+        json_t *report = NULL;
+
+        if (disk_record(dom.disks[i]).role == ROLE_PARKED) {
+            rc = handoff_unpark(s, dom.disks[i]->cfg->name, e, &report);
+            json_decref(report);
+        }
+    }
+    if (rc < 0) {
+        log_warn("VM %s cannot be restored: %s", dom.vm, err_text(e, rc));
+        return rc;
     }
     *ret_result = roles(&dom);
     return 0;

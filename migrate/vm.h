@@ -8,6 +8,8 @@
  *            client of the owner of each of its disks (attach.h). Also "ask", control
  *            URIs of who may know the owner; "early": own the disks at once;
  *            "deadline_ms". Result: disks[{disk, role, owner, epoch}].
+ * vm.restored  it was saved, and is about to come back: what of it is parked here is
+ *            owned again, before vm.coming. Result as vm.coming.
  * vm.gone    it does not run here any more. Answered at once: disks[NAME], those that
  * we own; a thread finds out where it went, see vm_watch.h. */
 #ifndef BATON_VM_H
@@ -17,6 +19,8 @@
 
 int vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
               json_t **ret_result);
+int vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                json_t **ret_result);
 int vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
             json_t **ret_result);
 

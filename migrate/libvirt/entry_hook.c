@@ -74,25 +74,6 @@ load_config(struct err *e, struct hook_config *ret_c)
 }
 
 static int
-rewrite_xml(const char *xml, size_t len, struct err *e)
-{
-    AUTO_FREE char *text = NULL;
-    struct hook_config c;
-    const struct hook_map map = {map_socket, &c};
-    size_t text_len = 0;
-    int rc = load_config(e, &c);
-
-    if (rc == 0 && c.nr_maps > 0) {
-        rc = hook_domain_rewrite(xml, len, &map, e, &text, &text_len);
-    }
-    if (rc == 0 && text != NULL &&
-        (fwrite(text, 1, text_len, stdout) != text_len || fflush(stdout) != 0)) {
-        rc = err_set(e, -EIO, "standard output cannot be written");
-    }
-    return rc;
-}
-
-static int
 tell_services(enum hook_event event, const struct hook_domain *dom, struct err *e)
 {
     struct hook_config c;
@@ -103,8 +84,49 @@ tell_services(enum hook_event event, const struct hook_domain *dom, struct err *
         return rc;
     }
     deadline_ns = clock_deadline_ns(c.timeout_ns);
-    return event == HOOK_COMING ? hook_coming(&c, dom, deadline_ns, e)
-                                : hook_gone(&c, dom, deadline_ns, e);
+    return event == HOOK_COMING     ? hook_coming(&c, dom, deadline_ns, e)
+           : event == HOOK_RESTORED ? hook_restored(&c, dom, deadline_ns, e)
+                                    : hook_gone(&c, dom, deadline_ns, e);
+}
+
+/* The domain as it will be here; text is NULL when nothing differs. */
+static int
+tell_of_restored(const char *vm, const char *text, size_t len, struct err *e)
+{
+    struct hook_domain dom;
+    int rc = hook_domain_parse(text, len, e, &dom);
+
+    if (rc < 0) {
+        return rc;
+    }
+    dom.name = vm;
+    rc = tell_services(HOOK_RESTORED, &dom, e);
+    hook_domain_done(&dom);
+    return rc;
+}
+
+static int
+rewrite_xml(enum hook_event event, const char *vm, const char *xml, size_t len,
+            struct err *e)
+{
+    AUTO_FREE char *text = NULL;
+    struct hook_config c;
+    const struct hook_map map = {map_socket, &c};
+    size_t text_len = 0;
+    int rc = load_config(e, &c);
+
+    if (rc == 0 && c.nr_maps > 0) {
+        rc = hook_domain_rewrite(xml, len, &map, e, &text, &text_len);
+    }
+    if (rc == 0 && event == HOOK_RESTORED) {
+        rc = tell_of_restored(vm, text != NULL ? text : xml,
+                              text != NULL ? text_len : len, e);
+    }
+    if (rc == 0 && text != NULL &&
+        (fwrite(text, 1, text_len, stdout) != text_len || fflush(stdout) != 0)) {
+        rc = err_set(e, -EIO, "standard output cannot be written");
+    }
+    return rc;
 }
 
 static int
@@ -118,8 +140,9 @@ run(enum hook_event event, const char *vm, const char *xml, size_t len, struct e
     }
     dom.name = vm;
     if (dom.nr > 0) { /* else it is none of our business, whatever our file says */
-        rc = event == HOOK_REWRITE ? rewrite_xml(xml, len, e)
-                                   : tell_services(event, &dom, e);
+        rc = event == HOOK_REWRITE || event == HOOK_RESTORED
+                 ? rewrite_xml(event, vm, xml, len, e)
+                 : tell_services(event, &dom, e);
     }
     hook_domain_done(&dom);
     return rc;

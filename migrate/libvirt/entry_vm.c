@@ -10,6 +10,7 @@
     "...\n"                                                                            \
     "       baton vm list [--at URI] [--connect URI] [--json]\n"                       \
     "       baton vm migrate DOMAIN DEST-URI --to URI [--at URI] [--json]\n"           \
+    "       baton vm save DOMAIN [FILE] [--at URI] [--json]\n"                         \
     "\"baton vm COMMAND --help\" says more, baton(1) says all.\n"
 
 int
@@ -26,9 +27,11 @@ main(int argc, char **argv)
         status = vm_list(argc - 1, argv + 1);
     } else if (argc >= 2 && strcmp(argv[1], "migrate") == 0) {
         status = vm_migrate(argc - 1, argv + 1);
+    } else if (argc >= 2 && strcmp(argv[1], "save") == 0) {
+        status = vm_save(argc - 1, argv + 1);
     } else {
         (void)cli_fail(
-            0, "vm", "%s%s; allowed: define-disk, list, migrate",
+            0, "vm", "%s%s; allowed: define-disk, list, migrate, save",
             argc < 2 ? "no command" : "no such command: ", argc < 2 ? "" : argv[1]);
     }
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {

@@ -23,7 +23,7 @@ hook_event_of(const char *op, const char *sub_op)
         {"prepare", "begin", HOOK_COMING},
         {"release", "end", HOOK_GONE},
         {"migrate", "begin", HOOK_REWRITE},
-        {"restore", "begin", HOOK_REWRITE},
+        {"restore", "begin", HOOK_RESTORED},
     };
 
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -125,6 +125,13 @@ hook_coming(const struct hook_config *c, const struct hook_domain *dom,
             uint64_t deadline_ns, struct err *e)
 {
     return tell(c, dom, "vm.coming", coming_params(c, deadline_ns), deadline_ns, e);
+}
+
+int
+hook_restored(const struct hook_config *c, const struct hook_domain *dom,
+              uint64_t deadline_ns, struct err *e)
+{
+    return tell(c, dom, "vm.restored", json_object(), deadline_ns, e);
 }
 
 int

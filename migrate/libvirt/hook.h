@@ -11,8 +11,10 @@
  *                       on standard error, for QEMU will find no disk anyway.
  *   release end         vm.gone. Any failure: a line on standard error; the disks stay
  *                       where they are until somebody hands them over.
+ *   restore begin       vm.restored, for the sockets after the mapping below. A service
+ *                       that refuses: the domain is not restored, and stays saved.
  *   migrate, restore    the domain's XML with the socket paths of this host (map =
- * ...); begin             nothing is printed when none differs anything else nothing,
+ * ...); begin               nothing is printed when none differs anything else nothing,
  * and never a failure: "reconnect" would kill the VM
  */
 #ifndef BATON_HOOK_H
@@ -21,7 +23,7 @@
 #include "hook_config.h"
 #include "hook_domain.h"
 
-enum hook_event { HOOK_NOTHING, HOOK_REWRITE, HOOK_COMING, HOOK_GONE };
+enum hook_event { HOOK_NOTHING, HOOK_REWRITE, HOOK_RESTORED, HOOK_COMING, HOOK_GONE };
 
 /* What libvirt's operation and sub-operation ask for. */
 enum hook_event hook_event_of(const char *op, const char *sub_op);
@@ -30,6 +32,8 @@ enum hook_event hook_event_of(const char *op, const char *sub_op);
  */
 int hook_coming(const struct hook_config *c, const struct hook_domain *dom,
                 uint64_t deadline_ns, struct err *e);
+int hook_restored(const struct hook_config *c, const struct hook_domain *dom,
+                  uint64_t deadline_ns, struct err *e);
 int hook_gone(const struct hook_config *c, const struct hook_domain *dom,
               uint64_t deadline_ns, struct err *e);
 

@@ -117,6 +117,22 @@ virt_stored_xml(struct virt *v, const char *domain, struct err *e, char **ret_xm
 }
 
 int
+virt_save(struct virt *v, const char *domain, const char *file, struct err *e)
+{
+    virDomainPtr dom = virDomainLookupByName(v->conn, domain);
+    int rc = 0;
+
+    if (dom == NULL) {
+        return fail(e, domain);
+    }
+    if ((file != NULL ? virDomainSave(dom, file) : virDomainManagedSave(dom, 0)) < 0) {
+        rc = fail(e, domain);
+    }
+    (void)virDomainFree(dom);
+    return rc;
+}
+
+int
 virt_each(struct virt *v, virt_on_domain on_domain, void *opaque, struct err *e)
 {
     virDomainPtr *domains = NULL;

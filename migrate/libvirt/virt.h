@@ -28,6 +28,10 @@ typedef int (*virt_on_domain)(void *opaque, const char *name, bool is_active,
                               const char *xml);
 int virt_each(struct virt *v, virt_on_domain on_domain, void *opaque, struct err *e);
 
+/* Save the memory of a running domain and end it: to file, or, NULL, where libvirt
+ * keeps it for the domain's next start. It runs on where that fails. */
+int virt_save(struct virt *v, const char *domain, const char *file, struct err *e);
+
 /* Migrate a running domain live, from libvirtd to libvirtd, with its definition.
  * on_tick is called a few times a second with what is left to copy; true: abort it. 0;
  * -ECANCELED: aborted; other: libvirt's reason. The domain runs on where it was then.

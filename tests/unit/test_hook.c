@@ -165,7 +165,7 @@ START_TEST(only_four_events_mean_anything)
     ck_assert_int_eq(hook_event_of("prepare", "begin"), HOOK_COMING);
     ck_assert_int_eq(hook_event_of("release", "end"), HOOK_GONE);
     ck_assert_int_eq(hook_event_of("migrate", "begin"), HOOK_REWRITE);
-    ck_assert_int_eq(hook_event_of("restore", "begin"), HOOK_REWRITE);
+    ck_assert_int_eq(hook_event_of("restore", "begin"), HOOK_RESTORED);
     ck_assert_int_eq(hook_event_of("reconnect", "begin"), HOOK_NOTHING);
     ck_assert_int_eq(hook_event_of("stopped", "end"), HOOK_NOTHING);
     ck_assert_int_eq(hook_event_of("prepare", "end"), HOOK_NOTHING);
