@@ -26,7 +26,7 @@ fails_with 1 "a has no disk E" -- baton vm define-disk E --at "$at"
 fails_with 2 "absolute path" -- baton vm define-disk D --at "$at" --socket run/x
 fails_with 2 "one DISK expected" -- baton vm define-disk --at "$at"
 fails_with 2 "allowed: 0 to 86400" -- baton vm define-disk D --reconnect-delay x
-fails_with 2 "allowed: define-disk, list, migrate" -- baton vm
+fails_with 2 "allowed: define-disk, list, migrate, save" -- baton vm
 fails_with 1 "libvirt: " -- baton vm list --at "$at" --connect "qemu+unix:///system?socket=$T/no"
 
 # The wrapper adds the delay to what speaks NBD, and to nothing else.
