@@ -7,7 +7,7 @@
 # ctest: RUN_SERIAL TRUE
 . "$(dirname "$0")/lib.sh"
 need jq qemu-io
-device=$(new_device at_a 64M)
+new_device at_a 64M >/dev/null
 start_a() { start_service a --disk "name=vda,device=$T/at_a.img"; }
 start_b() { start_service b --disk "name=vda,device=$T/at_b.img,role=standby"; }
 # move FROM TO: as between two machines, so with another number

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 need jq
 need_breakpoints
-device=$(new_device at_a 16M)
+new_device at_a 16M >/dev/null
 start_a() { start_service a --disk "name=vda,device=$T/at_a.img"; }
 start_b() { start_service b --disk "name=vda,device=$T/at_b.img,role=standby"; }
 

@@ -11,6 +11,16 @@ need_libvirt
 hosts_start
 services_start 256M
 guest_build "$T"
+
+note "a VM that was not saved does not start on a parked disk"
+baton park D --at "$(control_of a)" >/dev/null
+vm_xml "$(socket_of a)" >"$T/$VM.xml"
+virsh_on a define "$T/$VM.xml" >/dev/null
+! virsh_on a start "$VM" 2>"$T/refused" || fail "a VM that was not saved starts on a parked disk"
+contains "$(cat "$T/hook.a.log")" "is parked here, at epoch" "the hook ($(cat "$T/refused"))"
+: >"$T/hook.a.log"
+baton unpark D --at "$(control_of a)" >/dev/null
+
 vm_start a
 vm_goes_on "its start"
 
@@ -64,13 +74,8 @@ await_log a 'VM web is gone and runs nowhere else' 1
 eq "$(roles_of D)" "owner given" "after virsh managedsave"
 virsh_on a start "$VM" >/dev/null
 vm_goes_on "a plain save"
-[ ! -s "$T/hook.a.log" ] || fail "the hook: $(cat "$T/hook.a.log")"
-
 vm_stop a # it verifies all its files
-baton park D --at "$(control_of a)" >/dev/null
-! virsh_on a start "$VM" 2>"$T/refused" || fail "a VM that was not saved starts on a parked disk"
-contains "$(cat "$T/hook.a.log")" "is parked here, at epoch" "the hook"
-baton unpark D --at "$(control_of a)" >/dev/null
+[ ! -s "$T/hook.a.log" ] || fail "the hook: $(cat "$T/hook.a.log")"
 for name in a b; do
     eq "$(status_of "$name" D .ledger.failed)" 0 "failed requests at $name"
     ledger_balances "$name" D
