@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
+
+/* How long QEMU is told to try (baton vm define-disk), at growing intervals. */
+#define AWAIT_NS (60 * NS_PER_S)
+
 static struct guests_locked *guests_locked(struct guests *g) LK_REQUIRES(g->lock);
 
 static struct guests_locked *
@@ -37,6 +42,19 @@ guests_announce(struct guests *g, const char *vm_uuid)
 }
 
 void
+guests_restore(struct guests *g, const char *vm_uuid)
+{
+    struct guests_locked *l;
+    LK_GUARD(&g->lock);
+
+    l = guests_locked(g);
+    *l = (struct guests_locked){.generation = l->generation + 1,
+                                .has_run = true,
+                                .awaited_ns = clock_deadline_ns(AWAIT_NS)};
+    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
+}
+
+void
 guest_enter(struct guests *g, struct guest *guest)
 {
     LK_GUARD(&g->lock);
@@ -45,6 +63,7 @@ guest_enter(struct guests *g, struct guest *guest)
     guest->generation = guests_locked(g)->generation;
     atomic_init(&guest->has_written, false);
     guests_locked(g)->nr++;
+    guests_locked(g)->awaited_ns = 0;
 }
 
 void
@@ -74,6 +93,26 @@ guest_leave(struct guest *guest)
     if (atomic_load_explicit(&guest->has_written, memory_order_relaxed)) {
         guests_locked(g)->nr_writers--;
     }
+}
+
+bool
+guests_forget(struct guests *g, uint64_t generation)
+{
+    LK_GUARD(&g->lock);
+
+    if (guests_locked(g)->generation != generation) {
+        return false;
+    }
+    *guests_locked(g) = (struct guests_locked){.generation = generation + 1};
+    return true;
+}
+
+unsigned
+guests_present(struct guests *g)
+{
+    LK_GUARD(&g->lock);
+
+    return guests_locked(g)->awaited_ns > clock_now_ns() ? 1 : guests_locked(g)->nr;
 }
 
 struct guests_locked

@@ -22,6 +22,8 @@ struct guests {
         unsigned nr;         /* connections since the last one that are open */
         unsigned nr_writers; /* of these, have changed the disk */
         bool has_run;        /* was one of them ever a writer? */
+        uint64_t awaited_ns; /* until then a VM from before our restart may come back;
+                              * 0: nobody is awaited, or it came */
     } locked_;
 };
 
@@ -39,6 +41,10 @@ void guests_done(struct guests *g);
  * it. */
 void guests_announce(struct guests *g, const char *vm_uuid);
 
+/* The same after a restart of ours: the domain may run here already, and its QEMU be
+ * about to reconnect, or it may have run here. */
+void guests_restore(struct guests *g, const char *vm_uuid);
+
 void guest_enter(struct guests *g, struct guest *guest);
 void guest_leave(struct guest *guest);
 void guest_first_write(struct guest *guest);
@@ -52,6 +58,14 @@ guest_submits(struct guest *guest, enum req_op op)
         guest_first_write(guest);
     }
 }
+
+/* Is that the announcement that has this generation still? Then nobody is announced
+ * any more. */
+bool guests_forget(struct guests *g, uint64_t generation);
+
+/* How many connections of the announced VM there are; one that may come back after a
+ * restart of ours counts. */
+unsigned guests_present(struct guests *g);
 
 /* A copy. */
 struct guests_locked guests_look(struct guests *g);

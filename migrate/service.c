@@ -13,6 +13,7 @@
 #include "filters.h"
 #include "handoff.h"
 #include "superseded.h"
+#include "vm_kept.h"
 
 static int
 start_disks(struct service *s, struct err *e)
@@ -28,6 +29,7 @@ start_disks(struct service *s, struct err *e)
             return err_set(e, rc, "out of memory");
         }
         s->nr_disks++;
+        vm_kept_restore(&s->disks[i]);
         rc = disk_start(&s->disks[i], e);
         if (rc < 0) {
             return rc;
@@ -84,6 +86,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
     if (rc < 0) {
         return rc; /* threads may run already: the process ends, nothing is freed */
     }
+    vm_kept_follow(s);
     *ret_service = s;
     return 0;
 }

@@ -15,6 +15,7 @@
 #include "record_json.h"
 #include "service.h"
 #include "vm_early.h"
+#include "vm_kept.h"
 #include "vm_watch.h"
 
 #define DEFAULT_DEADLINE_MS 2000
@@ -192,6 +193,7 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
     struct service *s = service;
     struct attach_request rq = {.nr_ask = 0};
     struct domain dom = {.nr = 0};
+    struct record_vm vm = {.uuid = ""};
     bool is_early = false;
     int rc = parse(s, params, e, &dom);
 
@@ -205,8 +207,10 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
     for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
         rc = need_disk(s, dom.disks[i], &rq, e);
     }
+    (void)snprintf(vm.uuid, sizeof vm.uuid, "%s", dom.uuid);
+    memcpy(vm.name, dom.vm, sizeof vm.name);
     for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
-        guests_announce(&dom.disks[i]->guests, dom.uuid);
+        vm_kept_announce(dom.disks[i], &vm);
     }
     if (rc == 0 && is_early) {
         rc = vm_pull(s, dom.disks, dom.nr, rq.deadline_ns, e);
@@ -260,6 +264,7 @@ vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
 static json_t *
 take_gone(const struct domain *dom, struct vm_watch *w)
 {
+    static const struct record_vm nobody = {.uuid = ""};
     json_t *list = json_array();
 
     for (unsigned i = 0; i < dom->nr; i++) {
@@ -270,7 +275,7 @@ take_gone(const struct domain *dom, struct vm_watch *w)
             (strcmp(guests.vm_uuid, dom->uuid) == 0 && !guests.has_run)) {
             /* Not ours to give, or it was to come here and never has. Who connects now
              * is not it. */
-            guests_announce(&d->guests, "");
+            vm_kept_announce(d, &nobody);
             continue;
         }
         (void)json_array_append_new(list, json_string(d->cfg->name));

@@ -14,6 +14,7 @@
 #include "known.h"
 #include "log.h"
 #include "service.h"
+#include "vm_kept.h"
 #include "where.h"
 
 #define ASK_TIMEOUT_NS (2 * NS_PER_S)
@@ -172,18 +173,18 @@ hand_one(const struct vm_watch *w, const struct disk *d, const char *to, struct 
 
 /* true: done. Says once what is in the way. */
 static bool
-hand_all(const struct vm_watch *w, const struct news *news, bool *is_told)
+hand_all(struct vm_watch *w, const struct news *news)
 {
     for (unsigned i = 0; i < w->nr; i++) {
         struct err e = {0};
         int rc = is_ours(w, i) ? hand_one(w, w->disks[i].disk, news->control, &e) : 0;
 
         if (rc < 0) {
-            if (!*is_told) {
+            if (!w->is_told) {
                 log_warn("VM %s runs at %s, but %s is not handed over: %s", w->vm,
                          news->service, w->disks[i].disk->cfg->name, err_text(&e, rc));
             }
-            *is_told = true;
+            w->is_told = true;
             return false;
         }
     }
@@ -193,7 +194,7 @@ hand_all(const struct vm_watch *w, const struct news *news, bool *is_told)
 
 /* true: nothing more is to be done. */
 static bool
-step(const struct vm_watch *w, uint64_t began_ns, bool *is_told)
+step(struct vm_watch *w, uint64_t began_ns)
 {
     const uint64_t age_ns = clock_now_ns() - began_ns;
     struct news news;
@@ -203,20 +204,43 @@ step(const struct vm_watch *w, uint64_t began_ns, bool *is_told)
     }
     news = look(w);
     if (news.place == NOT_THERE) {
-        log_info("VM %s is gone and runs nowhere else: its disks stay here", w->vm);
+        if (!w->is_restart) {
+            log_info("VM %s is gone and runs nowhere else: its disks stay here", w->vm);
+        }
         return true;
     }
     if (news.place == RUNNING && news.nr_running == 1 && !is_used_here(w) &&
-        hand_all(w, &news, is_told)) {
+        hand_all(w, &news)) {
         return true;
     }
     if (age_ns > (news.place == SILENT ? SILENT_NS : IDLE_NS)) {
-        log_warn("VM %s is gone, and %s: its disks stay here", w->vm,
-                 *is_told ? "they cannot be handed over"
-                          : "whether it runs elsewhere is not known");
+        log_warn("VM %s %s, and %s: its disks stay here", w->vm,
+                 w->is_restart ? "was announced before the restart" : "is gone",
+                 w->is_told ? "they cannot be handed over"
+                            : "whether it runs elsewhere is not known");
         return true;
     }
     return false;
+}
+
+/* The next wait is twice as long. */
+static void
+wait_a_while(uint64_t *wait_ns)
+{
+    const struct timespec ts = clock_to_timespec(*wait_ns);
+
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL); /* other services tell only
+                                                           * when asked */
+    *wait_ns = *wait_ns * 2 < MAX_WAIT_NS ? *wait_ns * 2 : MAX_WAIT_NS;
+}
+
+/* What was announced is of no use any more, unless it was announced again. */
+static void
+forget(const struct vm_watch *w)
+{
+    for (unsigned i = 0; i < w->nr; i++) {
+        vm_kept_forget(w->disks[i].disk, w->disks[i].generation);
+    }
 }
 
 static void *
@@ -224,15 +248,11 @@ watch_thread(void *arg)
 {
     struct vm_watch *w = arg;
     uint64_t began_ns = clock_now_ns(), wait_ns = FIRST_WAIT_NS;
-    bool is_told = false;
 
-    while (!step(w, began_ns, &is_told)) {
-        const struct timespec ts = clock_to_timespec(wait_ns);
-
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL); /* other services tell
-                                                               * only when asked */
-        wait_ns = wait_ns * 2 < MAX_WAIT_NS ? wait_ns * 2 : MAX_WAIT_NS;
+    while (!step(w, began_ns)) {
+        wait_a_while(&wait_ns);
     }
+    forget(w);
     free(w);
     (void)atomic_fetch_sub_explicit(&nr_watches, 1, memory_order_relaxed);
     return NULL;
@@ -260,4 +280,55 @@ vm_watch_start(const struct vm_watch *w, struct err *e)
     }
     (void)pthread_detach(thread);
     return 0;
+}
+
+struct resumed {
+    unsigned nr;
+    struct vm_watch *watches; /* nr 0: nothing more to do about this one */
+};
+
+static void *
+resume_thread(void *arg)
+{
+    struct resumed *r = arg;
+    uint64_t began_ns = clock_now_ns(), wait_ns = FIRST_WAIT_NS;
+    unsigned nr_left;
+
+    do {
+        nr_left = 0;
+        for (unsigned i = 0; i < r->nr; i++) {
+            struct vm_watch *w = &r->watches[i];
+
+            if (w->nr > 0 && step(w, began_ns)) {
+                w->nr = 0;
+            }
+            nr_left += w->nr > 0;
+        }
+        if (nr_left > 0) {
+            wait_a_while(&wait_ns);
+        }
+    } while (nr_left > 0);
+    free(r->watches);
+    free(r);
+    return NULL;
+}
+
+void
+vm_watch_resume(struct vm_watch *watches, unsigned nr)
+{
+    struct resumed *r = nr > 0 ? malloc(sizeof *r) : NULL;
+    pthread_t thread;
+
+    if (r == NULL) {
+        free(watches);
+        return;
+    }
+    *r = (struct resumed){.nr = nr, .watches = watches};
+    if (pthread_create(&thread, NULL, resume_thread, r) != 0) {
+        log_warn("no thread to look for VMs that migrated during the restart");
+        free(watches);
+        free(r);
+        return;
+    }
+    (void)pthread_detach(thread);
 }

@@ -12,16 +12,20 @@
 #ifndef BATON_VM_WATCH_H
 #define BATON_VM_WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "disk.h"
+#include "record_vm.h"
 
-#define VM_NAME_LEN 128
+#define VM_NAME_LEN RECORD_VM_NAME_LEN
 
 struct vm_watch {
     struct service *service;
     char vm[VM_NAME_LEN]; /* for people */
     char uuid[37];
+    bool is_restart; /* nobody said that it is gone: we were away, and look */
+    bool is_told;    /* it was said why it cannot be handed over */
     unsigned nr;
     struct {
         struct disk *disk;
@@ -31,5 +35,8 @@ struct vm_watch {
 
 /* Look on a thread of its own. -EAGAIN: none is to be had. */
 int vm_watch_start(const struct vm_watch *w, struct err *e);
+
+/* Look for nr VMs on one thread, after a restart. watches is ours to free. */
+void vm_watch_resume(struct vm_watch *watches, unsigned nr);
 
 #endif

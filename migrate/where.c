@@ -61,20 +61,20 @@ describe(struct service *s, struct disk *d)
     struct guests_locked guests = guests_look(&d->guests);
     const bool is_owner = rec.role == ROLE_OWNER, is_given = rec.role == ROLE_GIVEN;
 
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s,s:I,s:I}", "service",
-                     s->cfg->name, "id", record_dir_service_id(s->records), "disk",
-                     d->cfg->name, "uuid", rec.uuid, "role", role_name(rec.role),
-                     "epoch", (json_int_t)rec.epoch, "owner",
-                     is_owner   ? s->cfg->name
-                     : is_given ? rec.peer_name
-                                : "",
-                     "control",
-                     is_owner && s->cfg->has_control ? s->cfg->control.text
-                     : is_given                      ? rec.peer_control
-                                                     : "",
-                     "channels", is_owner ? where_channels(s->cfg) : json_array(),
-                     "vm_uuid", guests.vm_uuid, "vm_clients", (json_int_t)guests.nr,
-                     "vm_writers", (json_int_t)guests.nr_writers);
+    return json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s,s:I,s:I}", "service", s->cfg->name,
+        "id", record_dir_service_id(s->records), "disk", d->cfg->name, "uuid", rec.uuid,
+        "role", role_name(rec.role), "epoch", (json_int_t)rec.epoch, "owner",
+        is_owner   ? s->cfg->name
+        : is_given ? rec.peer_name
+                   : "",
+        "control",
+        is_owner && s->cfg->has_control ? s->cfg->control.text
+        : is_given                      ? rec.peer_control
+                                        : "",
+        "channels", is_owner ? where_channels(s->cfg) : json_array(), "vm_uuid",
+        guests.vm_uuid, "vm_clients", (json_int_t)guests_present(&d->guests),
+        "vm_writers", (json_int_t)guests.nr_writers);
 }
 
 /* Who follows us writes that down, and we may forget it in a crash. */

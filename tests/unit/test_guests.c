@@ -84,6 +84,36 @@ START_TEST(a_first_write_after_the_announcement_by_an_old_connection_does_not_co
 }
 END_TEST
 
+START_TEST(after_a_restart_the_vm_is_awaited_until_it_connects)
+{
+    struct guest g;
+
+    guests_restore(&guests, UUID);
+    ck_assert_str_eq(guests_look(&guests).vm_uuid, UUID);
+    ck_assert(guests_look(&guests).has_run);
+    ck_assert_uint_eq(guests_look(&guests).nr, 0);
+    ck_assert_uint_eq(guests_present(&guests), 1);
+    guest_enter(&guests, &g);
+    ck_assert_uint_eq(guests_present(&guests), 1);
+    guest_leave(&g);
+    ck_assert_uint_eq(guests_present(&guests), 0);
+}
+END_TEST
+
+START_TEST(only_the_announcement_that_is_meant_is_forgotten)
+{
+    uint64_t generation;
+
+    guests_announce(&guests, UUID);
+    generation = guests_look(&guests).generation;
+    guests_announce(&guests, UUID);
+    ck_assert(!guests_forget(&guests, generation));
+    ck_assert_str_eq(guests_look(&guests).vm_uuid, UUID);
+    ck_assert(guests_forget(&guests, generation + 1));
+    ck_assert_str_eq(guests_look(&guests).vm_uuid, "");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -98,6 +128,8 @@ main(void)
     tcase_add_test(tc, who_was_there_before_the_announcement_is_not_the_vm);
     tcase_add_test(
         tc, a_first_write_after_the_announcement_by_an_old_connection_does_not_count);
+    tcase_add_test(tc, after_a_restart_the_vm_is_awaited_until_it_connects);
+    tcase_add_test(tc, only_the_announcement_that_is_meant_is_forgotten);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

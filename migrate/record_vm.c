@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "record_vm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "record_dir.h"
+#include "record_json.h"
+
+#define VM_FILE_SIZE (NAME_MAX_LEN + sizeof RECORD_STORE_TMP ".vm")
+#define UUID_LEN 36
+
+static int
+write_line(struct record_dir *d, const char *file, const struct record_vm *vm)
+{
+    char line[sizeof vm->uuid + sizeof vm->name + 2];
+    int len = snprintf(line, sizeof line, "%s %s\n", vm->uuid, vm->name);
+    int fd = d->io->create(d->io, d->disk_fd, file);
+    ssize_t n;
+
+    if (fd < 0) {
+        return fd;
+    }
+    n = d->io->write(d->io, fd, line, (size_t)len);
+    (void)close(fd); /* nobody counts on its being durable */
+    return n == len ? 0 : n < 0 ? (int)n : -EIO;
+}
+
+int
+record_vm_write(struct record_dir *d, const char *disk, const struct record_vm *vm,
+                struct err *e)
+{
+    char file[VM_FILE_SIZE], tmp[VM_FILE_SIZE];
+    int rc;
+    LK_GUARD(&d->lock); /* two writers of one temporary file */
+
+    (void)snprintf(file, sizeof file, "%s.vm", disk);
+    (void)snprintf(tmp, sizeof tmp, RECORD_STORE_TMP "%s.vm", disk);
+    if (vm->uuid[0] == '\0') {
+        rc = d->io->unlink(d->io, d->disk_fd, file);
+        rc = rc == -ENOENT ? 0 : rc;
+    } else {
+        rc = write_line(d, tmp, vm);
+        rc = rc < 0 ? rc : d->io->rename(d->io, d->disk_fd, tmp, file);
+        if (rc < 0) {
+            (void)d->io->unlink(d->io, d->disk_fd, tmp); /* the next open does it too */
+        }
+    }
+    return rc < 0 ? err_set(e, rc, "state directory %s: disk/%s: %s", d->path, file,
+                            err_text(NULL, rc))
+                  : 0;
+}
+
+void
+record_vm_read(struct record_dir *d, const char *disk, struct record_vm *ret_vm)
+{
+    AUTO_FREE char *text = NULL;
+    char file[VM_FILE_SIZE];
+    struct err ignored = {{0}};
+    struct record_vm vm = {.uuid = ""};
+    size_t len = 0;
+
+    memset(ret_vm, 0, sizeof *ret_vm);
+    (void)snprintf(file, sizeof file, "%s.vm", disk);
+    if (record_store_read(d->disk_fd, file, &ignored, &text, &len) < 0 ||
+        len < UUID_LEN + 2 || len >= UUID_LEN + 2 + sizeof vm.name ||
+        text[UUID_LEN] != ' ' || memchr(text, '\n', len) != text + len - 1 ||
+        memchr(text, '\0', len) != NULL) {
+        return;
+    }
+    memcpy(vm.uuid, text, UUID_LEN);
+    memcpy(vm.name, text + UUID_LEN + 1, len - UUID_LEN - 2);
+    if (uuid_is_valid(vm.uuid)) {
+        *ret_vm = vm;
+    }
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vm_kept.h - what was announced of VMs (guests.h), kept over a restart of the service
+ * (record_vm.h). A migration takes minutes and does not wait for us: when we come back,
+ * the VM may have arrived here, or have gone from here without anybody's telling us. */
+#ifndef BATON_VM_KEPT_H
+#define BATON_VM_KEPT_H
+
+#include <stdint.h>
+
+struct disk;
+struct record_vm;
+struct service;
+
+/* vm is about to be started here (guests_announce); a uuid of "": nobody any more. */
+void vm_kept_announce(struct disk *d, const struct record_vm *vm);
+
+/* Nobody any more, if nobody was announced after the announcement of this generation.
+ */
+void vm_kept_forget(struct disk *d, uint64_t generation);
+
+/* Announce what was announced before the restart. Before the first client. */
+void vm_kept_restore(struct disk *d);
+
+/* Look for the VMs of the disks that we own, as if each had been said to be gone. Those
+ * that run nowhere else are here; nothing is done about them. On a thread of its own;
+ * once control calls are answered. */
+void vm_kept_follow(struct service *s);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "err.h"
+#include "record.h"
+#include "record_vm.h"
+
+#define UUID "0123abcd-4567-89ef-0123-456789abcdef"
+
+static char folder[64], state[96], file[128];
+static struct record_dir *dir;
+
+static void
+set_up(void)
+{
+    struct err e = {{0}};
+
+    (void)snprintf(folder, sizeof folder, "/tmp/baton-vm-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    (void)snprintf(state, sizeof state, "%s/state", folder);
+    (void)snprintf(file, sizeof file, "%s/disk/vda.vm", state);
+    ck_assert_int_eq(record_dir_open(state, &e, &dir), 0);
+}
+
+static void
+tear_down(void)
+{
+    char command[128];
+
+    record_dir_close(dir);
+    (void)snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0); /* NOLINT(cert-env33-c): our own folder */
+}
+
+static void
+write_file(const char *text, size_t len)
+{
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, len), (ssize_t)len);
+    (void)close(fd);
+}
+
+START_TEST(a_vm_that_is_written_down_is_read_until_it_is_nobody)
+{
+    struct record_vm vm = {.uuid = UUID, .name = "a web server"}, read;
+    struct err e = {{0}};
+
+    record_vm_read(dir, "vda", &read);
+    ck_assert_str_eq(read.uuid, "");
+    ck_assert_int_eq(record_vm_write(dir, "vda", &vm, &e), 0);
+    record_vm_read(dir, "vda", &read);
+    ck_assert_str_eq(read.uuid, UUID);
+    ck_assert_str_eq(read.name, "a web server");
+    record_vm_read(dir, "vdb", &read);
+    ck_assert_str_eq(read.uuid, "");
+    vm.uuid[0] = '\0';
+    ck_assert_int_eq(record_vm_write(dir, "vda", &vm, &e), 0);
+    ck_assert_int_eq(record_vm_write(dir, "vda", &vm, &e), 0);
+    ck_assert_int_ne(access(file, F_OK), 0);
+}
+END_TEST
+
+START_TEST(what_is_no_such_line_is_not_believed)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+    } texts[] = {
+        {"", 0},
+        {"\n", 1},
+        {UUID, 36},
+        {UUID "\n", 37},
+        {UUID " web", 40},
+        {UUID " web\n" UUID " web\n", 82},
+        {"X" UUID " web\n", 42},
+        {UUID " w\0b\n", 41},
+        {"0123abcd_4567-89ef-0123-456789abcdef web\n", 41},
+    };
+    struct record_vm read;
+
+    write_file(texts[_i].text, texts[_i].len);
+    record_vm_read(dir, "vda", &read);
+    ck_assert_str_eq(read.uuid, "");
+    ck_assert_str_eq(read.name, "");
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("record_vm");
+    TCase *tc = tcase_create("record_vm");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, a_vm_that_is_written_down_is_read_until_it_is_nobody);
+    tcase_add_loop_test(tc, what_is_no_such_line_is_not_believed, 0, 9);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
