@@ -33,10 +33,19 @@ host_prepare() {
         "$(socket_of "$(other_of "$1")")" "$(socket_of "$1")" "${HOOK_TIMEOUT-10s}" \
         >"$conf"
     [ -z "${HOOK_POLICY-}" ] || echo "policy = $HOOK_POLICY" >>"$conf"
+    # Each call leaves a line when it has ended, and "release" waits while it is told to
+    # (hold_release).
     cat >"$2/hooks/qemu.d/baton" <<END
 #!/bin/sh
 export BATON_HOOK_CONF='$conf'
-exec '$BATON_BIN_DIR/baton-libvirt-hook' "\$@" 2>>'$T/hook.$1.log'
+if [ "\$2" = release ] && [ -p '$T/hold.$1' ]; then
+    echo held >'$T/hold.$1.hit'
+    read _ <'$T/hold.$1'
+fi
+'$BATON_BIN_DIR/baton-libvirt-hook' "\$@" 2>>'$T/hook.$1.log'
+status=\$?
+echo "\$2 \$status" >>'$T/hook.$1.calls'
+exit \$status
 END
     chmod +x "$2/hooks/qemu.d/baton"
 }
@@ -45,8 +54,26 @@ END
 services_start() {
     DEVICE=$(new_device disk "$1")
     mkfs.ext4 -q -F "$DEVICE"
-    start_service a --disk "name=D,device=$DEVICE"
-    start_service b --disk "name=D,device=$DEVICE,role=standby"
+    service_start a
+    service_start b
+}
+
+# service_start HOST: also again, after it was killed, as systemd would
+service_start() {
+    local role=''
+    [ "$1" = a ] || role=,role=standby
+    start_service "$1" --peer "$(control_of "$(other_of "$1")")" \
+        --disk "name=D,device=$DEVICE$role"
+}
+
+# hold_release HOST: the next hook "release" there waits for let_release
+hold_release() {
+    rm -f "$T/hold.$1.hit"
+    mkfifo "$T/hold.$1"
+}
+let_release() {
+    echo >"$T/hold.$1"
+    rm "$T/hold.$1"
 }
 
 # The domain as host $1 has it, with its disk at the socket $2, as $3.
@@ -67,7 +94,7 @@ vm_xml() {
   <on_poweroff>destroy</on_poweroff>
   <on_crash>destroy</on_crash>
   <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <emulator>${VM_EMULATOR-/usr/bin/qemu-system-x86_64}</emulator>
     <disk type='network' device='disk'>
       <driver name='qemu' type='raw' cache='none'/>
       <source protocol='nbd' name='D'>
