@@ -7,11 +7,12 @@
 #   fault_run NAME    one migration with the fault, from where the guest is: FROM to TO
 #   fault_judge NAME  waits until all is quiet and sets RAN_AT (a, b or none), OWNER,
 #                     MIGRATED (yes or no); fails when that is not what has to be
-#   fault_mend        all is well again for the next one
+#   fault_mend HOST   all is well again for the next one
 #
 # A fault happens when an event shows that the migration is under way: libvirt tells how
 # much of the memory it has copied, at 1 MiB/s, or the source's hook "release" waits,
 # when the guest runs at the destination already and the ownership has not followed.
+# shellcheck disable=SC2034 # for who uses this
 FAULTS='job-aborted destination-qemu-killed source-qemu-killed
     destination-service-killed destination-service-killed-late
     destination-service-killed-following
@@ -129,8 +130,10 @@ fault_hook-timeout-prepare() {
     local gone
     gone=$(grep -c 'VM web is gone' "$(log_of "$TO")" || true)
     service_signal "$TO" STOP
+    local began_us=${EPOCHREALTIME/./}
     begin_migration
     wait_end "$JOB" 60 || fail "libvirtd is held up by a service that hangs"
+    REFUSED_MS=$(((${EPOCHREALTIME/./} - began_us) / 1000))
     service_signal "$TO" CONT
     await_log "$TO" 'VM web is gone' $((gone + 1)) # it hears of it in the end
 }
@@ -170,6 +173,7 @@ fault_run() {
 
 fault_judge() {
     local wanted
+    # shellcheck disable=SC2034 # for who uses this
     MIGRATED=no
     wait_end "$JOB" 120 || fail "$1: the migration does not end"
     ! wait "$JOB" || MIGRATED=yes
@@ -188,10 +192,10 @@ fault_judge() {
     ! grep '^ERROR' "$VM_CONSOLE" || fail "$1: the guest met an error"
 }
 
-# fault_mend [HOST]: a VM that died starts afresh, at HOST, whoever owns its disk; what
+# fault_mend HOST: a VM that died starts afresh, at HOST, whoever owns its disk; what
 # a migration that was cut off has left is destroyed.
 fault_mend() {
-    local host=${1-$FROM}
+    local host=$1
     case $RAN_AT in
     none)
         virsh_on "$(other_of "$host")" undefine "$VM" >/dev/null 2>&1 || true
