@@ -23,13 +23,18 @@ need_libvirt() {
     export XDG_CACHE_HOME=$T XDG_CONFIG_HOME=$T XDG_RUNTIME_DIR=$T
 }
 
+# For a test to define otherwise: how the service of the host reaches the other one's,
+# and further arguments of it, one a line.
+peer_of() { control_of "$(other_of "$1")"; }
+service_arguments() { :; }
+
 other_of() { case "$1" in a) echo b ;; b) echo a ;; esac }
 
 # The hook of a host, by a wrapper: libvirtd does not hand its environment on.
 host_prepare() {
     local conf=$T/host.$1/hook.conf
     printf 'control = %s\nsocket = %s\npeer = %s\nmap = %s %s\ntimeout = %s\n' \
-        "$(control_of "$1")" "$(socket_of "$1")" "$(control_of "$(other_of "$1")")" \
+        "$(control_of "$1")" "$(socket_of "$1")" "$(peer_of "$1")" \
         "$(socket_of "$(other_of "$1")")" "$(socket_of "$1")" "${HOOK_TIMEOUT-10s}" \
         >"$conf"
     [ -z "${HOOK_POLICY-}" ] || echo "policy = $HOOK_POLICY" >>"$conf"
@@ -61,9 +66,11 @@ services_start() {
 # service_start HOST: also again, after it was killed, as systemd would
 service_start() {
     local role=''
+    local -a more
     [ "$1" = a ] || role=,role=standby
-    start_service "$1" --peer "$(control_of "$(other_of "$1")")" \
-        --disk "name=D,device=$DEVICE$role"
+    mapfile -t more < <(service_arguments "$1")
+    start_service "$1" --peer "$(peer_of "$1")" \
+        --disk "name=D,device=$DEVICE$role${DISK_OPTIONS-}" "${more[@]}"
 }
 
 # hold_release HOST: the next hook "release" there waits for let_release
