@@ -11,16 +11,18 @@
 #include "cli_vm.h"
 #include "clock.h"
 #include "hook_domain.h"
+#include "preflight.h"
 #include "virt.h"
 
 #define HELP                                                                           \
     "usage: baton vm migrate DOMAIN DEST-URI --to URI [--at URI] [--connect URI]\n"    \
-    "           [--json]\n"                                                            \
+    "           [--ignore-memory] [--json]\n"                                          \
     "  Migrates a running domain; the ownership of its disks follows.\n"               \
     "  DEST-URI       libvirt's URI of the other host, as this libvirtd reaches it\n"  \
     "  --to URI       the service of the other host\n"                                 \
     "  --at URI       the service of this host (default: as for baton status)\n"       \
     "  --connect URI  of libvirt here (default: libvirt's own)\n"                      \
+    "  --ignore-memory  also when the other host has too little free memory\n"         \
     "  --json         the report as JSON on one line\n"                                \
     "  An interrupt (ctrl-C) aborts the migration.\n"
 #define ATTACH_NS (20 * NS_PER_S)
@@ -30,7 +32,7 @@
 
 struct vm_order {
     const char *domain, *dest, *to, *at, *connect;
-    bool is_json, is_running;
+    bool is_json, is_running, is_memory_ignored;
     const json_t *report; /* status of the service here */
     json_t *disks;        /* names of the domain's disks that it serves */
 };
@@ -114,6 +116,30 @@ look_first(const struct vm_order *o, const struct uri *at, const struct uri *to,
     return rc;
 }
 
+/* Whatever can be told beforehand, cheapest first. */
+static int
+preflight(const struct vm_order *o, struct virt *v, const struct uri *at,
+          const struct uri *to, struct err *e)
+{
+    int status, rc;
+    json_t *there = vm_status(COMMAND, to->text, NULL, &status);
+
+    if (there == NULL) {
+        return err_set(e, -ENOTCONN, "the service at %s tells nothing", to->text);
+    }
+    rc = preflight_versions(o->report, there, e);
+    json_decref(there);
+    if (rc == 0 && !o->is_memory_ignored) {
+        rc = preflight_memory(v, o->domain, o->dest, e);
+        if (rc < 0 && rc != -ENOMEM) {
+            (void)cli_fail(0, COMMAND, "warning: free memory there is not known: %s",
+                           err_text(e, rc));
+            rc = 0;
+        }
+    }
+    return rc < 0 ? rc : look_first(o, at, to, e);
+}
+
 /* Wait until the service at the other end owns all of them. *ret_report is its status.
  */
 static bool
@@ -192,7 +218,7 @@ migrate(struct vm_order *o, const struct uri *at, const struct uri *to)
                      "is enough",
                      o->domain);
     }
-    rc = rc < 0 ? rc : look_first(o, at, to, &e);
+    rc = rc < 0 ? rc : preflight(o, v, at, to, &e);
     if (rc == 0) {
         (void)sigaction(SIGINT, &sa, NULL); /* a valid signal */
         rc = virt_migrate(v, o->domain, o->dest, on_tick, o, &e);
@@ -215,6 +241,9 @@ take_option(struct vm_order *o, int val)
         return cli_take_once(COMMAND, "--to", &o->to);
     case 'c':
         return cli_take_once(COMMAND, "--connect", &o->connect);
+    case 'm':
+        o->is_memory_ignored = true;
+        return true;
     case 'j':
         o->is_json = true;
         return true;
@@ -252,9 +281,13 @@ int
 vm_migrate(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'},      {"to", required_argument, NULL, 't'},
-        {"connect", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {0},
+        {"at", required_argument, NULL, 'a'},
+        {"to", required_argument, NULL, 't'},
+        {"connect", required_argument, NULL, 'c'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"ignore-memory", no_argument, NULL, 'm'},
+        {0},
     };
     struct vm_order o = {.domain = NULL};
     int val;

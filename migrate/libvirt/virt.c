@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -130,6 +131,66 @@ virt_save(struct virt *v, const char *domain, const char *file, struct err *e)
     }
     (void)virDomainFree(dom);
     return rc;
+}
+
+int
+virt_memory_of(struct virt *v, const char *domain, struct err *e,
+               unsigned long long *ret_kib)
+{
+    virDomainPtr d = virDomainLookupByName(v->conn, domain);
+    virDomainInfo info;
+    int rc = 0;
+
+    if (d == NULL) {
+        return fail(e, domain);
+    }
+    if (virDomainGetInfo(d, &info) < 0) {
+        rc = fail(e, domain);
+    } else {
+        *ret_kib = info.memory;
+    }
+    (void)virDomainFree(d);
+    return rc;
+}
+
+/* What is free or cached; 0 when it is not told apart. */
+static unsigned long long
+stat_spare(virConnectPtr conn)
+{
+    virNodeMemoryStats stats[16];
+    unsigned long long kib = 0;
+    int nr = 0;
+
+    if (virNodeGetMemoryStats(conn, VIR_NODE_MEMORY_STATS_ALL_CELLS, NULL, &nr, 0) <
+            0 ||
+        nr > (int)(sizeof stats / sizeof stats[0]) ||
+        virNodeGetMemoryStats(conn, VIR_NODE_MEMORY_STATS_ALL_CELLS, stats, &nr, 0) <
+            0) {
+        return 0;
+    }
+    for (int i = 0; i < nr; i++) {
+        if (strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_FREE) == 0 ||
+            strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_BUFFERS) == 0 ||
+            strcmp(stats[i].field, VIR_NODE_MEMORY_STATS_CACHED) == 0) {
+            kib += stats[i].value;
+        }
+    }
+    return kib;
+}
+
+int
+virt_spare_memory(struct virt *v, struct err *e, unsigned long long *ret_kib)
+{
+    unsigned long long kib = stat_spare(v->conn);
+
+    if (kib == 0) {
+        kib = virNodeGetFreeMemory(v->conn) / 1024;
+    }
+    if (kib == 0) {
+        return fail(e, "the host's free memory");
+    }
+    *ret_kib = kib;
+    return 0;
 }
 
 int

@@ -22,6 +22,12 @@ int virt_attach(struct virt *v, const char *domain, const char *disk_xml,
 /* The stored definition of a domain; free(3) it. -ENOENT: there is none. */
 int virt_stored_xml(struct virt *v, const char *domain, struct err *e, char **ret_xml);
 
+/* The memory that a running domain has now, and what the host could give to a new one
+ * without swapping. */
+int virt_memory_of(struct virt *v, const char *domain, struct err *e,
+                   unsigned long long *ret_kib);
+int virt_spare_memory(struct virt *v, struct err *e, unsigned long long *ret_kib);
+
 /* Each domain: name, is it running, its XML. Ends at the first that returns not 0, with
  * that. */
 typedef int (*virt_on_domain)(void *opaque, const char *name, bool is_active,
