@@ -119,7 +119,7 @@ END
 
 # What the console says when the guest's kernel has crashed.
 # shellcheck disable=SC2034 # for campaigns
-GUEST_CRASHED='general protection fault|Oops|BUG: |Kernel panic|stack segment'
+GUEST_CRASHED='general protection fault|Oops|BUG[: ]|Kernel panic|end trace|unable to handle'
 
 # vm_start HOST: defines and starts the domain, and waits for its load
 vm_start() {
