@@ -9,6 +9,7 @@ int vm_define_disk(int argc, char **argv);
 int vm_list(int argc, char **argv);
 int vm_migrate(int argc, char **argv);
 int vm_save(int argc, char **argv);
+int vm_move_device(int argc, char **argv);
 
 /* The answer of the service at `at` to "status"; NULL after a sentence, and *ret_status
  * is the one to end with. disk: NULL for all. */

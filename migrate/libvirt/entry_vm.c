@@ -11,6 +11,8 @@
     "       baton vm list [--at URI] [--connect URI] [--json]\n"                       \
     "       baton vm migrate DOMAIN DEST-URI --to URI [--at URI] [--json]\n"           \
     "       baton vm save DOMAIN [FILE] [--at URI] [--json]\n"                         \
+    "       baton vm move-device DISK --from URI --to URI --from-vm VM --to-vm VM\n"   \
+    "                       --file PATH ...\n"                                         \
     "\"baton vm COMMAND --help\" says more, baton(1) says all.\n"
 
 int
@@ -29,9 +31,11 @@ main(int argc, char **argv)
         status = vm_migrate(argc - 1, argv + 1);
     } else if (argc >= 2 && strcmp(argv[1], "save") == 0) {
         status = vm_save(argc - 1, argv + 1);
+    } else if (argc >= 2 && strcmp(argv[1], "move-device") == 0) {
+        status = vm_move_device(argc - 1, argv + 1);
     } else {
         (void)cli_fail(
-            0, "vm", "%s%s; allowed: define-disk, list, migrate, save",
+            0, "vm", "%s%s; allowed: define-disk, list, migrate, save, move-device",
             argc < 2 ? "no command" : "no such command: ", argc < 2 ? "" : argv[1]);
     }
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* baton vm move-device: options, and what is said of it. */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli_vm.h"
+#include "clock.h"
+#include "config.h"
+#include "move.h"
+#include "record.h"
+
+#define COMMAND "vm move-device"
+#define HELP                                                                           \
+    "usage: baton vm move-device DISK --from URI --to URI --from-vm VM --to-vm VM\n"   \
+    "           --file PATH [--device ID] [--bus BUS] [--share] [--to-inside URI]\n"   \
+    "           [--deadline 5s] [--plug-deadline 10s] [--progress] [--json]\n"         \
+    "  Moves a disk with its device from the service in one VM to that in another.\n"  \
+    "  --from URI, --to URI  control sockets of the two services\n"                    \
+    "  --to-inside URI       the second as the first service reaches it (as --to)\n"   \
+    "  --from-vm, --to-vm    qmp:PATH of QEMU's monitor, or libvirt:[URI#]DOMAIN\n"    \
+    "  --file PATH           the file or block device of this host\n"                  \
+    "  --device ID           of the device in the VMs, and its serial number (DISK)\n" \
+    "  --bus BUS             where it is plugged in (where there is room)\n"           \
+    "  --share               both VMs may have it at a time: ownership goes first,\n"  \
+    "                        and nothing of plugging is in the stall\n"                \
+    "  --deadline TIME       give up parking after this time\n"                        \
+    "  --plug-deadline TIME  for a guest to let go of the device, or to see it\n"      \
+    "  --progress            a line for each step, also without a terminal\n"          \
+    "  --json                the report as JSON on one line\n"                         \
+    "  Killed at any step, it goes on when it is run again.\n"
+#define DEFAULT_DEADLINE_NS (5 * NS_PER_S)
+#define DEFAULT_PLUG_NS (10 * NS_PER_S)
+#define MAX_DEADLINE_NS (600 * NS_PER_S)
+
+struct options {
+    const char *from, *to, *to_inside, *from_vm, *to_vm, *file, *device, *bus;
+    const char *deadline, *plug_deadline;
+    bool is_shared, is_json, has_progress;
+};
+
+static bool
+take_option(struct options *o, int val)
+{
+    const struct {
+        int val;
+        const char *name;
+        const char **slot;
+    } texts[] = {
+        {'f', "--from", &o->from},
+        {'t', "--to", &o->to},
+        {'i', "--to-inside", &o->to_inside},
+        {'F', "--from-vm", &o->from_vm},
+        {'T', "--to-vm", &o->to_vm},
+        {'p', "--file", &o->file},
+        {'d', "--device", &o->device},
+        {'b', "--bus", &o->bus},
+        {'D', "--deadline", &o->deadline},
+        {'P', "--plug-deadline", &o->plug_deadline},
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i].val == val) {
+            return cli_take_once(COMMAND, texts[i].name, texts[i].slot);
+        }
+    }
+    o->is_shared = o->is_shared || val == 's';
+    o->is_json = o->is_json || val == 'j';
+    o->has_progress = o->has_progress || val == 'g';
+    return val != '?';
+}
+
+static bool
+take_time(const char *option, const char *text, uint64_t *ret_ns)
+{
+    struct err e = {{0}};
+
+    if (text == NULL) {
+        return true; /* the default stays */
+    }
+    if (config_parse_duration(text, &e, ret_ns) < 0) {
+        (void)cli_fail(0, COMMAND, "%s: %s", option, e.msg);
+        return false;
+    }
+    if (*ret_ns < NS_PER_MS || *ret_ns > MAX_DEADLINE_NS) {
+        (void)cli_fail(0, COMMAND, "%s %s: allowed: 1ms to 10m", option, text);
+        return false;
+    }
+    return true;
+}
+
+static bool
+take_uri(const char *option, const char *text, struct uri *ret_uri)
+{
+    struct err e = {{0}};
+
+    if (text == NULL) {
+        (void)cli_fail(0, COMMAND, "%s URI is missing", option);
+        return false;
+    }
+    if (uri_parse(text, URI_FOR_CONTROL, &e, ret_uri) < 0) {
+        (void)cli_fail(0, COMMAND, "%s: %s", option, e.msg);
+        return false;
+    }
+    return true;
+}
+
+static bool
+take_vm(const char *option, const char *text, struct plug **ret_p)
+{
+    struct err e = {{0}};
+
+    if (text == NULL) {
+        (void)cli_fail(0, COMMAND, "%s VM is missing", option);
+        return false;
+    }
+    if (plug_open(text, &e, ret_p) < 0) {
+        (void)cli_fail(0, COMMAND, "%s: %s", option, e.msg);
+        return false;
+    }
+    return true;
+}
+
+/* An id is a word of QEMU's, libvirt's and a path's. */
+static bool
+take_device(const struct options *o, const char *disk, struct plug_device *d)
+{
+    const char *id = o->device != NULL ? o->device : disk;
+    size_t n = 0;
+
+    while (isalnum((unsigned char)id[n]) ||
+           (n > 0 && strchr("-_", id[n]) != NULL && id[n] != '\0')) {
+        n++;
+    }
+    if (n == 0 || id[n] != '\0' || n > PLUG_MAX_ID || !isalpha((unsigned char)id[0])) {
+        (void)cli_fail(0, COMMAND,
+                       "\"%s\" is no id of a device; give --device: a letter, then "
+                       "letters, digits, \"-\" and \"_\", %d in all",
+                       id, PLUG_MAX_ID);
+        return false;
+    }
+    if (o->file == NULL || o->file[0] != '/') {
+        (void)cli_fail(0, COMMAND, "--file is %s; allowed: an absolute path",
+                       o->file != NULL ? o->file : "missing");
+        return false;
+    }
+    *d = (struct plug_device){
+        .id = id, .file = o->file, .bus = o->bus, .is_shared = o->is_shared};
+    return true;
+}
+
+/* That there is such a file is the host's state, not a matter of usage. */
+static int
+look_at_file(struct plug_device *d)
+{
+    struct stat st;
+
+    if (stat(d->file, &st) < 0) {
+        return cli_fail(CLI_REFUSED, COMMAND, "%s: %s", d->file,
+                        err_text(NULL, -errno));
+    }
+    d->is_block = S_ISBLK(st.st_mode);
+    if (!d->is_block && !S_ISREG(st.st_mode)) {
+        return cli_fail(CLI_REFUSED, COMMAND,
+                        "%s is neither a regular file nor a block device", d->file);
+    }
+    return CLI_DONE;
+}
+
+static void
+say_phase(void *opaque, const char *phase)
+{
+    const struct move_order *o = opaque;
+
+    (void)fprintf(stderr, "%s: %s\n", o->disk, phase);
+}
+
+static void
+say_done(const struct move_order *o, const json_t *report)
+{
+    const json_t *phases = json_object_get(report, "phases");
+    double ms[MOVE_NR_PHASES];
+    static const char *const keys[MOVE_NR_PHASES] = {
+        "prepare_us", "park_us", "detach_us", "attach_us", "assign_us"};
+
+    for (unsigned i = 0; i < MOVE_NR_PHASES; i++) {
+        ms[i] = (double)cli_number(phases, keys[i]) / 1000.0;
+    }
+    (void)printf("%s: moved from %s to %s; clients waited %.1f ms (park %.1f, detach "
+                 "%.1f, attach %.1f, assign %.1f ms)\n",
+                 o->disk, o->from.text, o->to.text,
+                 (double)cli_number(report, "stall_us") / 1000.0, ms[MOVE_PARK],
+                 ms[MOVE_DETACH], ms[MOVE_ATTACH], ms[MOVE_ASSIGN]);
+}
+
+static int
+run(struct move_order *order, const struct options *o)
+{
+    struct err e = {{0}};
+    json_t *report = NULL;
+    int status = look_at_file(&order->device);
+
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if (o->has_progress || isatty(STDERR_FILENO)) {
+        order->on_phase = say_phase;
+        order->opaque = order;
+    }
+    status = move_run(order, &e, &report);
+    if (status != CLI_DONE) {
+        (void)cli_fail(status, COMMAND, "%s", e.msg);
+    }
+    if (o->is_json) {
+        cli_print_json(report);
+    } else if (status == CLI_DONE) {
+        say_done(order, report);
+    }
+    json_decref(report);
+    return status;
+}
+
+static int
+check(struct move_order *order, const struct options *o)
+{
+    int status = CLI_USAGE;
+
+    if (!name_is_valid(order->disk)) {
+        return cli_fail(CLI_USAGE, COMMAND, "\"%s\" is no name of a disk", order->disk);
+    }
+    order->to_inside = o->to_inside != NULL ? o->to_inside : o->to;
+    if (take_uri("--from", o->from, &order->from) &&
+        take_uri("--to-inside", order->to_inside, &order->to) &&
+        take_uri("--to", o->to, &order->to) &&
+        take_time("--deadline", o->deadline, &order->deadline_len_ns) &&
+        take_time("--plug-deadline", o->plug_deadline, &order->plug_len_ns) &&
+        take_device(o, order->disk, &order->device) &&
+        take_vm("--from-vm", o->from_vm, &order->from_vm) &&
+        take_vm("--to-vm", o->to_vm, &order->to_vm)) {
+        status = strcmp(o->from_vm, o->to_vm) == 0
+                     ? cli_fail(CLI_USAGE, COMMAND,
+                                "--from-vm and --to-vm are the same; allowed: two VMs")
+                     : run(order, o);
+    }
+    plug_close(order->from_vm);
+    plug_close(order->to_vm);
+    return status;
+}
+
+int
+vm_move_device(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"from", required_argument, NULL, 'f'},
+        {"to", required_argument, NULL, 't'},
+        {"to-inside", required_argument, NULL, 'i'},
+        {"from-vm", required_argument, NULL, 'F'},
+        {"to-vm", required_argument, NULL, 'T'},
+        {"file", required_argument, NULL, 'p'},
+        {"device", required_argument, NULL, 'd'},
+        {"bus", required_argument, NULL, 'b'},
+        {"share", no_argument, NULL, 's'},
+        {"deadline", required_argument, NULL, 'D'},
+        {"plug-deadline", required_argument, NULL, 'P'},
+        {"progress", no_argument, NULL, 'g'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    struct move_order order = {.deadline_len_ns = DEFAULT_DEADLINE_NS,
+                               .plug_len_ns = DEFAULT_PLUG_NS};
+    struct options o = {.from = NULL};
+    int val;
+
+    while ((val = cli_next_option(argc, argv, options)) != -1) {
+        if (val == 'h') {
+            (void)printf(HELP);
+            return CLI_DONE;
+        }
+        if (!take_option(&o, val)) {
+            return CLI_USAGE;
+        }
+    }
+    if (argc - optind != 1) {
+        return cli_fail(CLI_USAGE, COMMAND, "one DISK is expected");
+    }
+    order.disk = argv[optind];
+    return check(&order, &o);
+}

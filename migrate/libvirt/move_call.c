@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "move_call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "clock.h"
+#include "rpc.h"
+
+#define ANSWER_NS (10 * NS_PER_S)
+/* A service answers a handoff or a park when it is done or has given up, and says so
+ * after some seconds if it goes on; longer than this nobody is there. */
+#define PATIENCE_NS (60 * NS_PER_S)
+
+static int
+ask(const struct uri *at, const char *method, json_t *params, uint64_t len_ns,
+    struct err *e, bool *ret_is_refused, json_t **ret_result)
+{
+    struct rpc_client *client;
+    int code = 0, rc = cli_reach(at, e, &client);
+
+    *ret_is_refused = rc < 0; /* nobody heard it */
+    if (rc < 0) {
+        json_decref(params);
+        return rc;
+    }
+    rc = rpc_call(client, method, params, NULL, NULL, clock_deadline_ns(len_ns), e,
+                  &code, ret_result);
+    rpc_client_close(client);
+    *ret_is_refused = rc < 0 && code != 0 && code != RPC_COMMITTED;
+    return rc;
+}
+
+static void
+take_text(const json_t *o, const char *key, char *buf, size_t size)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+
+    (void)snprintf(buf, size, "%s", text != NULL ? text : "");
+}
+
+int
+move_ask(const struct uri *at, const char *disk, struct err *e,
+         struct move_side *ret_side)
+{
+    json_t *report = NULL;
+    const json_t *its;
+    bool is_refused;
+    int rc = ask(at, "status", json_pack("{s:s}", "disk", disk), ANSWER_NS, e,
+                 &is_refused, &report);
+
+    if (rc < 0) {
+        return err_prefix(e, rc, "%s", at->text);
+    }
+    its = json_array_get(json_object_get(report, "disks"), 0);
+    take_text(report, "service", ret_side->service, sizeof ret_side->service);
+    take_text(its, "role", ret_side->role, sizeof ret_side->role);
+    take_text(its, "owner", ret_side->owner, sizeof ret_side->owner);
+    json_decref(report);
+    return 0;
+}
+
+int
+move_park(const struct move_order *o, struct err *e, bool *ret_is_refused,
+          json_t **ret_report)
+{
+    return ask(&o->from, "park",
+               json_pack("{s:s,s:I}", "target", o->disk, "deadline_ms",
+                         (json_int_t)(o->deadline_len_ns / NS_PER_MS)),
+               o->deadline_len_ns + PATIENCE_NS, e, ret_is_refused, ret_report);
+}
+
+int
+move_unpark(const struct move_order *o, struct err *e, bool *ret_is_refused,
+            json_t **ret_report)
+{
+    return ask(&o->from, "unpark", json_pack("{s:s}", "target", o->disk), PATIENCE_NS,
+               e, ret_is_refused, ret_report);
+}
+
+int
+move_handoff(const struct move_order *o, struct err *e, bool *ret_is_refused,
+             json_t **ret_report)
+{
+    return ask(&o->from, "handoff",
+               json_pack("{s:s,s:s,s:I}", "target", o->disk, "to", o->to_inside,
+                         "deadline_ms", (json_int_t)(o->deadline_len_ns / NS_PER_MS)),
+               o->deadline_len_ns + o->plug_len_ns + PATIENCE_NS, e, ret_is_refused,
+               ret_report);
+}

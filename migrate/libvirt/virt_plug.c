@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A VM of libvirt's. The disk is known by a user alias, ua-ID, which libvirt keeps from
+ * the definition to the events. The definition follows what runs, so that the VM comes
+ * up again with what it had. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "plug.h"
+
+#define ALIAS_LEN (PLUG_MAX_ID + 4)
+#define ASK_AGAIN_NS (2 * NS_PER_S)
+
+struct plug_virt {
+    struct plug plug;
+    char *uri; /* NULL: libvirt's default */
+    char *domain;
+    virConnectPtr conn;
+    const char *awaited; /* alias whose removal is waited for */
+    enum { WAITING, REMOVED, REFUSED, TIMED_OUT } seen;
+};
+
+static struct plug_virt *
+virt_of(struct plug *p)
+{
+    return (struct plug_virt *)p;
+}
+
+/* libvirt prints its errors by itself unless it is given somebody to tell. */
+static void
+say_nothing(void *opaque, virErrorPtr error)
+{
+    (void)opaque;
+    (void)error;
+}
+
+static int
+fail(struct err *e, const struct plug_virt *p)
+{
+    const virErrorPtr last = virGetLastError();
+
+    return err_set(e, last != NULL && last->code == VIR_ERR_NO_DOMAIN ? -ENOENT : -EIO,
+                   "%s: libvirt: %s", p->domain,
+                   last != NULL && last->message != NULL ? last->message : "no reason");
+}
+
+/* The domain; virDomainFree() it. */
+static int
+find(struct plug_virt *p, struct err *e, virDomainPtr *ret_domain)
+{
+    if (p->conn == NULL) {
+        virSetErrorFunc(NULL, say_nothing);
+        /* Events are dispatched by this process's loop; to register it again does
+         * nothing. Connections know of it only if it was there before them. */
+        if (virEventRegisterDefaultImpl() == 0) {
+            p->conn = virConnectOpen(p->uri);
+        }
+    }
+    *ret_domain = p->conn != NULL ? virDomainLookupByName(p->conn, p->domain) : NULL;
+    return *ret_domain != NULL ? 0 : fail(e, p);
+}
+
+static void
+alias_of(const struct plug_device *d, char alias[ALIAS_LEN])
+{
+    (void)snprintf(alias, ALIAS_LEN, "ua-%s", d->id);
+}
+
+/* Has the XML this attribute of this element? libvirt writes every one this way. */
+static bool
+has_text(const char *xml, const char *element, const char *attribute, const char *value)
+{
+    char text[64];
+
+    (void)snprintf(text, sizeof text, "<%s %s='%s'", element, attribute, value);
+    return strstr(xml, text) != NULL;
+}
+
+static int
+look_at(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
+        struct err *e, enum plug_state *ret_state)
+{
+    char alias[ALIAS_LEN];
+    char *xml;
+
+    if (virDomainIsActive(domain) != 1) {
+        *ret_state = PLUG_GONE;
+        return 0;
+    }
+    xml = virDomainGetXMLDesc(domain, 0);
+    if (xml == NULL) {
+        return fail(e, p);
+    }
+    alias_of(d, alias);
+    *ret_state = has_text(xml, "alias", "name", alias) ? PLUG_IN : PLUG_OUT;
+    free(xml);
+    return 0;
+}
+
+static int
+virt_look(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
+          struct err *e, enum plug_state *ret_state)
+{
+    struct plug_virt *p = virt_of(plug);
+    virDomainPtr domain;
+    int rc = find(p, e, &domain);
+
+    (void)deadline_ns; /* libvirt's calls have their own */
+    if (rc == 0) {
+        rc = look_at(p, domain, d, e, ret_state);
+        (void)virDomainFree(domain);
+    }
+    return rc;
+}
+
+/* The first name of a target that the domain has not. */
+static int
+free_target(virDomainPtr domain, char target[4])
+{
+    char *xml = virDomainGetXMLDesc(domain, 0);
+    char letter = 'a';
+
+    if (xml == NULL) {
+        return -EIO;
+    }
+    do {
+        (void)snprintf(target, 4, "vd%c", letter);
+    } while (has_text(xml, "target", "dev", target) && letter++ < 'z');
+    free(xml);
+    return letter <= 'z' ? 0 : -ENOSPC;
+}
+
+static char *
+disk_element(const struct plug_device *d, const char *target)
+{
+    char alias[ALIAS_LEN], *xml;
+
+    alias_of(d, alias);
+    if (strpbrk(d->file, "<>&'\"") != NULL ||
+        asprintf(&xml,
+                 "<disk type='%s' device='disk'>"
+                 "<driver name='qemu' type='raw' discard='unmap'/>"
+                 "<source %s='%s'/><target dev='%s' bus='virtio'/>%s"
+                 "<serial>%s</serial><alias name='%s'/></disk>",
+                 d->is_block ? "block" : "file", d->is_block ? "dev" : "file", d->file,
+                 target, d->is_shared ? "<shareable/>" : "", d->id, alias) < 0) {
+        return NULL;
+    }
+    return xml;
+}
+
+static int
+attach_to(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
+          struct err *e)
+{
+    char target[4];
+    AUTO_FREE char *xml = NULL;
+    int rc = free_target(domain, target);
+
+    if (rc < 0) {
+        return err_set(e, rc, "%s has no room for a disk", p->domain);
+    }
+    xml = disk_element(d, target);
+    if (xml == NULL) {
+        return err_set(e, -EINVAL, "%s cannot stand in a domain's XML", d->file);
+    }
+    if (virDomainAttachDeviceFlags(domain, xml, VIR_DOMAIN_AFFECT_LIVE) < 0) {
+        return fail(e, p);
+    }
+    if (virDomainIsPersistent(domain) == 1) { /* or it has it in its definition */
+        (void)virDomainAttachDeviceFlags(domain, xml, VIR_DOMAIN_AFFECT_CONFIG);
+    }
+    return 0;
+}
+
+static int
+virt_in(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
+        struct err *e)
+{
+    struct plug_virt *p = virt_of(plug);
+    enum plug_state state;
+    virDomainPtr domain;
+    int rc = find(p, e, &domain);
+
+    (void)deadline_ns;
+    if (rc < 0) {
+        return rc;
+    }
+    rc = look_at(p, domain, d, e, &state);
+    if (rc == 0 && state == PLUG_GONE) {
+        rc = err_set(e, -ENOTCONN, "%s does not run", p->domain);
+    } else if (rc == 0 && state != PLUG_IN) {
+        rc = attach_to(p, domain, d, e);
+    }
+    (void)virDomainFree(domain);
+    return rc;
+}
+
+static void
+on_removed(virConnectPtr conn, virDomainPtr domain, const char *alias, void *opaque)
+{
+    struct plug_virt *p = opaque;
+
+    (void)conn;
+    (void)domain;
+    if (strcmp(alias, p->awaited) == 0) {
+        p->seen = REMOVED;
+    }
+}
+
+static void
+on_refused(virConnectPtr conn, virDomainPtr domain, const char *alias, void *opaque)
+{
+    struct plug_virt *p = opaque;
+
+    (void)conn;
+    (void)domain;
+    if (strcmp(alias, p->awaited) == 0) {
+        p->seen = REFUSED;
+    }
+}
+
+static void
+on_timeout(int timer, void *opaque)
+{
+    struct plug_virt *p = opaque;
+
+    (void)timer;
+    if (p->seen == WAITING) {
+        p->seen = TIMED_OUT;
+    }
+}
+
+/* Run libvirt's loop until an event of the device or end_ns. */
+static int
+await_event(struct plug_virt *p, uint64_t end_ns, struct err *e)
+{
+    int timer = virEventAddTimeout(clock_poll_ms(end_ns), on_timeout, p, NULL);
+    int rc = timer < 0 ? fail(e, p) : 0;
+
+    p->seen = WAITING;
+    while (rc == 0 && p->seen == WAITING) {
+        if (virEventRunDefaultImpl() < 0) {
+            rc = fail(e, p);
+        }
+    }
+    if (timer >= 0) {
+        (void)virEventRemoveTimeout(timer);
+    }
+    return rc;
+}
+
+/* Ask until the event has come, or the disk is not in the domain any more. */
+static int
+pull_out(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
+         uint64_t deadline_ns, struct err *e)
+{
+    char alias[ALIAS_LEN];
+    enum plug_state state;
+    int rc;
+
+    alias_of(d, alias);
+    p->awaited = alias;
+    for (;;) {
+        rc = look_at(p, domain, d, e, &state);
+        if (rc < 0 || state != PLUG_IN) {
+            return rc;
+        }
+        /* It returns when the guest was asked. One that was asked before is still
+         * being waited for: libvirt says so, and the event is due. */
+        (void)virDomainDetachDeviceAlias(domain, alias, VIR_DOMAIN_AFFECT_LIVE);
+        rc = await_event(p, clock_earlier(deadline_ns, clock_deadline_ns(ASK_AGAIN_NS)),
+                         e);
+        if (rc < 0) {
+            return rc;
+        }
+        if (p->seen == REFUSED) {
+            return err_set(e, -EBUSY, "%s does not let %s go", p->domain, d->id);
+        }
+        if (p->seen == TIMED_OUT && clock_now_ns() >= deadline_ns) {
+            return err_set(e, -ETIMEDOUT, "%s has not let %s go; it was asked to",
+                           p->domain, d->id);
+        }
+    }
+}
+
+static int
+with_events(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
+            uint64_t deadline_ns, struct err *e)
+{
+    int removed = virConnectDomainEventRegisterAny(
+        p->conn, domain, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+        VIR_DOMAIN_EVENT_CALLBACK(on_removed), p, NULL);
+    int refused = virConnectDomainEventRegisterAny(
+        p->conn, domain, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
+        VIR_DOMAIN_EVENT_CALLBACK(on_refused), p, NULL);
+    int rc = removed < 0 || refused < 0 ? fail(e, p)
+                                        : pull_out(p, domain, d, deadline_ns, e);
+
+    if (removed >= 0) {
+        (void)virConnectDomainEventDeregisterAny(p->conn, removed);
+    }
+    if (refused >= 0) {
+        (void)virConnectDomainEventDeregisterAny(p->conn, refused);
+    }
+    return rc;
+}
+
+static int
+virt_out(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
+         struct err *e)
+{
+    struct plug_virt *p = virt_of(plug);
+    char alias[ALIAS_LEN];
+    virDomainPtr domain;
+    int rc = find(p, e, &domain);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = with_events(p, domain, d, deadline_ns, e);
+    if (rc == 0 && virDomainIsPersistent(domain) == 1) { /* or it has it no more */
+        alias_of(d, alias);
+        (void)virDomainDetachDeviceAlias(domain, alias, VIR_DOMAIN_AFFECT_CONFIG);
+    }
+    (void)virDomainFree(domain);
+    return rc;
+}
+
+static void
+virt_plug_close(struct plug *plug)
+{
+    struct plug_virt *p = virt_of(plug);
+
+    if (p->conn != NULL) {
+        (void)virConnectClose(p->conn); /* the count of what is left over */
+    }
+    free(p->uri);
+    free(p->domain);
+    free(p);
+}
+
+static const struct plug_ops virt_ops = {.name = "libvirt",
+                                         .look = virt_look,
+                                         .in = virt_in,
+                                         .out = virt_out,
+                                         .close = virt_plug_close};
+
+int
+plug_virt_open(const char *uri, const char *domain, struct err *e, struct plug **ret_p)
+{
+    struct plug_virt *p = calloc(1, sizeof *p);
+
+    if (p != NULL) {
+        p->plug.ops = &virt_ops;
+        p->uri = uri != NULL ? strdup(uri) : NULL;
+        p->domain = strdup(domain);
+    }
+    if (p == NULL || p->domain == NULL || (uri != NULL && p->uri == NULL)) {
+        if (p != NULL) {
+            virt_plug_close(&p->plug);
+        }
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    *ret_p = &p->plug;
+    return 0;
+}
