@@ -28,7 +28,8 @@
  * readonly=on|off, cache=none|writeback|writethrough, durability=keep|writethrough|
  * owner, uuid, description, on-hold=wait | fail-after=DURATION (30s, 500ms),
  * connections=N (1..16, of an nbd device and of the
- * channel), layer=NAME[:k=v]... (may repeat, lowest first). A comma in a value is
+ * channel), appears-within=DURATION (of a device that is being plugged in),
+ * layer=NAME[:k=v]... (may repeat, lowest first). A comma in a value is
  * written ",,". */
 struct disk_config {
     char name[NAME_MAX_LEN + 1];
@@ -43,7 +44,8 @@ struct disk_config {
     enum file_cache cache;
     enum channel_durability durability;
     unsigned connections;
-    uint64_t fail_after_ns; /* CLOCK_NEVER: wait for ever */
+    uint64_t fail_after_ns;     /* CLOCK_NEVER: wait for ever */
+    uint64_t appears_within_ns; /* that a device is waited for; 0: not at all */
     struct stack_spec layers;
 };
 

@@ -179,29 +179,6 @@ set_description(struct disk_config *d, const char *v, struct err *e)
 }
 
 static int
-set_on_hold(struct disk_config *d, const char *v, struct err *e)
-{
-    if (strcmp(v, "wait") != 0) {
-        return err_set(e, -EINVAL,
-                       "allowed: wait (or fail-after=DURATION in its place)");
-    }
-    d->fail_after_ns = CLOCK_NEVER;
-    return 0;
-}
-
-static int
-set_fail_after(struct disk_config *d, const char *v, struct err *e)
-{
-    int rc = config_parse_duration(v, e, &d->fail_after_ns);
-
-    if (rc == 0 && d->fail_after_ns == 0) {
-        return err_set(e, -EINVAL,
-                       "every handoff would fail requests; allowed: more than 0");
-    }
-    return rc;
-}
-
-static int
 set_connections(struct disk_config *d, const char *v, struct err *e)
 {
     char *end;
@@ -261,10 +238,11 @@ static const struct disk_key {
     {"durability", false, set_durability},
     {"uuid", false, set_uuid},
     {"description", false, set_description},
-    {"on-hold", false, set_on_hold},
-    {"fail-after", false, set_fail_after},
+    {"on-hold", false, config_set_on_hold},
+    {"fail-after", false, config_set_fail_after},
     {"connections", false, set_connections},
     {"peers-allowed", false, set_peers_allowed},
+    {"appears-within", false, config_set_appears_within},
     {"layer", true, set_layer},
 };
 #define NR_DISK_KEYS (sizeof disk_keys / sizeof disk_keys[0])

@@ -61,4 +61,9 @@ int config_check_net(const struct service_config *c, struct err *e);
  * 0 or -EINVAL and a sentence. */
 int config_check_text(const char *s, struct err *e);
 
+/* Keys of a disk that are about time (config_disk_time.c). */
+int config_set_on_hold(struct disk_config *d, const char *v, struct err *e);
+int config_set_fail_after(struct disk_config *d, const char *v, struct err *e);
+int config_set_appears_within(struct disk_config *d, const char *v, struct err *e);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include <uuid/uuid.h>
 
+#include "appear.h"
 #include "clock.h"
 #include "disk_durability.h"
 #include "follow.h"
@@ -78,6 +79,9 @@ disk_open_device(struct disk *d, struct err *e, struct port **ret_port)
     } else {
         const struct port_file_opts opts = {.cache = c->cache, .readonly = c->readonly};
 
+        if (c->appears_within_ns > 0) { /* when it does not, the open says why not */
+            (void)appear_wait(c->device, clock_deadline_ns(c->appears_within_ns));
+        }
         rc = port_file_open(c->device, &opts, e, ret_port);
     }
     return rc < 0 ? err_prefix(e, rc, "disk %s", c->name) : 0;

@@ -124,6 +124,8 @@ static const struct row rows[] = {
     {"disk", "name=D,device=/x,fail-after=30", "\"30\" is not a duration; allowed"},
     {"disk", "name=D,device=/x,fail-after=-1s", "is not a duration"},
     {"disk", "name=D,device=/x,on-hold=wait,fail-after=1s", "contradict each other"},
+    {"disk", "name=D,device=/x,appears-within=21s", "allowed: at most 20s"},
+    {"disk", "name=D,device=/x,appears-within=5", "\"5\" is not a duration; allowed"},
     {"disk", "name=D,device=/x,layer=nonsense", "--x: disk D: layer=nonsense: "},
     {"disk", "name=D,device=/x,layer=", "layer=: is empty"},
     {"disk", "name=D,device=/x,description=a\nb", "control character"},
@@ -335,7 +337,7 @@ START_TEST(every_key_of_a_disk_arrives)
         set_option("disk",
                    "name=D,device=/x,,y,vm=web,role=standby,readonly=on,cache=none,"
                    "uuid=" UUID_UPPER ",description=a,,,,b,fail-after=500ms,"
-                   "connections=7,layer=stats,durability=owner"),
+                   "connections=7,layer=stats,durability=owner,appears-within=3s"),
         0);
     d = &config.disks[0];
     ck_assert_str_eq(d->device, "/x,y");
@@ -346,6 +348,7 @@ START_TEST(every_key_of_a_disk_arrives)
     ck_assert_int_eq((int)d->cache, FILE_CACHE_NONE);
     ck_assert(d->readonly);
     ck_assert(d->fail_after_ns == 500 * NS_PER_MS);
+    ck_assert(d->appears_within_ns == 3 * NS_PER_S);
     ck_assert_uint_eq(d->connections, 7);
     ck_assert_int_eq((int)d->durability, CHANNEL_OWNER);
     ck_assert_uint_eq(d->layers.nr_layers, 1);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Told by inotify, of the deepest folder of the path that is there. What inotify does
+ * not tell of (the end of a link, in another folder) is looked at now and then. */
+#include "appear.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clock.h"
+
+#define LOOK_AGAIN_NS (20 * NS_PER_MS)
+
+/* Watch the deepest folder that is there; the root always is. */
+static void
+watch(int fd, const char *path)
+{
+    AUTO_FREE char *folder = strdup(path);
+    char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
+
+    while (slash != NULL) {
+        slash[slash == folder ? 1 : 0] = '\0';
+        if (inotify_add_watch(fd, folder, IN_CREATE | IN_MOVED_TO) >= 0) {
+            return;
+        }
+        slash = slash == folder ? NULL : strrchr(folder, '/');
+    }
+}
+
+int
+appear_wait(const char *path, uint64_t deadline_ns)
+{
+    assert(path[0] == '/');
+    for (;;) {
+        AUTO_FD int fd = inotify_init1(IN_CLOEXEC); /* -1: none left, look again */
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+
+        if (fd >= 0) {
+            watch(fd, path); /* before we look: nothing is missed in between */
+        }
+        if (access(path, F_OK) == 0) {
+            return 0;
+        }
+        if (clock_now_ns() >= deadline_ns) {
+            return -ENOENT;
+        }
+        (void)poll(&p, 1,
+                   clock_poll_ms(
+                       clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS))));
+    }
+}

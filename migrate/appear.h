@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* appear.h - wait for a path: a device that is being plugged in. Thread-safe. */
+#ifndef BATON_APPEAR_H
+#define BATON_APPEAR_H
+
+#include <stdint.h>
+
+/* 0 as soon as there is something at the absolute path, a symbolic link with nothing at
+ * its end not counting; -ENOENT at deadline_ns. */
+int appear_wait(const char *path, uint64_t deadline_ns);
+
+#endif
