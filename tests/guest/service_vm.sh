@@ -1,10 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# service_vm.sh - for tests, after flow/lib.sh and guest/lib.sh: a service in a VM of its
-# own, with a disk whose file is the host's. To the host it looks as other services do:
+# service_vm.sh - for tests, after flow/lib.sh and guest/lib.sh: services in VMs of their
+# own, with a disk whose file is the host's. To the host each looks as other services do:
 # control_of NAME is its control socket (a bridge), and its channel is announced as a
-# TCP port of the host's loopback. The host's service HOST is unix:/run/host.ctl to it,
-# and announces unix:/run/host.nbd.
+# TCP port of the host's loopback. To each other they have the same names. The host's
+# service HOST is unix:/run/host.ctl to them, and announces unix:/run/host.nbd.
+# qmp_of NAME is the monitor of its QEMU.
+qmp_of() { echo "$T/$1.qmp"; }
+declare -A VM_PORTS=() # NAME-ctl and NAME-nbd -> TCP port of the host's loopback
 
 # free_port: one that nobody listens on now
 free_port() {
@@ -18,47 +21,82 @@ free_port() {
     fail "no free port"
 }
 
-# start_service_vm NAME HOST DEVICE DISK-OPTIONS: may be called again after the end of
-# the VM; its records are on a disk of their own.
+# Once, before any: the image, and how it is run.
+prepare_service_vms() {
+    [ -z "${VM_IMAGE-}" ] || return 0
+    VM_IMAGE=$("${GUEST_DIR%/tests/guest}/scripts/service-vm-image" \
+        --build "$BATON_BIN_DIR") || fail "no image"
+    VM_ACCEL=$(GUEST_MEMORY=512 guest_accel "$VM_IMAGE")
+}
+
+# What a service VM is to have when it is started the first time: its ports, a disk for
+# its records, and the bridge to its control socket.
+prepare_service_vm() {
+    local name=$1
+    [ -z "${VM_PORTS[$name-ctl]-}" ] || return 0
+    VM_PORTS[$name-ctl]=$(free_port)
+    VM_PORTS[$name-nbd]=$(free_port)
+    truncate -s 16M "$T/$name.records"
+    mkfs.ext4 -q -F "$T/$name.records"
+    setsid socat "UNIX-LISTEN:$T/$name.ctl,fork" "TCP:127.0.0.1:${VM_PORTS[$name-ctl]}" \
+        >/dev/null 2>&1 </dev/null &
+    SERVICE_PID["$name-bridge"]=$!
+}
+
+# start_service_vm NAME HOST DEVICE DISK-OPTIONS [PEER-VM]: may be called again after the
+# end of the VM; its records are on a disk of their own. DEVICE "" starts it without one.
+# It is the device "vda", plugged into the bus $VM_BUS: so it can be pulled out. PEER-VM
+# is another one that it hands disks to.
 start_service_vm() {
-    local name=$1 host=$2 device=$3 forward
-    if [ -z "${VM_IMAGE-}" ]; then
-        VM_IMAGE=$("$(dirname "$0")/../../scripts/service-vm-image" \
-            --build "$BATON_BIN_DIR") || fail "no image"
-        VM_ACCEL=$(GUEST_MEMORY=512 guest_accel "$VM_IMAGE")
-        VM_PORTS=("$(free_port)" "$(free_port)")
-    fi
-    if [ ! -e "$T/$name.records" ]; then
-        truncate -s 16M "$T/$name.records"
-        mkfs.ext4 -q -F "$T/$name.records"
-    fi
-    forward=hostfwd=tcp:127.0.0.1:${VM_PORTS[0]}-10.0.2.15:7001
-    forward+=,hostfwd=tcp:127.0.0.1:${VM_PORTS[1]}-10.0.2.15:7002
+    launch_service_vm "$@"
+    await_service_vm "$1"
+}
+
+launch_service_vm() {
+    local name=$1 host=$2 device=$3 peer=${5-} forward reach
+    local -a disk=()
+    prepare_service_vms
+    prepare_service_vm "$name"
+    reach=unix:/run/host.ctl=7003,unix:/run/host.nbd=7004
+    forward=hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-ctl]}-10.0.2.15:7001
+    forward+=,hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-nbd]}-10.0.2.15:7002
     forward+=",guestfwd=tcp:10.0.2.100:7003-cmd:socat - UNIX-CONNECT:$T/$host.ctl"
     forward+=",guestfwd=tcp:10.0.2.100:7004-cmd:socat - UNIX-CONNECT:$T/$host.nbd"
-    touch "$(log_of "$name")"
-    # shellcheck disable=SC2004,SC2034 # an associative array of flow/lib.sh
-    LOG_START_[$name]=$(($(wc -l <"$(log_of "$name")") + 1))
+    if [ -n "$peer" ]; then
+        prepare_service_vm "$peer"
+        reach+=",unix:$T/$peer.ctl=7005,tcp:${VM_PORTS[$peer-nbd]}=7006"
+        forward+=",guestfwd=tcp:10.0.2.100:7005-cmd:socat - UNIX-CONNECT:$T/$peer.ctl"
+        forward+=",guestfwd=tcp:10.0.2.100:7006-cmd:socat - TCP:127.0.0.1:${VM_PORTS[$peer-nbd]}"
+    fi
     # No lock on the device's file: the host's service owns it at other times, and
     # records and epochs say when. Guest flushes reach the file, nothing else has to. A
     # trim drops the guest's page cache: unmap, or older contents could show again.
-    GUEST_MEMORY=512 GUEST_QEMU_PREFIX=setsid guest_qemu_ "$VM_ACCEL" "$VM_IMAGE" "baton_name=$name \
-baton_disk=$4 baton_announce=tcp:127.0.0.1:${VM_PORTS[1]}" \
-        -blockdev "driver=file,node-name=disk,filename=$device,locking=off,discard=unmap" \
-        -device virtio-blk-pci,drive=disk,share-rw=on \
+    if [ -n "$device" ]; then
+        disk=(-blockdev "driver=file,node-name=disk,filename=$device,locking=${VM_LOCKING:-off},discard=unmap"
+            -device "virtio-blk-pci,id=vda,serial=vda,drive=disk,bus=$VM_BUS,share-rw=${VM_SHARE:-on}")
+    fi
+    touch "$(log_of "$name")"
+    # shellcheck disable=SC2004,SC2034 # an associative array of flow/lib.sh
+    LOG_START_[$name]=$(($(wc -l <"$(log_of "$name")") + 1))
+    # shellcheck disable=SC2086 # VM_MACHINE is words
+    GUEST_MEMORY=${VM_MEMORY:-512} GUEST_QEMU_PREFIX=setsid guest_qemu_ "$VM_ACCEL" "$VM_IMAGE" "baton_name=$name \
+baton_disk=$4 baton_announce=tcp:127.0.0.1:${VM_PORTS[$name-nbd]} baton_reach=$reach ${VM_APPEND-}" \
+        $VM_MACHINE \
         -blockdev "driver=file,node-name=records,filename=$T/$name.records" \
-        -device virtio-blk-pci,drive=records \
+        -device virtio-blk-pci,drive=records,serial=records \
+        ${disk[@]+"${disk[@]}"} \
+        -qmp "unix:$(qmp_of "$name"),server=on,wait=off" \
         -netdev "user,id=net,restrict=on,$forward" -device virtio-net-pci,netdev=net,romfile= \
         >>"$(log_of "$name")" 2>&1 </dev/null &
     # shellcheck disable=SC2004
     SERVICE_PID[$name]=$!
-    if [ -z "${SERVICE_PID[$name-bridge]-}" ]; then
-        setsid socat "UNIX-LISTEN:$T/$name.ctl,fork" "TCP:127.0.0.1:${VM_PORTS[0]}" \
-            >/dev/null 2>&1 </dev/null &
-        SERVICE_PID["$name-bridge"]=$!
-    fi
-    wait_log "$name" 'SERVICE READY' 120 || fail "the service VM does not start"
-    wait_answer "$name"
+}
+VM_MACHINE=${VM_MACHINE:-"-machine q35 -device pcie-root-port,id=hot0,chassis=1,slot=1"}
+VM_BUS=${VM_BUS:-hot0}
+
+await_service_vm() {
+    wait_log "$1" 'SERVICE READY' 120 || fail "the service VM does not start"
+    wait_answer "$1"
 }
 
 # Wait until the service answers at its control socket.
