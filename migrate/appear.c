@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "disk.h"
 
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 
@@ -52,5 +53,15 @@ appear_wait(const char *path, uint64_t deadline_ns)
         (void)poll(&p, 1,
                    clock_poll_ms(
                        clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS))));
+    }
+}
+
+void
+disk_await_device(struct disk *d)
+{
+    const struct disk_config *c = d->cfg;
+
+    if (!c->is_nbd && c->appears_within_ns > 0) {
+        (void)appear_wait(c->device, clock_deadline_ns(c->appears_within_ns));
     }
 }

@@ -8,7 +8,6 @@
 
 #include <uuid/uuid.h>
 
-#include "appear.h"
 #include "clock.h"
 #include "disk_durability.h"
 #include "follow.h"
@@ -79,9 +78,6 @@ disk_open_device(struct disk *d, struct err *e, struct port **ret_port)
     } else {
         const struct port_file_opts opts = {.cache = c->cache, .readonly = c->readonly};
 
-        if (c->appears_within_ns > 0) { /* when it does not, the open says why not */
-            (void)appear_wait(c->device, clock_deadline_ns(c->appears_within_ns));
-        }
         rc = port_file_open(c->device, &opts, e, ret_port);
     }
     return rc < 0 ? err_prefix(e, rc, "disk %s", c->name) : 0;
@@ -292,8 +288,10 @@ static int
 start_owner(struct disk *d, const struct record *rec, struct err *e)
 {
     struct port *port;
-    int rc = disk_open_device(d, e, &port);
+    int rc;
 
+    disk_await_device(d);
+    rc = disk_open_device(d, e, &port);
     if (rc < 0) {
         return rc;
     }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 #include "where.h"
 
 #define SEARCH_TIMEOUT_NS (20 * NS_PER_S)
+#define LINGER_NS (3 * NS_PER_S)
+#define LOOK_AGAIN_NS (20 * NS_PER_MS)
+#define LOOK_AGAIN_MAX_NS (160 * NS_PER_MS)
 #define SAY_TIMEOUT_NS (3 * NS_PER_S) /* somebody waits for the sentence */
 /* Older: the owner was reached since, or nobody wants anything of it. */
 #define FRESH_NS (5 * NS_PER_S)
@@ -46,21 +50,47 @@ follow_write_down(struct disk *d, const struct where *w, struct err *e)
     return 0;
 }
 
+/* While everybody who knows the disk answers and nobody owns it (it is parked, or on
+ * its way to the next owner) it is asked again for a while, more often than the channel
+ * tries: requests wait for the answer. */
+static int
+look(struct disk *d, const struct record *rec, struct err *e, struct where *ret_w)
+{
+    const uint64_t linger_ns = clock_deadline_ns(LINGER_NS);
+    uint64_t wait_ns = LOOK_AGAIN_NS;
+    int rc;
+
+    for (;;) {
+        rc = where_find(d->service, rec, false, clock_deadline_ns(SEARCH_TIMEOUT_NS), e,
+                        ret_w);
+        if (rc != -EAGAIN || clock_now_ns() >= linger_ns) {
+            return rc;
+        }
+        (void)poll(NULL, 0, (int)(wait_ns / NS_PER_MS)); /* they tell when asked */
+        wait_ns = clock_earlier(2 * wait_ns, LOOK_AGAIN_MAX_NS);
+    }
+}
+
 static int
 search(struct disk *d, const struct record *rec, struct err *e)
 {
+    struct redir_status st;
     struct where w;
-    int rc =
-        where_find(d->service, rec, false, clock_deadline_ns(SEARCH_TIMEOUT_NS), e, &w);
+    int rc = look(d, rec, e, &w);
 
     if (rc < 0) {
         return rc;
     }
     rc = disk_claim_record(d, e);
-    if (rc == 0) {
-        rc = follow_write_down(d, &w, e);
-        disk_unclaim_record(d);
+    if (rc < 0) {
+        return rc;
     }
+    rc = follow_write_down(d, &w, e);
+    redir_status(disk_redir(d), &st);
+    if (rc == 0 && st.side == REDIR_REMOTE && redir_active(disk_redir(d)) != NULL) {
+        port_channel_hurry(redir_active(disk_redir(d))); /* it stays while we claim */
+    }
+    disk_unclaim_record(d);
     return rc;
 }
 

@@ -30,6 +30,7 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
         return rc;
     }
     incoming_drop(d);
+    disk_await_device(d);
     rc = disk_open_device(d, e, &port);
     if (rc < 0) {
         return rc;

@@ -55,6 +55,7 @@ own_parked(struct service *s, struct parked *p, struct err *e)
     int rc = 0;
 
     for (unsigned i = 0; i < p->nr && rc == 0; i++) {
+        disk_await_device(p->disks[i]);
         rc = disk_open_device(p->disks[i], e, &p->ports[i]);
         if (rc == 0) {
             rc = disk_can_take(p->disks[i], p->ports[i], e);

@@ -287,6 +287,17 @@ port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e)
 }
 
 void
+port_channel_hurry(struct port *p)
+{
+    struct channel *c = channel(p);
+    LK_GUARD(&c->lock);
+
+    channel_locked(c)->backoff_ns = 0;
+    channel_locked(c)->next_try_ns = 0;
+    cv_broadcast(&c->changed);
+}
+
+void
 port_channel_recall(struct port *p)
 {
     struct channel *c = channel(p);

@@ -112,6 +112,9 @@ int port_channel_new(const struct port_channel_opts *opts, struct port **ret_por
  * the port is as before and can be tried again. p was made by port_channel_new(). */
 int port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e);
 
+/* The reason to back off is gone: who waits for its next try, tries now. */
+void port_channel_hurry(struct port *p);
+
 /* Let the lanes go while nobody needs them; the next request connects anew. Does
  * nothing unless the channel is connected and nothing is unacknowledged. */
 void port_channel_rest(struct port *p);

@@ -7,7 +7,9 @@
 # service HOST is unix:/run/host.ctl to them, and announces unix:/run/host.nbd.
 # qmp_of NAME is the monitor of its QEMU.
 qmp_of() { echo "$T/$1.qmp"; }
-declare -A VM_PORTS=() # NAME-ctl and NAME-nbd -> TCP port of the host's loopback
+# NAME-ctl and NAME-nbd -> TCP port of the host's loopback; NAME-nr -> its number
+declare -A VM_PORTS=()
+NR_VMS=0
 
 # free_port: one that nobody listens on now
 free_port() {
@@ -34,6 +36,7 @@ prepare_service_vms() {
 prepare_service_vm() {
     local name=$1
     [ -z "${VM_PORTS[$name-ctl]-}" ] || return 0
+    VM_PORTS[$name-nr]=$((++NR_VMS))
     VM_PORTS[$name-ctl]=$(free_port)
     VM_PORTS[$name-nbd]=$(free_port)
     truncate -s 16M "$T/$name.records"
@@ -53,20 +56,25 @@ start_service_vm() {
 }
 
 launch_service_vm() {
-    local name=$1 host=$2 device=$3 peer=${5-} forward reach
-    local -a disk=()
+    local name=$1 host=$2 device=$3 peer=${5-} forward reach address=''
+    local -a disk=() wire=()
     prepare_service_vms
     prepare_service_vm "$name"
-    reach=unix:/run/host.ctl=7003,unix:/run/host.nbd=7004
+    reach=unix:/run/host.ctl=10.0.2.100:7003,unix:/run/host.nbd=10.0.2.100:7004
     forward=hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-ctl]}-10.0.2.15:7001
     forward+=,hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-nbd]}-10.0.2.15:7002
     forward+=",guestfwd=tcp:10.0.2.100:7003-cmd:socat - UNIX-CONNECT:$T/$host.ctl"
     forward+=",guestfwd=tcp:10.0.2.100:7004-cmd:socat - UNIX-CONNECT:$T/$host.nbd"
     if [ -n "$peer" ]; then
         prepare_service_vm "$peer"
-        reach+=",unix:$T/$peer.ctl=7005,tcp:${VM_PORTS[$peer-nbd]}=7006"
-        forward+=",guestfwd=tcp:10.0.2.100:7005-cmd:socat - UNIX-CONNECT:$T/$peer.ctl"
-        forward+=",guestfwd=tcp:10.0.2.100:7006-cmd:socat - TCP:127.0.0.1:${VM_PORTS[$peer-nbd]}"
+        # A wire between the two, without a connection that could be lost: what goes over
+        # the host's processes instead is slow, and waited for.
+        address=10.0.3.${VM_PORTS[$name-nr]}
+        reach+=",unix:$T/$peer.ctl=10.0.3.${VM_PORTS[$peer-nr]}:7001"
+        reach+=",tcp:${VM_PORTS[$peer-nbd]}=10.0.3.${VM_PORTS[$peer-nr]}:7002"
+        wire=(-netdev "dgram,id=wire,local.type=unix,local.path=$T/$name.wire,remote.type=unix,remote.path=$T/$peer.wire"
+            -device "virtio-net-pci,netdev=wire,romfile=,mac=52:54:00:12:35:0${VM_PORTS[$name-nr]}")
+        rm -f "$T/$name.wire" # of a life before
     fi
     # No lock on the device's file: the host's service owns it at other times, and
     # records and epochs say when. Guest flushes reach the file, nothing else has to. A
@@ -80,13 +88,15 @@ launch_service_vm() {
     LOG_START_[$name]=$(($(wc -l <"$(log_of "$name")") + 1))
     # shellcheck disable=SC2086 # VM_MACHINE is words
     GUEST_MEMORY=${VM_MEMORY:-512} GUEST_QEMU_PREFIX=setsid guest_qemu_ "$VM_ACCEL" "$VM_IMAGE" "baton_name=$name \
-baton_disk=$4 baton_announce=tcp:127.0.0.1:${VM_PORTS[$name-nbd]} baton_reach=$reach ${VM_APPEND-}" \
+baton_disk=$4 baton_announce=tcp:127.0.0.1:${VM_PORTS[$name-nbd]} baton_reach=$reach \
+baton_address=$address rcupdate.rcu_expedited=1 ${VM_APPEND-}" \
         $VM_MACHINE \
         -blockdev "driver=file,node-name=records,filename=$T/$name.records" \
         -device virtio-blk-pci,drive=records,serial=records \
         ${disk[@]+"${disk[@]}"} \
         -qmp "unix:$(qmp_of "$name"),server=on,wait=off" \
         -netdev "user,id=net,restrict=on,$forward" -device virtio-net-pci,netdev=net,romfile= \
+        ${wire[@]+"${wire[@]}"} \
         >>"$(log_of "$name")" 2>&1 </dev/null &
     # shellcheck disable=SC2004
     SERVICE_PID[$name]=$!

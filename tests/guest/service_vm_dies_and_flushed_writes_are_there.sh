@@ -27,7 +27,7 @@ start_host() {
         --announce unix:/run/host.nbd
 }
 boot() {
-    start_service_vm vm host "$device" "name=vda,device=/dev/disk/by-id/virtio-vda,appears-within=5s,role=standby"
+    start_service_vm vm host "$device" "name=vda,device=/dev/vdb,appears-within=5s,role=standby"
 }
 to_vm() { handoff vda host vm --deadline 20s >>"$T/reports"; }
 to_host() { # in the VM the host's control socket has another name

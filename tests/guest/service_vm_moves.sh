@@ -1,0 +1,118 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: BSD-3-Clause
+# service_vm_moves.sh - after service_vm.sh: two service VMs, the host's service as their
+# client under load that verifies itself, and moves of the device between the two, with
+# a kill -9 of the QEMU it comes from at any phase.
+
+MOVE_DISK_OPTIONS=name=vda,device=/dev/vdb,appears-within=10s,role=standby
+MOVE_FILE='' # the device
+declare -A LOAD_PID=()
+
+# start_pair: vm1 owns vda and has its device, vm2 runs without; the client is "host".
+start_pair() {
+    MOVE_FILE=$(new_device disk 64M)
+    PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q -F "$MOVE_FILE" 32M # for a client VM
+    start_service host --disk "name=vda,device=$MOVE_FILE" \
+        --announce unix:/run/host.nbd --peer "$(control_of vm1)" --peer "$(control_of vm2)"
+    launch_service_vm vm1 host "$MOVE_FILE" "$MOVE_DISK_OPTIONS" vm2
+    launch_service_vm vm2 host '' "$MOVE_DISK_OPTIONS" vm1
+    await_service_vm vm1
+    await_service_vm vm2
+    handoff vda host vm1 --deadline 30s >/dev/null
+}
+
+other_of() { [ "$1" = vm1 ] && echo vm2 || echo vm1; }
+
+# start_load N: a client of the host's service with 4 MiB of its own behind the first 32
+start_load() {
+    rm -f "$T/filled.$1"
+    "$BATON_TOOLS_DIR/stampcheck" --uri "$(uri_of host vda)" --seconds 86400 \
+        --area 4m --offset $((32 + 4 * $1))m --connections 1 --depth 2 --seed "$1" \
+        --timeout 900 --stop-file "$T/stop" --ready-file "$T/filled.$1" \
+        --journal "$T/journal.$1" --max-latency >"$T/load.$1.log" 2>&1 &
+    LOAD_PID[$1]=$!
+    until [ -e "$T/filled.$1" ]; do
+        kill -0 "${LOAD_PID[$1]}" || fail "stampcheck: $(cat "$T/load.$1.log")"
+        pause 100
+    done
+}
+
+# Everything that was acknowledged was read back, and is on the device.
+stop_load() {
+    local n
+    : >"$T/stop"
+    for n in "${!LOAD_PID[@]}"; do
+        wait "${LOAD_PID[$n]}" || fail "client $n: $(cat "$T/load.$n.log")"
+    done
+    ledger_balances host vda
+    eq "$(status_of host vda .ledger.failed)" 0 "requests that failed"
+}
+verify_device() {
+    local n
+    for n in "${!LOAD_PID[@]}"; do
+        "$BATON_TOOLS_DIR/stampcheck" --verify-file "$MOVE_FILE" \
+            --journal "$T/journal.$n" || fail "client $n: the device differs"
+    done
+}
+
+# move FROM TO [OPTION]...: the report on standard output
+move() {
+    local from=$1 to=$2
+    shift 2
+    BATON_TIMEOUT=300 baton vm move-device vda --file "$MOVE_FILE" --bus "$VM_BUS" \
+        --from "$(control_of "$from")" --to "$(control_of "$to")" \
+        --from-vm "qmp:$(qmp_of "$from")" --to-vm "qmp:$(qmp_of "$to")" \
+        --deadline 30s --plug-deadline 60s --json "$@"
+}
+
+# Has this VM's QEMU the device?
+has_device() {
+    local answer
+    answer=$({
+        echo '{"execute":"qmp_capabilities"}'
+        echo '{"execute":"qom-list","arguments":{"path":"/machine/peripheral"}}'
+        pause 1000
+    } | socat -t 5 - "UNIX-CONNECT:$(qmp_of "$1")")
+    grep -q '"name": "vda"' <<<"$answer"
+}
+
+# move_and_kill FROM TO PHASE MILLISECONDS: kill the QEMU of FROM so long after this
+# phase began. Sets MOVE_STATUS and MOVE_SAID.
+move_and_kill() {
+    local from=$1 to=$2 phase=$3 delay=$4 line mover
+    rm -f "$T/phases"
+    mkfifo "$T/phases"
+    move "$from" "$to" --progress >"$T/killed.json" 2>"$T/phases" &
+    mover=$!
+    MOVE_SAID=''
+    while read -r line; do
+        if [ "$line" = "vda: $phase" ]; then
+            [ "$delay" -eq 0 ] || pause "$delay"
+            kill -KILL -- "-${SERVICE_PID[$from]}"
+        fi
+        [ "${line#baton: }" = "$line" ] || MOVE_SAID=$line
+    done <"$T/phases"
+    MOVE_STATUS=0
+    wait "$mover" || MOVE_STATUS=$?
+    wait "${SERVICE_PID[$from]}" 2>/dev/null || true # 137
+    unset "SERVICE_PID[$from]"
+}
+
+# come_back FROM TO: the VM that was killed is started again, with the device unless the
+# other one has it, as its administrator would; then the same order is given again,
+# unless the disk is where it was to be. Sets MOVE_END.
+come_back() {
+    local from=$1 to=$2 file=$MOVE_FILE end
+    has_device "$to" && file=''
+    start_service_vm "$from" host "$file" "$MOVE_DISK_OPTIONS" "$to"
+    end=$((SECONDS + 300)) MOVE_END=''
+    until [ -n "$MOVE_END" ]; do
+        [ "$SECONDS" -lt "$end" ] || fail "no end after the kill: $(cat "$T/again.err")"
+        if move "$from" "$to" >"$T/again.json" 2>"$T/again.err"; then
+            MOVE_END=$(jq -r 'if .resumed then "went on" else "began anew" end' \
+                "$T/again.json")
+        fi
+    done
+    eq "$(status_of "$to" vda .role)" owner "role after the kill"
+    eq "$(status_of "$from" vda .role)" given "role of the one that was killed"
+}
