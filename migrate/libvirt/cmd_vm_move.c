@@ -228,14 +228,15 @@ static int
 check(struct move_order *order, const struct options *o)
 {
     int status = CLI_USAGE;
+    struct uri inside;
 
     if (!name_is_valid(order->disk)) {
         return cli_fail(CLI_USAGE, COMMAND, "\"%s\" is no name of a disk", order->disk);
     }
     order->to_inside = o->to_inside != NULL ? o->to_inside : o->to;
     if (take_uri("--from", o->from, &order->from) &&
-        take_uri("--to-inside", order->to_inside, &order->to) &&
         take_uri("--to", o->to, &order->to) &&
+        take_uri("--to-inside", order->to_inside, &inside) &&
         take_time("--deadline", o->deadline, &order->deadline_len_ns) &&
         take_time("--plug-deadline", o->plug_deadline, &order->plug_len_ns) &&
         take_device(o, order->disk, &order->device) &&
