@@ -5,7 +5,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -33,6 +35,15 @@ watch(int fd, const char *path)
     }
 }
 
+/* The name of a disk is there before the disk is. */
+static bool
+can_be_opened(const char *path)
+{
+    AUTO_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    return fd >= 0 || (errno != ENOENT && errno != ENXIO && errno != ENODEV);
+}
+
 int
 appear_wait(const char *path, uint64_t deadline_ns)
 {
@@ -44,7 +55,7 @@ appear_wait(const char *path, uint64_t deadline_ns)
         if (fd >= 0) {
             watch(fd, path); /* before we look: nothing is missed in between */
         }
-        if (access(path, F_OK) == 0) {
+        if (can_be_opened(path)) {
             return 0;
         }
         if (clock_now_ns() >= deadline_ns) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -81,6 +82,16 @@ START_TEST(a_link_counts_when_there_is_something_at_its_end)
 }
 END_TEST
 
+START_TEST(a_name_without_a_device_does_not_count)
+{
+    ck_assert_int_eq(mkdir(below, 0700), 0);
+    if (mknod(file, S_IFBLK | 0600, makedev(240, 255)) != 0) {
+        return; /* for root only */
+    }
+    ck_assert_int_eq(appear_wait(file, clock_deadline_ns(50 * NS_PER_MS)), -ENOENT);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -94,6 +105,7 @@ main(void)
     tcase_add_test(t, a_path_that_does_not_appear_is_waited_for_until_the_deadline);
     tcase_add_test(t, a_path_in_a_folder_that_appears_too_is_seen);
     tcase_add_test(t, a_link_counts_when_there_is_something_at_its_end);
+    tcase_add_test(t, a_name_without_a_device_does_not_count);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
