@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* appear.h - wait for a path: a device that is being plugged in. Thread-safe. */
+/* appear.h - wait for a device that is being plugged in. Thread-safe. */
 #ifndef BATON_APPEAR_H
 #define BATON_APPEAR_H
 
@@ -9,5 +9,10 @@
  * its end does not count, nor the name of a device that is not there yet (ENXIO).
  * -ENOENT at deadline_ns. */
 int appear_wait(const char *path, uint64_t deadline_ns);
+
+/* The device may be about to be plugged in: wait for it as configured. For who is to
+ * have it; the open says so when it does not come. */
+struct disk;
+void disk_await_device(struct disk *d);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <uuid/uuid.h>
 
+#include "appear.h"
 #include "clock.h"
 #include "disk_durability.h"
 #include "follow.h"

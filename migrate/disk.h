@@ -108,10 +108,6 @@ void disk_unclaim_record(struct disk *d);
  * new owner. parked, standby: nothing. */
 int disk_start(struct disk *d, struct err *e);
 
-/* The device may be about to be plugged in: wait for it as configured. For who is to
- * have it; the open says so when it does not come. */
-void disk_await_device(struct disk *d);
-
 /* Open the configured device without owning it. */
 int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);
 

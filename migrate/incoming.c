@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "appear.h"
 #include "breakpoint.h"
 #include "cleanup.h"
 #include "disk.h"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appear.h"
 #include "breakpoint.h"
 #include "cleanup.h"
 #include "disk.h"

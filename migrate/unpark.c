@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "appear.h"
 #include "breakpoint.h"
 #include "disk.h"
 #include "handoff.h"

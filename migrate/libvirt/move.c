@@ -106,8 +106,7 @@ park(struct move *m, struct err *e)
     int rc = move_park(m->o, e, &is_refused, &m->park);
 
     m->phase_ns[MOVE_PARK] = clock_now_ns() - began_ns;
-    if (rc < 0) {
-        (void)err_prefix(e, rc, "park");
+    if (rc < 0) { /* it begins with "park: " */
         return is_refused ? CLI_REFUSED : CLI_COMMITTED;
     }
     m->held_at_ns = held_since(m->park);

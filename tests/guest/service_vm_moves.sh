@@ -92,10 +92,11 @@ move_and_kill() {
         fi
         [ "${line#baton: }" = "$line" ] || MOVE_SAID=$line
     done <"$T/phases"
-    MOVE_STATUS=0
-    wait "$mover" || MOVE_STATUS=$?
+    kill -KILL -- "-${SERVICE_PID[$from]}" 2>/dev/null || true # or it was not reached
     wait "${SERVICE_PID[$from]}" 2>/dev/null || true # 137
     unset "SERVICE_PID[$from]"
+    MOVE_STATUS=0
+    wait "$mover" || MOVE_STATUS=$?
 }
 
 # come_back FROM TO: the VM that was killed is started again, with the device unless the
