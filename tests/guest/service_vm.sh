@@ -99,6 +99,7 @@ baton_address=$address rcupdate.rcu_expedited=1 ${VM_APPEND-}" \
         ${wire[@]+"${wire[@]}"} \
         >>"$(log_of "$name")" 2>&1 </dev/null &
     # shellcheck disable=SC2004
+    # shellcheck disable=SC2034 # of tests/flow/lib.sh
     SERVICE_PID[$name]=$!
 }
 VM_MACHINE=${VM_MACHINE:-"-machine q35 -device pcie-root-port,id=hot0,chassis=1,slot=1"}
