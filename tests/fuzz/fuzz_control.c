@@ -84,11 +84,15 @@ METHOD(12)
 METHOD(13)
 METHOD(14)
 METHOD(15)
+METHOD(16)
+METHOD(17)
+METHOD(18)
+METHOD(19)
 
-static const rpc_handler wrappers[] = {method_0,  method_1,  method_2,  method_3,
-                                       method_4,  method_5,  method_6,  method_7,
-                                       method_8,  method_9,  method_10, method_11,
-                                       method_12, method_13, method_14, method_15};
+static const rpc_handler wrappers[] = {
+    method_0,  method_1,  method_2,  method_3,  method_4,  method_5,  method_6,
+    method_7,  method_8,  method_9,  method_10, method_11, method_12, method_13,
+    method_14, method_15, method_16, method_17, method_18, method_19};
 #define MAX_METHODS (sizeof wrappers / sizeof wrappers[0])
 
 static struct rpc_method methods[MAX_METHODS + 1];
