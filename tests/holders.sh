@@ -42,7 +42,8 @@ daemon_() {
         qemu-nbd -f raw -k "$T/$3.sock" -t --fork --pid-file="$T/$3.pid" "$2"
         ;;
     nbdkit)
-        nbdkit -U "$T/$3.sock" -P "$T/$3.pid" file "$2"
+        nbdkit -U "$T/$3.sock" -P "$T/$3.pid" file "$2" &&
+            await_file "$T/$3.pid"
         ;;
     esac </dev/null
 }
@@ -72,6 +73,7 @@ hold_by_qemu_img_() {
     mkfifo "$T/$name.gate"
     nbdkit -U "$T/$name.sock" -P "$T/$name.pid" eval get_size='echo 1048576' \
         pread="echo >'$T/$name.read'; : <'$T/$name.gate'; exit 1" </dev/null
+    await_file "$T/$name.pid" # nbdkit writes it when it is in the background already
     qemu-img convert -n -f raw -O raw "nbd+unix:///?socket=$T/$name.sock" "$1" \
         >"$T/holder.log" 2>&1 </dev/null &
     HOLDERS+=("$!" "$(cat "$T/$name.pid")")
