@@ -50,7 +50,7 @@ find_by(struct service *s, const struct record *rec, const char *control,
         uint64_t deadline_ns, struct err *e, struct where *ret_w)
 {
     struct record probe = {.role = ROLE_GIVEN, .epoch = 0};
-    struct where w;
+    struct where w = {.epoch = 0};
     int rc = where_ask(control, rec->uuid[0] != '\0' ? rec->uuid : NULL, rec->name,
                        deadline_ns, e, NULL, &w);
 
@@ -98,7 +98,7 @@ compare(struct disk *d, struct port *port, const struct where *w, uint64_t deadl
     int rc;
 
     do {
-        struct owner_look after;
+        struct owner_look after = {0};
 
         rc = attach_look(d->service, w, deadline_ns, e, ret_look);
         rc = rc < 0 ? rc : identity_take(port, e, &mine);
@@ -163,7 +163,7 @@ learn(struct disk *d, const struct record *rec, const struct attach_request *rq,
 {
     struct owner_look look;
     struct port *port = NULL;
-    struct where w;
+    struct where w = {.epoch = 0};
     int rc = find_owner(d->service, rec, rq, e, &w);
 
     if (rc < 0) {
@@ -191,7 +191,7 @@ refresh(struct disk *d, const struct record *rec, const struct attach_request *r
 {
     struct err ignored = {0};
     struct owner_look look;
-    struct where w;
+    struct where w = {.epoch = 0};
     int rc = where_find(d->service, rec, false, rq->deadline_ns, e, &w);
 
     if (rc < 0 && rc != -EALREADY) {

@@ -32,7 +32,7 @@ name_of(const struct recover_other *o)
     return o->service[0] != '\0' ? o->service : o->uri;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): a sentence for each state */
+/* NOLINTBEGIN(readability-function-size): a sentence for each state */
 static void
 say_means(const struct recover_facts *f, const struct recover_other *o,
           struct recover_verdict *v)
@@ -110,6 +110,7 @@ say_means(const struct recover_facts *f, const struct recover_other *o,
         return;
     }
 }
+/* NOLINTEND(readability-function-size) */
 
 static void
 say_by_itself(const struct recover_facts *f, const struct recover_other *o,

@@ -234,7 +234,7 @@ vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
 {
     static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
     struct service *s = service;
-    struct domain dom;
+    struct domain dom = {.nr = 0};
     int rc = parse(s, params, e, &dom);
 
     rc = rc < 0 ? rc : control_check_members(params, allowed, e);

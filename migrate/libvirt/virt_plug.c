@@ -184,7 +184,7 @@ virt_in(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
         struct err *e)
 {
     struct plug_virt *p = virt_of(plug);
-    enum plug_state state;
+    enum plug_state state = PLUG_GONE;
     virDomainPtr domain;
     int rc = find(p, e, &domain);
 
@@ -262,7 +262,7 @@ pull_out(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
          uint64_t deadline_ns, struct err *e)
 {
     char alias[ALIAS_LEN];
-    enum plug_state state;
+    enum plug_state state = PLUG_GONE;
     int rc;
 
     alias_of(d, alias);
