@@ -41,7 +41,7 @@ prepare_service_vm() {
     VM_PORTS[$name-nbd]=$(free_port)
     truncate -s 16M "$T/$name.records"
     mkfs.ext4 -q -F "$T/$name.records"
-    setsid socat "UNIX-LISTEN:$T/$name.ctl,fork" "TCP:127.0.0.1:${VM_PORTS[$name-ctl]}" \
+    setsid ${SERVICE_ENTER[@]+"${SERVICE_ENTER[@]}"} socat "UNIX-LISTEN:$T/$name.ctl,fork" "TCP:127.0.0.1:${VM_PORTS[$name-ctl]}" \
         >/dev/null 2>&1 </dev/null &
     SERVICE_PID["$name-bridge"]=$!
 }
@@ -55,9 +55,10 @@ start_service_vm() {
     await_service_vm "$1"
 }
 
-launch_service_vm() {
-    local name=$1 host=$2 device=$3 peer=${5-} forward reach address=''
-    local -a disk=() wire=()
+# What a service VM has besides disks, also as a domain of libvirt's: VM_APPENDED, of the
+# kernel's command line, and VM_WIRES, of QEMU's.
+describe_service_vm() {
+    local name=$1 host=$2 peer=${4-} forward reach address=''
     prepare_service_vms
     prepare_service_vm "$name"
     reach=unix:/run/host.ctl=10.0.2.100:7003,unix:/run/host.nbd=10.0.2.100:7004
@@ -65,6 +66,8 @@ launch_service_vm() {
     forward+=,hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-nbd]}-10.0.2.15:7002
     forward+=",guestfwd=tcp:10.0.2.100:7003-cmd:socat - UNIX-CONNECT:$T/$host.ctl"
     forward+=",guestfwd=tcp:10.0.2.100:7004-cmd:socat - UNIX-CONNECT:$T/$host.nbd"
+    VM_WIRES=(-netdev "user,id=net,restrict=on,$forward"
+        -device virtio-net-pci,netdev=net,romfile=,addr=0x10)
     if [ -n "$peer" ]; then
         prepare_service_vm "$peer"
         # A wire between the two, without a connection that could be lost: what goes over
@@ -72,10 +75,18 @@ launch_service_vm() {
         address=10.0.3.${VM_PORTS[$name-nr]}
         reach+=",unix:$T/$peer.ctl=10.0.3.${VM_PORTS[$peer-nr]}:7001"
         reach+=",tcp:${VM_PORTS[$peer-nbd]}=10.0.3.${VM_PORTS[$peer-nr]}:7002"
-        wire=(-netdev "dgram,id=wire,local.type=unix,local.path=$T/$name.wire,remote.type=unix,remote.path=$T/$peer.wire"
-            -device "virtio-net-pci,netdev=wire,romfile=,mac=52:54:00:12:35:0${VM_PORTS[$name-nr]}")
+        VM_WIRES+=(-netdev "dgram,id=wire,local.type=unix,local.path=$T/$name.wire,remote.type=unix,remote.path=$T/$peer.wire"
+            -device "virtio-net-pci,netdev=wire,romfile=,addr=0x11,mac=52:54:00:12:35:0${VM_PORTS[$name-nr]}")
         rm -f "$T/$name.wire" # of a life before
     fi
+    VM_APPENDED="baton_name=$name baton_disk=$3 baton_announce=tcp:127.0.0.1:${VM_PORTS[$name-nbd]} \
+baton_reach=$reach baton_address=$address rcupdate.rcu_expedited=1 ${VM_APPEND-}"
+}
+
+launch_service_vm() {
+    local name=$1 device=$3
+    local -a disk=()
+    describe_service_vm "$name" "$2" "$4" "${5-}"
     # No lock on the device's file: the host's service owns it at other times, and
     # records and epochs say when. Guest flushes reach the file, nothing else has to. A
     # trim drops the guest's page cache: unmap, or older contents could show again.
@@ -87,16 +98,13 @@ launch_service_vm() {
     # shellcheck disable=SC2004,SC2034 # an associative array of flow/lib.sh
     LOG_START_[$name]=$(($(wc -l <"$(log_of "$name")") + 1))
     # shellcheck disable=SC2086 # VM_MACHINE is words
-    GUEST_MEMORY=${VM_MEMORY:-512} GUEST_QEMU_PREFIX=setsid guest_qemu_ "$VM_ACCEL" "$VM_IMAGE" "baton_name=$name \
-baton_disk=$4 baton_announce=tcp:127.0.0.1:${VM_PORTS[$name-nbd]} baton_reach=$reach \
-baton_address=$address rcupdate.rcu_expedited=1 ${VM_APPEND-}" \
+    GUEST_MEMORY=${VM_MEMORY:-512} GUEST_QEMU_PREFIX=setsid guest_qemu_ "$VM_ACCEL" "$VM_IMAGE" "$VM_APPENDED" \
         $VM_MACHINE \
         -blockdev "driver=file,node-name=records,filename=$T/$name.records" \
         -device virtio-blk-pci,drive=records,serial=records \
         ${disk[@]+"${disk[@]}"} \
         -qmp "unix:$(qmp_of "$name"),server=on,wait=off" \
-        -netdev "user,id=net,restrict=on,$forward" -device virtio-net-pci,netdev=net,romfile= \
-        ${wire[@]+"${wire[@]}"} \
+        "${VM_WIRES[@]}" \
         >>"$(log_of "$name")" 2>&1 </dev/null &
     # shellcheck disable=SC2004
     # shellcheck disable=SC2034 # of tests/flow/lib.sh

@@ -47,19 +47,26 @@ stop_load() {
     ledger_balances host vda
     eq "$(status_of host vda .ledger.failed)" 0 "requests that failed"
 }
+end_pair() {
+    kill_service vm1
+    kill_service vm2
+    kill_service host
+}
+
 # verify_device OWNER: park, so that all is flushed, and look at the file. (The host's
 # service could not take it: QEMU has locked it.)
 verify_device() {
     local n
     baton park vda --at "$(control_of "$1")" --quiet --deadline 30s || fail "the last park"
-    kill_service vm1
-    kill_service vm2
-    kill_service host
+    end_pair
     for n in "${!LOAD_PID[@]}"; do
         "$BATON_TOOLS_DIR/stampcheck" --verify-file "$MOVE_FILE" \
             --journal "$T/journal.$n" || fail "client $n: the device differs"
     done
 }
+
+# The VM of a service, as the command is told it.
+vm_of() { echo "qmp:$(qmp_of "$1")"; }
 
 # move FROM TO [OPTION]...: the report on standard output
 move() {
@@ -67,7 +74,7 @@ move() {
     shift 2
     BATON_TIMEOUT=300 baton vm move-device vda --file "$MOVE_FILE" --bus "$VM_BUS" \
         --from "$(control_of "$from")" --to "$(control_of "$to")" \
-        --from-vm "qmp:$(qmp_of "$from")" --to-vm "qmp:$(qmp_of "$to")" \
+        --from-vm "$(vm_of "$from")" --to-vm "$(vm_of "$to")" \
         --deadline 30s --plug-deadline 60s --json "$@"
 }
 
