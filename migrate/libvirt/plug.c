@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #define FORMS "allowed: qmp:PATH, libvirt:DOMAIN, libvirt:URI#DOMAIN"
@@ -53,6 +54,22 @@ plug_close(struct plug *p)
     if (p != NULL) {
         p->ops->close(p);
     }
+}
+
+bool
+plug_is_file(const struct plug_device *d, const char *path)
+{
+    struct stat ours, its;
+
+    if (strcmp(path, d->file) == 0) {
+        return true;
+    }
+    if (stat(d->file, &ours) < 0 || stat(path, &its) < 0 ||
+        (ours.st_mode & S_IFMT) != (its.st_mode & S_IFMT)) {
+        return false;
+    }
+    return d->is_block ? ours.st_rdev == its.st_rdev
+                       : ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
 }
 
 int

@@ -37,6 +37,7 @@ struct plug {
 struct plug_ops {
     const char *name;
 
+    /* -EINVAL: it has a device of this id, but not with this file. */
     int (*look)(struct plug *p, const struct plug_device *d, uint64_t deadline_ns,
                 struct err *e, enum plug_state *ret_state);
 
@@ -69,6 +70,9 @@ int plug_in(struct plug *p, const struct plug_device *d, uint64_t deadline_ns,
             struct err *e);
 int plug_out(struct plug *p, const struct plug_device *d, uint64_t deadline_ns,
              struct err *e);
+
+/* Is this path, by which a VM knows a file, the device's? By another name as well. */
+bool plug_is_file(const struct plug_device *d, const char *path);
 
 /* The implementations. */
 int plug_qmp_open(const char *path, struct err *e, struct plug **ret_p);

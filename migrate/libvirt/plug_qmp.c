@@ -64,7 +64,7 @@ look_at_device(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
 }
 
 /* A node that has the file open, ours or of the command line that QEMU was started
- * with; NULL in *ret_node: there is none. free(3) it. */
+ * with; NULL in *ret_node: there is none. free(3) it. -EINVAL: ours has another one. */
 static int
 look_at_node(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
              struct err *e, char **ret_node)
@@ -83,8 +83,12 @@ look_at_node(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
         const char *node = json_string_value(json_object_get(item, "node-name"));
         const char *file = json_string_value(json_object_get(item, "file"));
 
-        if (*ret_node == NULL && node != NULL &&
-            (strcmp(node, ours) == 0 || (file != NULL && strcmp(file, d->file) == 0))) {
+        const bool has_it = file != NULL && plug_is_file(d, file);
+
+        if (rc == 0 && node != NULL && strcmp(node, ours) == 0 && !has_it) {
+            rc = err_set(e, -EINVAL, "%s is %s there, not %s", node,
+                         file != NULL ? file : "something else", d->file);
+        } else if (rc == 0 && *ret_node == NULL && node != NULL && has_it) {
             *ret_node = strdup(node);
             rc = *ret_node != NULL ? rc : err_set(e, -ENOMEM, "out of memory");
         }
@@ -107,6 +111,9 @@ qmp_look(struct plug *p, const struct plug_device *d, uint64_t deadline_ns,
     }
     if (rc == 0) {
         rc = look_at_node(q, d, deadline_ns, e, &node);
+    }
+    if (rc == 0 && has_device && node == NULL) {
+        rc = err_set(e, -EINVAL, "its device %s is not %s", d->id, d->file);
     }
     qmp_close(q);
     if (rc < 0 && !is_no_vm(rc)) {

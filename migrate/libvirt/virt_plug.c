@@ -13,8 +13,8 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "plug.h"
+#include "virt_plug_xml.h"
 
-#define ALIAS_LEN (PLUG_MAX_ID + 4)
 #define ASK_AGAIN_NS (2 * NS_PER_S)
 
 struct plug_virt {
@@ -22,7 +22,7 @@ struct plug_virt {
     char *uri; /* NULL: libvirt's default */
     char *domain;
     virConnectPtr conn;
-    const char *awaited; /* alias whose removal is waited for */
+    char awaited[VIRT_ALIAS_LEN]; /* whose removal is waited for */
     enum { WAITING, REMOVED, REFUSED, TIMED_OUT } seen;
 };
 
@@ -66,40 +66,34 @@ find(struct plug_virt *p, struct err *e, virDomainPtr *ret_domain)
     return *ret_domain != NULL ? 0 : fail(e, p);
 }
 
-static void
-alias_of(const struct plug_device *d, char alias[ALIAS_LEN])
-{
-    (void)snprintf(alias, ALIAS_LEN, "ua-%s", d->id);
-}
-
-/* Has the XML this attribute of this element? libvirt writes every one this way. */
-static bool
-has_text(const char *xml, const char *element, const char *attribute, const char *value)
-{
-    char text[64];
-
-    (void)snprintf(text, sizeof text, "<%s %s='%s'", element, attribute, value);
-    return strstr(xml, text) != NULL;
-}
-
 static int
 look_at(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
         struct err *e, enum plug_state *ret_state)
 {
-    char alias[ALIAS_LEN];
-    char *xml;
+    const int is_active = virDomainIsActive(domain);
+    AUTO_FREE char *xml = NULL;
+    const char *at;
+    char alias[VIRT_ALIAS_LEN];
 
-    if (virDomainIsActive(domain) != 1) {
-        *ret_state = PLUG_GONE;
+    /* Not to be known is not to be gone: what is gone has let go of the file. */
+    if (is_active < 0) {
+        return fail(e, p);
+    }
+    *ret_state = PLUG_GONE;
+    if (is_active == 0) {
         return 0;
     }
     xml = virDomainGetXMLDesc(domain, 0);
     if (xml == NULL) {
         return fail(e, p);
     }
-    alias_of(d, alias);
-    *ret_state = has_text(xml, "alias", "name", alias) ? PLUG_IN : PLUG_OUT;
-    free(xml);
+    virt_alias(d, alias);
+    at = virt_find_text(xml, "alias", "name", alias);
+    *ret_state = at != NULL ? PLUG_IN : PLUG_OUT;
+    if (at != NULL && !virt_is_of_file(xml, at, d)) {
+        return err_set(e, -EINVAL, "%s: its device %s is not %s", p->domain, d->id,
+                       d->file);
+    }
     return 0;
 }
 
@@ -119,45 +113,29 @@ virt_look(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
     return rc;
 }
 
-/* The first name of a target that the domain has not. */
+/* The first name of a target that the domain has not, now and in its definition. */
 static int
 free_target(virDomainPtr domain, char target[4])
 {
-    char *xml = virDomainGetXMLDesc(domain, 0);
+    AUTO_FREE char *now = virDomainGetXMLDesc(domain, 0);
+    AUTO_FREE char *later = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
     char letter = 'a';
 
-    if (xml == NULL) {
+    if (now == NULL || later == NULL) {
         return -EIO;
     }
     do {
         (void)snprintf(target, 4, "vd%c", letter);
-    } while (has_text(xml, "target", "dev", target) && letter++ < 'z');
-    free(xml);
+    } while ((virt_find_text(now, "target", "dev", target) != NULL ||
+              virt_find_text(later, "target", "dev", target) != NULL) &&
+             letter++ < 'z');
     return letter <= 'z' ? 0 : -ENOSPC;
 }
 
-static char *
-disk_element(const struct plug_device *d, const char *target)
-{
-    char alias[ALIAS_LEN], *xml;
-
-    alias_of(d, alias);
-    if (strpbrk(d->file, "<>&'\"") != NULL ||
-        asprintf(&xml,
-                 "<disk type='%s' device='disk'>"
-                 "<driver name='qemu' type='raw' discard='unmap'/>"
-                 "<source %s='%s'/><target dev='%s' bus='virtio'/>%s"
-                 "<serial>%s</serial><alias name='%s'/></disk>",
-                 d->is_block ? "block" : "file", d->is_block ? "dev" : "file", d->file,
-                 target, d->is_shared ? "<shareable/>" : "", d->id, alias) < 0) {
-        return NULL;
-    }
-    return xml;
-}
-
+/* flags: what it is to be in, the running domain or its definition. */
 static int
 attach_to(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
-          struct err *e)
+          unsigned flags, struct err *e)
 {
     char target[4];
     AUTO_FREE char *xml = NULL;
@@ -166,17 +144,21 @@ attach_to(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
     if (rc < 0) {
         return err_set(e, rc, "%s has no room for a disk", p->domain);
     }
-    xml = disk_element(d, target);
+    xml = virt_disk_element(d, target);
     if (xml == NULL) {
         return err_set(e, -EINVAL, "%s cannot stand in a domain's XML", d->file);
     }
-    if (virDomainAttachDeviceFlags(domain, xml, VIR_DOMAIN_AFFECT_LIVE) < 0) {
-        return fail(e, p);
-    }
-    if (virDomainIsPersistent(domain) == 1) { /* or it has it in its definition */
-        (void)virDomainAttachDeviceFlags(domain, xml, VIR_DOMAIN_AFFECT_CONFIG);
-    }
-    return 0;
+    return virDomainAttachDeviceFlags(domain, xml, flags) < 0 ? fail(e, p) : 0;
+}
+
+static bool
+is_defined_with(virDomainPtr domain, const struct plug_device *d)
+{
+    AUTO_FREE char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    char alias[VIRT_ALIAS_LEN];
+
+    virt_alias(d, alias);
+    return xml != NULL && virt_find_text(xml, "alias", "name", alias) != NULL;
 }
 
 static int
@@ -196,7 +178,14 @@ virt_in(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
     if (rc == 0 && state == PLUG_GONE) {
         rc = err_set(e, -ENOTCONN, "%s does not run", p->domain);
     } else if (rc == 0 && state != PLUG_IN) {
-        rc = attach_to(p, domain, d, e);
+        rc = attach_to(p, domain, d, VIR_DOMAIN_AFFECT_LIVE, e);
+    }
+    /* Also where an earlier command did the first half. What runs has the disk, with or
+     * without it. */
+    if (rc == 0 && virDomainIsPersistent(domain) == 1 && !is_defined_with(domain, d)) {
+        struct err ignored;
+
+        (void)attach_to(p, domain, d, VIR_DOMAIN_AFFECT_CONFIG, &ignored);
     }
     (void)virDomainFree(domain);
     return rc;
@@ -261,12 +250,10 @@ static int
 pull_out(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
          uint64_t deadline_ns, struct err *e)
 {
-    char alias[ALIAS_LEN];
     enum plug_state state = PLUG_GONE;
+    struct err why = {{0}};
     int rc;
 
-    alias_of(d, alias);
-    p->awaited = alias;
     for (;;) {
         rc = look_at(p, domain, d, e, &state);
         if (rc < 0 || state != PLUG_IN) {
@@ -274,7 +261,10 @@ pull_out(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
         }
         /* It returns when the guest was asked. One that was asked before is still
          * being waited for: libvirt says so, and the event is due. */
-        (void)virDomainDetachDeviceAlias(domain, alias, VIR_DOMAIN_AFFECT_LIVE);
+        if (virDomainDetachDeviceAlias(domain, p->awaited, VIR_DOMAIN_AFFECT_LIVE) <
+            0) {
+            (void)fail(&why, p);
+        }
         rc = await_event(p, clock_earlier(deadline_ns, clock_deadline_ns(ASK_AGAIN_NS)),
                          e);
         if (rc < 0) {
@@ -284,8 +274,9 @@ pull_out(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
             return err_set(e, -EBUSY, "%s does not let %s go", p->domain, d->id);
         }
         if (p->seen == TIMED_OUT && clock_now_ns() >= deadline_ns) {
-            return err_set(e, -ETIMEDOUT, "%s has not let %s go; it was asked to",
-                           p->domain, d->id);
+            return err_set(e, -ETIMEDOUT, "%s has not let %s go; it was asked to%s%s",
+                           p->domain, d->id, why.msg[0] != '\0' ? "; last, " : "",
+                           why.msg);
         }
     }
 }
@@ -294,14 +285,17 @@ static int
 with_events(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
             uint64_t deadline_ns, struct err *e)
 {
-    int removed = virConnectDomainEventRegisterAny(
+    int removed, refused, rc;
+
+    virt_alias(d, p->awaited);
+    removed = virConnectDomainEventRegisterAny(
         p->conn, domain, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
         VIR_DOMAIN_EVENT_CALLBACK(on_removed), p, NULL);
-    int refused = virConnectDomainEventRegisterAny(
+    refused = virConnectDomainEventRegisterAny(
         p->conn, domain, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
         VIR_DOMAIN_EVENT_CALLBACK(on_refused), p, NULL);
-    int rc = removed < 0 || refused < 0 ? fail(e, p)
-                                        : pull_out(p, domain, d, deadline_ns, e);
+    rc = removed < 0 || refused < 0 ? fail(e, p)
+                                    : pull_out(p, domain, d, deadline_ns, e);
 
     if (removed >= 0) {
         (void)virConnectDomainEventDeregisterAny(p->conn, removed);
@@ -317,20 +311,19 @@ virt_out(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
          struct err *e)
 {
     struct plug_virt *p = virt_of(plug);
-    char alias[ALIAS_LEN];
-    virDomainPtr domain;
+    virDomainPtr domain = NULL;
     int rc = find(p, e, &domain);
 
-    if (rc < 0) {
-        return rc;
+    if (rc == 0) {
+        rc = with_events(p, domain, d, deadline_ns, e);
     }
-    rc = with_events(p, domain, d, deadline_ns, e);
-    if (rc == 0 && virDomainIsPersistent(domain) == 1) { /* or it has it no more */
-        alias_of(d, alias);
-        (void)virDomainDetachDeviceAlias(domain, alias, VIR_DOMAIN_AFFECT_CONFIG);
+    if (rc == 0 && is_defined_with(domain, d)) {
+        (void)virDomainDetachDeviceAlias(domain, p->awaited, VIR_DOMAIN_AFFECT_CONFIG);
     }
-    (void)virDomainFree(domain);
-    return rc;
+    if (domain != NULL) {
+        (void)virDomainFree(domain);
+    }
+    return rc == -ENOENT ? 0 : rc; /* a domain without a definition, that has ended */
 }
 
 static void

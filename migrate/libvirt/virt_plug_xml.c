@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "virt_plug_xml.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+virt_alias(const struct plug_device *d, char alias[VIRT_ALIAS_LEN])
+{
+    (void)snprintf(alias, VIRT_ALIAS_LEN, "ua-%s", d->id);
+}
+
+const char *
+virt_find_text(const char *xml, const char *element, const char *attribute,
+               const char *value)
+{
+    char text[64];
+
+    (void)snprintf(text, sizeof text, "<%s %s='%s'", element, attribute, value);
+    return strstr(xml, text);
+}
+
+/* The source comes before the alias. A path that is written with an entity is none of
+ * virt_disk_element()'s. */
+bool
+virt_is_of_file(const char *xml, const char *alias, const struct plug_device *d)
+{
+    static const char *const sources[] = {"<source file='", "<source dev='"};
+    const char *disk = xml;
+    char path[PATH_MAX];
+
+    for (const char *at = xml; at != NULL && at < alias;
+         at = strstr(at + 1, "<disk ")) {
+        disk = at;
+    }
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        const char *at = strstr(disk, sources[i]);
+
+        if (at != NULL && at < alias) {
+            at += strlen(sources[i]);
+            (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(at, "'"), at);
+            return plug_is_file(d, path);
+        }
+    }
+    return false;
+}
+
+char *
+virt_disk_element(const struct plug_device *d, const char *target)
+{
+    char alias[VIRT_ALIAS_LEN], *xml;
+
+    virt_alias(d, alias);
+    if (strpbrk(d->file, "<>&'\"") != NULL ||
+        asprintf(&xml,
+                 "<disk type='%s' device='disk'>"
+                 "<driver name='qemu' type='raw' discard='unmap'/>"
+                 "<source %s='%s'/><target dev='%s' bus='virtio'/>%s"
+                 "<serial>%s</serial><alias name='%s'/></disk>",
+                 d->is_block ? "block" : "file", d->is_block ? "dev" : "file", d->file,
+                 target, d->is_shared ? "<shareable/>" : "", d->id, alias) < 0) {
+        return NULL;
+    }
+    return xml;
+}
