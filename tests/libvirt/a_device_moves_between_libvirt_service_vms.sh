@@ -13,20 +13,31 @@ need socat nbdkit
 need_libvirt
 [ -z "${BATON_PRELOAD-}" ] || skip "only what is installed runs in a VM: no sanitizers"
 
-start_virt_pair
+define_virt_pair
+VM_SHAREABLE='<shareable/>' start_virt_pair
 start_load 1
 start_load 2
-for to in vm2 vm1 vm2 vm1; do
-    report=$(move "$(other_of "$to")" "$to") || fail "the move to $to: $report"
-    eq "$(jq -r '"\(.outcome) \(.resumed)"' <<<"$report")" "done false" "the move to $to"
+# moved TO [OPTION]...: from the other one
+moved() {
+    local to=$1 report
+    shift
+    report=$(move "$(other_of "$to")" "$to" "$@") || fail "the move to $to: $report"
+    eq "$(jq -r '"\(.outcome) \(.resumed)"' <<<"$report")" "done ${RESUMED-false}" "the move to $to"
     is_with "$to" "the move to $to"
-    jq -c '{stall_us, phases}' <<<"$report"
+    note "clients waited $(jq -r '"\(.stall_us / 1000 | round) ms \(.phases)"' <<<"$report")"
+}
+moved vm2 --share
+moved vm1 --share
+for to in vm2 vm1 vm2 vm1; do
+    moved "$to"
 done
 
 note "the same order again: nothing is left to be done"
-report=$(move vm2 vm1) || fail "the same order again: $report"
-eq "$(jq -r '"\(.outcome) \(.resumed)"' <<<"$report")" "done true" "the same order again"
-is_with vm1 "the same order again"
+RESUMED=true moved vm1
+
+note "not both: QEMU has locked a device that is not shareable"
+fails_with 1 '"outcome":"refused"' -- move vm1 vm2 --share
+is_with vm1 "a move that was refused"
 
 stop_load
 verify_device vm1

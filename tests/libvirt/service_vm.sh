@@ -5,10 +5,10 @@
 # vm1 and vm2, and a device is plugged in and pulled out by libvirt. The host's service
 # runs in that host's network, where the ports of the VMs are.
 #
-#   start_virt_pair           as start_pair: vm1 owns vda and has its device
+#   define_virt_pair          and then, as start_pair:
+#   start_virt_pair           vm1 owns vda and has its device
 #   virt_start NAME           also again, with what its definition has
 #   virt_kill NAME            virsh destroy
-#   wait_phase PHASE          of a move that start_move has begun
 VIRT_URI="qemu+unix:///system?socket=$T/host.a/run/libvirt/libvirt-sock"
 
 host_prepare() {
@@ -65,6 +65,7 @@ END
 # virt_define NAME PEER [DISK-OPTIONS]: what it is started with from now on
 virt_define() {
     virt_xml "$1" "${3:-$MOVE_DISK_OPTIONS}" "$2" >"$T/$1.xml"
+    virt undefine "$1" >/dev/null 2>&1 || true # or it is the first time
     virt define "$T/$1.xml" >/dev/null
 }
 
@@ -97,30 +98,34 @@ device_xml() {
     cat <<END
 <disk type='file' device='disk'>
   <driver name='qemu' type='raw' discard='unmap'/>
-  <source file='$MOVE_FILE'/><target dev='vdb' bus='virtio'/>$1
+  <source file='$MOVE_FILE'/><target dev='vdb' bus='virtio'/>${VM_SHAREABLE-}
   <serial>vda</serial><alias name='ua-vda'/>
 </disk>
 END
 }
 
-# start_virt_pair [SHAREABLE]: QEMU locks the file of a device that it has. So the host's
-# service parks the disk first; then the device is plugged in, and the disk handed over.
-start_virt_pair() {
+# define_virt_pair: all but the VMs runs; a test may define these otherwise then.
+define_virt_pair() {
     hosts_start
     # shellcheck disable=SC2034 # of flow/lib.sh
     SERVICE_ENTER=(nsenter --target "${HOST_PID[a]}" --net --)
-    MOVE_FILE=$(new_device disk 64M)
+    new_move_device
     start_service host --disk "name=vda,device=$MOVE_FILE" \
         --announce unix:/run/host.nbd --peer "$(control_of vm1)" --peer "$(control_of vm2)"
     virt_define vm1 vm2
     virt_define vm2 vm1
+}
+
+# start_virt_pair: QEMU locks the file of a device that it has. So the host's service
+# parks the disk before vm1 starts with the device, and hands it over then.
+start_virt_pair() {
+    baton park vda --at "$(control_of host)" --quiet
+    device_xml >"$T/device.xml"
+    virt attach-device vm1 "$T/device.xml" --config >/dev/null
     virt_launch vm1
     virt_launch vm2
     virt_await vm1
     virt_await vm2
-    baton park vda --at "$(control_of host)" --quiet
-    device_xml "${1-}" >"$T/device.xml"
-    virt attach-device vm1 "$T/device.xml" --live --config >/dev/null
     handoff vda host vm1 --deadline 30s >/dev/null
 }
 
@@ -133,8 +138,8 @@ end_pair() {
 # Has the domain the device, now (and, --inactive, when it is started again)?
 has_device() { virt dumpxml "$@" | grep "<alias name='ua-vda'" >/dev/null; } # all read: pipefail
 
-# is_with NAME WHAT: it has the device, now and when it is started again, and the other
-# domain has it neither way.
+# is_with NAME WHAT [ROLE]: it owns the disk and has the device, now and when it is started
+# again; the other domain has it neither way, and the role given (or this one).
 is_with() {
     local other
     other=$(other_of "$1")
@@ -142,6 +147,6 @@ is_with() {
     has_device "$1" --inactive || fail "the definition of $1 has no device after $2"
     ! has_device "$other" || fail "$other has the device after $2"
     ! has_device "$other" --inactive || fail "the definition of $other has it after $2"
-    eq "$(status_of "$1" vda .role) $(status_of "$other" vda .role)" "owner given" \
-        "roles after $2"
+    eq "$(status_of "$1" vda .role)" owner "role after $2"
+    eq "$(status_of "$other" vda .role)" "${3-given}" "role of $other after $2"
 }
