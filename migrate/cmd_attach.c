@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cli_options.h"
 #include "clock.h"
 #include "config.h"
 #include "uri.h"
@@ -62,24 +63,6 @@ run(const struct attach_order *o)
     return CLI_DONE;
 }
 
-static bool
-take_option(struct attach_order *o, int val)
-{
-    switch (val) {
-    case 'a':
-        return cli_take_once("attach", "--at", &o->at);
-    case 'o':
-        return cli_take_once("attach", "--owner", &o->owner);
-    case 'd':
-        return cli_take_once("attach", "--deadline", &o->deadline);
-    case 'j':
-        o->is_json = true;
-        return true;
-    default:
-        return false; /* it was said why */
-    }
-}
-
 static int
 check(struct attach_order *o)
 {
@@ -105,25 +88,18 @@ check(struct attach_order *o)
 int
 cmd_attach(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"owner", required_argument, NULL, 'o'},
-        {"deadline", required_argument, NULL, 'd'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
+    struct attach_order o = {.deadline_ns = DEFAULT_DEADLINE_NS};
+    const struct cli_option options[] = {
+        {"at", &o.at, NULL},
+        {"owner", &o.owner, NULL},
+        {"deadline", &o.deadline, NULL},
+        {"json", NULL, &o.is_json},
         {0},
     };
-    struct attach_order o = {.deadline_ns = DEFAULT_DEADLINE_NS};
-    int val, status;
+    int status;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (!take_option(&o, val)) {
-            return CLI_USAGE;
-        }
+    if (!cli_take_options(argc, argv, "attach", HELP, options, &status)) {
+        return status;
     }
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, "attach", "%s; usage: baton attach DISK --at URI",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "cli_options.h"
 #include "cli_vm.h"
 #include "clock.h"
 #include "disk_xml.h"
@@ -30,6 +31,7 @@
 #define ANSWER_NS (10 * NS_PER_S)
 #define DEFAULT_DELAY_S 60
 #define MAX_DELAY_S 86400
+#define COMMAND "vm define-disk"
 
 struct define_order {
     const char *at, *socket, *target, *delay, *apply, *connect;
@@ -111,7 +113,7 @@ apply(const struct define_order *o, const char *xml)
     }
     virt_close(v);
     if (rc < 0) {
-        return cli_fail(CLI_REFUSED, "vm define-disk", "%s", err_text(&e, rc));
+        return cli_fail(CLI_REFUSED, COMMAND, "%s", err_text(&e, rc));
     }
     (void)printf("%s has the disk as %s now\n", o->apply,
                  o->target != NULL ? o->target : "vda");
@@ -131,15 +133,15 @@ define(const struct define_order *o, const char *disk, const json_t *report)
     AUTO_FREE char *xml = NULL;
 
     if (d.socket == NULL) {
-        return cli_fail(CLI_REFUSED, "vm define-disk",
+        return cli_fail(CLI_REFUSED, COMMAND,
                         "the service listens at no unix socket; give --socket PATH");
     }
     xml = disk_xml_format(&d);
     if (xml == NULL) {
-        return cli_fail(CLI_REFUSED, "vm define-disk", "out of memory");
+        return cli_fail(CLI_REFUSED, COMMAND, "out of memory");
     }
     if (d.reconnect_s > 0 && !d.has_reconnect) {
-        (void)cli_fail(0, "vm define-disk",
+        (void)cli_fail(0, COMMAND,
                        "warning: the libvirt here does not know <reconnect delay=> of "
                        "an NBD disk, and would drop it without a word: a service that "
                        "is restarted is an I/O error to the guest. The way round is an "
@@ -152,34 +154,6 @@ define(const struct define_order *o, const char *disk, const json_t *report)
     return CLI_DONE;
 }
 
-static bool
-take_option(struct define_order *o, int val)
-{
-    static const char name[] = "vm define-disk";
-
-    switch (val) {
-    case 'a':
-        return cli_take_once(name, "--at", &o->at);
-    case 's':
-        return cli_take_once(name, "--socket", &o->socket);
-    case 't':
-        return cli_take_once(name, "--target", &o->target);
-    case 'd':
-        return cli_take_once(name, "--reconnect-delay", &o->delay) &&
-               cli_take_number(name, "--reconnect-delay", o->delay, 0, MAX_DELAY_S,
-                               &o->delay_s);
-    case 'p':
-        return cli_take_once(name, "--apply", &o->apply);
-    case 'c':
-        return cli_take_once(name, "--connect", &o->connect);
-    case 'e':
-        o->is_emulator = true;
-        return true;
-    default:
-        return false; /* it was said why */
-    }
-}
-
 static int
 run(const struct define_order *o, const char *disk)
 {
@@ -187,15 +161,15 @@ run(const struct define_order *o, const char *disk)
     int status;
 
     if (!name_is_valid(disk)) {
-        return cli_fail(CLI_USAGE, "vm define-disk", "\"%s\" is no disk's name", disk);
+        return cli_fail(CLI_USAGE, COMMAND, "\"%s\" is no disk's name", disk);
     }
     if (o->socket != NULL && o->socket[0] != '/') {
-        return cli_fail(CLI_USAGE, "vm define-disk",
+        return cli_fail(CLI_USAGE, COMMAND,
                         "--socket %s: allowed: an "
                         "absolute path",
                         o->socket);
     }
-    report = vm_status("vm define-disk", o->at, disk, &status);
+    report = vm_status(COMMAND, o->at, disk, &status);
     if (report != NULL) {
         status = define(o, disk, report);
         json_decref(report);
@@ -206,31 +180,28 @@ run(const struct define_order *o, const char *disk)
 int
 vm_define_disk(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"socket", required_argument, NULL, 's'},
-        {"target", required_argument, NULL, 't'},
-        {"reconnect-delay", required_argument, NULL, 'd'},
-        {"apply", required_argument, NULL, 'p'},
-        {"connect", required_argument, NULL, 'c'},
-        {"emulator", no_argument, NULL, 'e'},
-        {"help", no_argument, NULL, 'h'},
+    struct define_order o = {.delay_s = DEFAULT_DELAY_S};
+    const struct cli_option options[] = {
+        {"at", &o.at, NULL},
+        {"socket", &o.socket, NULL},
+        {"target", &o.target, NULL},
+        {"reconnect-delay", &o.delay, NULL},
+        {"apply", &o.apply, NULL},
+        {"connect", &o.connect, NULL},
+        {"emulator", NULL, &o.is_emulator},
         {0},
     };
-    struct define_order o = {.delay_s = DEFAULT_DELAY_S};
-    int val;
+    int status;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (!take_option(&o, val)) {
-            return CLI_USAGE;
-        }
+    if (!cli_take_options(argc, argv, COMMAND, HELP, options, &status)) {
+        return status;
+    }
+    if (o.delay != NULL && !cli_take_number(COMMAND, "--reconnect-delay", o.delay, 0,
+                                            MAX_DELAY_S, &o.delay_s)) {
+        return CLI_USAGE;
     }
     if (argc - optind != (o.is_emulator ? 0 : 1)) {
-        return cli_fail(CLI_USAGE, "vm define-disk", "%s",
+        return cli_fail(CLI_USAGE, COMMAND, "%s",
                         o.is_emulator ? "--emulator takes no disk"
                                       : "one DISK expected");
     }

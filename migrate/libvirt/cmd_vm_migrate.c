@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli_options.h"
 #include "cli_vm.h"
 #include "clock.h"
 #include "hook_domain.h"
@@ -231,27 +232,6 @@ migrate(struct vm_order *o, const struct uri *at, const struct uri *to)
     return report(o, began_ns, clock_now_ns());
 }
 
-static bool
-take_option(struct vm_order *o, int val)
-{
-    switch (val) {
-    case 'a':
-        return cli_take_once(COMMAND, "--at", &o->at);
-    case 't':
-        return cli_take_once(COMMAND, "--to", &o->to);
-    case 'c':
-        return cli_take_once(COMMAND, "--connect", &o->connect);
-    case 'm':
-        o->is_memory_ignored = true;
-        return true;
-    case 'j':
-        o->is_json = true;
-        return true;
-    default:
-        return false; /* it was said why */
-    }
-}
-
 static int
 run(struct vm_order *o)
 {
@@ -280,26 +260,19 @@ run(struct vm_order *o)
 int
 vm_migrate(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"to", required_argument, NULL, 't'},
-        {"connect", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {"ignore-memory", no_argument, NULL, 'm'},
+    struct vm_order o = {.domain = NULL};
+    const struct cli_option options[] = {
+        {"at", &o.at, NULL},
+        {"to", &o.to, NULL},
+        {"connect", &o.connect, NULL},
+        {"json", NULL, &o.is_json},
+        {"ignore-memory", NULL, &o.is_memory_ignored},
         {0},
     };
-    struct vm_order o = {.domain = NULL};
-    int val;
+    int status;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (!take_option(&o, val)) {
-            return CLI_USAGE;
-        }
+    if (!cli_take_options(argc, argv, COMMAND, HELP, options, &status)) {
+        return status;
     }
     if (argc - optind != 2 || o.to == NULL) {
         return cli_fail(CLI_USAGE, COMMAND, "DOMAIN, DEST-URI and --to URI expected");

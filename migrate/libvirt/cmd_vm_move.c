@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli_options.h"
 #include "cli_vm.h"
 #include "clock.h"
 #include "config.h"
@@ -42,37 +43,6 @@ struct options {
     const char *deadline, *plug_deadline;
     bool is_shared, is_json, has_progress;
 };
-
-static bool
-take_option(struct options *o, int val)
-{
-    const struct {
-        int val;
-        const char *name;
-        const char **slot;
-    } texts[] = {
-        {'f', "--from", &o->from},
-        {'t', "--to", &o->to},
-        {'i', "--to-inside", &o->to_inside},
-        {'F', "--from-vm", &o->from_vm},
-        {'T', "--to-vm", &o->to_vm},
-        {'p', "--file", &o->file},
-        {'d', "--device", &o->device},
-        {'b', "--bus", &o->bus},
-        {'D', "--deadline", &o->deadline},
-        {'P', "--plug-deadline", &o->plug_deadline},
-    };
-
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (texts[i].val == val) {
-            return cli_take_once(COMMAND, texts[i].name, texts[i].slot);
-        }
-    }
-    o->is_shared = o->is_shared || val == 's';
-    o->is_json = o->is_json || val == 'j';
-    o->has_progress = o->has_progress || val == 'g';
-    return val != '?';
-}
 
 static bool
 take_time(const char *option, const char *text, uint64_t *ret_ns)
@@ -255,36 +225,29 @@ check(struct move_order *order, const struct options *o)
 int
 vm_move_device(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"from", required_argument, NULL, 'f'},
-        {"to", required_argument, NULL, 't'},
-        {"to-inside", required_argument, NULL, 'i'},
-        {"from-vm", required_argument, NULL, 'F'},
-        {"to-vm", required_argument, NULL, 'T'},
-        {"file", required_argument, NULL, 'p'},
-        {"device", required_argument, NULL, 'd'},
-        {"bus", required_argument, NULL, 'b'},
-        {"share", no_argument, NULL, 's'},
-        {"deadline", required_argument, NULL, 'D'},
-        {"plug-deadline", required_argument, NULL, 'P'},
-        {"progress", no_argument, NULL, 'g'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     struct move_order order = {.deadline_len_ns = DEFAULT_DEADLINE_NS,
                                .plug_len_ns = DEFAULT_PLUG_NS};
     struct options o = {.from = NULL};
-    int val;
+    const struct cli_option options[] = {
+        {"from", &o.from, NULL},
+        {"to", &o.to, NULL},
+        {"to-inside", &o.to_inside, NULL},
+        {"from-vm", &o.from_vm, NULL},
+        {"to-vm", &o.to_vm, NULL},
+        {"file", &o.file, NULL},
+        {"device", &o.device, NULL},
+        {"bus", &o.bus, NULL},
+        {"share", NULL, &o.is_shared},
+        {"deadline", &o.deadline, NULL},
+        {"plug-deadline", &o.plug_deadline, NULL},
+        {"progress", NULL, &o.has_progress},
+        {"json", NULL, &o.is_json},
+        {0},
+    };
+    int status;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (!take_option(&o, val)) {
-            return CLI_USAGE;
-        }
+    if (!cli_take_options(argc, argv, COMMAND, HELP, options, &status)) {
+        return status;
     }
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, COMMAND, "one DISK is expected");

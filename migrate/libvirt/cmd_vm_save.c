@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli_options.h"
 #include "cli_vm.h"
 #include "clock.h"
 #include "hook_domain.h"
@@ -129,22 +130,6 @@ save(struct save_order *o, const struct uri *at)
     return status;
 }
 
-static bool
-take_option(struct save_order *o, int val)
-{
-    switch (val) {
-    case 'a':
-        return cli_take_once(COMMAND, "--at", &o->at);
-    case 'c':
-        return cli_take_once(COMMAND, "--connect", &o->connect);
-    case 'j':
-        o->is_json = true;
-        return true;
-    default:
-        return false; /* it was said why */
-    }
-}
-
 static int
 run(struct save_order *o)
 {
@@ -169,24 +154,17 @@ run(struct save_order *o)
 int
 vm_save(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"connect", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
+    struct save_order o = {.domain = NULL};
+    const struct cli_option options[] = {
+        {"at", &o.at, NULL},
+        {"connect", &o.connect, NULL},
+        {"json", NULL, &o.is_json},
         {0},
     };
-    struct save_order o = {.domain = NULL};
-    int val;
+    int status;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (!take_option(&o, val)) {
-            return CLI_USAGE;
-        }
+    if (!cli_take_options(argc, argv, COMMAND, HELP, options, &status)) {
+        return status;
     }
     if (argc - optind < 1 || argc - optind > 2) {
         return cli_fail(CLI_USAGE, COMMAND, "DOMAIN and perhaps FILE expected");
