@@ -43,6 +43,7 @@ start_client_vm() {
     mkfifo "$dir/console.in"
     exec {GUEST_INPUT}<>"$dir/console.in"
     GUEST_CONSOLE=$dir/console.log
+    : >"$GUEST_CONSOLE"
     guest_qemu_ "$VM_ACCEL" "$T/client" '' \
         -blockdev "driver=nbd,node-name=all,server.type=unix,server.path=$(socket_of host),export=vda,reconnect-delay=600" \
         -blockdev "driver=raw,node-name=disk,offset=$((CLIENT_MIB * ($1 - 1) << 20)),size=$((CLIENT_MIB << 20)),file=all" \

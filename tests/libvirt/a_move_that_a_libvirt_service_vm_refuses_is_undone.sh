@@ -3,8 +3,8 @@
 # ctest: TIMEOUT 300
 # Two service VMs are domains of libvirt. What baton vm move-device cannot do changes
 # nothing: the second one's service does not see the device and refuses, and the first has
-# it back; a domain that is none; another file than the device's; a domain that does not
-# run. Clients go on.
+# it back; a domain that is none; another file than the device's; a guest that is paused; a
+# domain that does not run. Clients go on.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../power_cut.sh"
 . "$(dirname "$0")/../guest/service_vm.sh"
@@ -35,6 +35,12 @@ file=$MOVE_FILE MOVE_FILE=$(new_device other 32M)
 fails_with 1 "its device vda is not $MOVE_FILE" -- move vm1 vm2
 MOVE_FILE=$file
 is_with vm1 "another file" standby
+
+note "the guest of the first one is paused: its service does not answer"
+virt suspend vm1 >/dev/null
+fails_with 1 'vm1.ctl: status: no answer in time' -- move vm1 vm2
+virt resume vm1 >/dev/null
+is_with vm1 "the pause" standby
 
 note "the second domain does not run"
 virt_kill vm2
