@@ -103,11 +103,6 @@ void disk_end_sharing(struct disk *d);
 int disk_claim_record(struct disk *d, struct err *e);
 void disk_unclaim_record(struct disk *d);
 
-/* At start: do what the record says. owner: open the device, take its lock, serve; a
- * disk without a record becomes what its configuration says. given: be a client of the
- * new owner. parked, standby: nothing. */
-int disk_start(struct disk *d, struct err *e);
-
 /* Open the configured device without owning it. */
 int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);
 
@@ -132,6 +127,11 @@ void disk_eject(struct disk *d);
  * that can was done before. */
 void disk_assign(struct disk *d, struct port *port);
 
+/* The two halves of it: channels of the epoch are served and their requests wait at the
+ * gate; the gate opens. */
+void disk_take_over(struct disk *d, struct port *port);
+void disk_open_gate(struct disk *d);
+
 /* It was given and is parked again: a channel that is port B stays, recalled. */
 void disk_park_again(struct disk *d);
 
@@ -141,9 +141,5 @@ void disk_follow(struct disk *d, struct port *channel);
 /* A channel to whom rec was given; connects nothing. -ENOMEM. */
 int disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
                      struct port **ret_port);
-
-/* Stop serving for good, in order: hold, drain until deadline_ns, flush, let the lock
- * go. Requests that are held stay so until the process ends: clients repeat them. */
-void disk_stop(struct disk *d, uint64_t deadline_ns);
 
 #endif

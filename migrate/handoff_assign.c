@@ -161,8 +161,8 @@ begin_replay(struct handoff *h)
 {
     job_set_phase(h, HANDOFF_REPLAY);
     share_claims(h);
+    h->opened_at_ns = clock_now_ns(); /* afterwards who was held runs before us */
     job_follow(h);
-    h->opened_at_ns = clock_now_ns();
 }
 
 void

@@ -51,6 +51,7 @@ struct handoff {
     uint64_t phase_ns[HANDOFF_NR_PHASES];
     bool is_resumed;    /* begun at ASSIGN after a restart */
     bool is_parked;     /* it began with the disks parked: each one, or none */
+    bool shares_cache;  /* the next owner can flush what we have not: no FLUSH */
     bool has_followed;  /* the channels are port B, and the gates are open */
     bool leaves_claims; /* on its disks, to whoever abandoned it */
 
@@ -84,8 +85,7 @@ job_locked(struct handoff *h)
 }
 
 struct handoff_table {
-    struct lk
-        lock; /* taken before a job's lock; also makes "look, then begin" one step */
+    struct lk lock; /* before a job's lock; makes "look, then begin" one step */
     LIST_HEAD(, handoff) jobs;
     struct cv turn; /* is_turn_taken became false */
     bool is_turn_taken;

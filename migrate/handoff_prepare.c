@@ -133,15 +133,31 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
     return 0;
 }
 
+/* A flush in the stall would only write what the next owner, who has the same page
+ * cache, can write later: a flush covers what is dirty, whoever made it so. The same
+ * instance says that clients do not take our going for a flush either. */
+static bool
+can_flush_for_us(struct disk *d, const struct identity *mine,
+                 const struct identity *theirs, const json_t *item)
+{
+    const char *instance = json_string_value(json_object_get(item, "instance"));
+    char ours[CHANNEL_INSTANCE_MAX];
+
+    disk_instance(d, ours);
+    return instance != NULL && strcmp(instance, ours) == 0 &&
+           identity_shares_cache(mine, theirs);
+}
+
 static int
 compare_devices(struct handoff *h, const struct identity *before, json_t *answer,
                 struct err *e)
 {
+    h->shares_cache = !h->is_parked;
     for (unsigned i = 0; i < h->nr; i++) {
+        const json_t *item = json_array_get(json_object_get(answer, "disks"), i);
         struct disk *d = h->disks[i];
         struct identity theirs, after;
-        int rc = identity_from_json(json_array_get(json_object_get(answer, "disks"), i),
-                                    e, &theirs);
+        int rc = identity_from_json(item, e, &theirs);
 
         if (rc == 0 && h->is_parked) {
             rc = job_compare_parked(h, i, &theirs, e);
@@ -153,6 +169,8 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
             return err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
                               h->next[i].peer_name);
         }
+        h->shares_cache =
+            h->shares_cache && can_flush_for_us(d, &before[i], &theirs, item);
     }
     return 0;
 }
@@ -305,7 +323,10 @@ job_prepare(struct handoff *h, struct err *e)
     if (h->is_parked) {
         return 0; /* what waits has waited since it was parked */
     }
-    /* Again, for what was written while the next owner opened its devices. */
-    rc = forecast_write_back(h, e);
+    if (h->shares_cache) {
+        h->forecast.flush_ns = 0;
+    } else { /* again, for what was written while the next owner opened its devices */
+        rc = forecast_write_back(h, e);
+    }
     return rc < 0 || is_park ? rc : forecast_check(h, e);
 }

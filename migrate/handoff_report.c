@@ -65,12 +65,13 @@ job_report(struct handoff *h, const char *outcome)
     for (unsigned i = 0; i < h->nr; i++) {
         (void)json_array_append_new(disks, one_disk(h, i, &queued, &replayed));
     }
-    report = json_pack(
-        "{s:s,s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:I,s:I}", "target", h->target, "from",
-        h->service->cfg->name, "to", h->next[0].peer_name, "outcome", outcome,
-        "stall_us", (json_int_t)(stall_ns / NS_PER_US), "predicted_us",
-        (json_int_t)(h->predicted_ns / NS_PER_US), "forecast", forecast(h), "phases",
-        phases(h), "queued", queued, "replayed", replayed);
+    report =
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:b,s:I,s:I}", "target", h->target,
+                  "from", h->service->cfg->name, "to", h->next[0].peer_name, "outcome",
+                  outcome, "stall_us", (json_int_t)(stall_ns / NS_PER_US),
+                  "predicted_us", (json_int_t)(h->predicted_ns / NS_PER_US), "forecast",
+                  forecast(h), "phases", phases(h), "shares_cache", h->shares_cache,
+                  "queued", queued, "replayed", replayed);
     if (h->nr == 1) { /* one disk: its fields stand beside the common ones */
         (void)json_object_update(report, json_array_get(disks, 0));
     }

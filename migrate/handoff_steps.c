@@ -95,8 +95,8 @@ await_flush(struct handoff *h, struct disk *d, struct err *e)
     }
 }
 
-int
-job_flush(struct handoff *h, struct err *e)
+static int
+flush_all(struct handoff *h, struct err *e)
 {
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
@@ -113,6 +113,17 @@ job_flush(struct handoff *h, struct err *e)
         if (rc < 0) {
             return rc;
         }
+    }
+    return 0;
+}
+
+int
+job_flush(struct handoff *h, struct err *e)
+{
+    int rc = h->shares_cache ? 0 : flush_all(h, e);
+
+    if (rc < 0) {
+        return rc;
     }
     return BREAKPOINT("owner-flushed") < 0 ? -EIO : job_check(h, e);
 }

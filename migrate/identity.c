@@ -139,6 +139,15 @@ identity_compare(const struct identity *before, const struct identity *after,
     return 0;
 }
 
+/* Only an id with a scope names an inode, and so a page cache: a serial number may be
+ * that of two paths to one disk. */
+bool
+identity_shares_cache(const struct identity *mine, const struct identity *theirs)
+{
+    return strchr(mine->device_id, '@') != NULL &&
+           strcmp(mine->device_id, theirs->device_id) == 0;
+}
+
 int
 identity_compare_parked(const struct identity *parked, bool is_here,
                         const struct identity *theirs, struct err *e)

@@ -44,6 +44,10 @@ int identity_compare(const struct identity *before, const struct identity *after
 int identity_compare_parked(const struct identity *parked, bool is_here,
                             const struct identity *theirs, struct err *e);
 
+/* Are they one file or block device of one kernel, so that what either side writes to
+ * its page cache is seen, and flushed, by the other? False when that is not known. */
+bool identity_shares_cache(const struct identity *mine, const struct identity *theirs);
+
 json_t *identity_to_json(const struct identity *id);
 /* -EBADMSG and a sentence for anything that is not an identity. */
 int identity_from_json(const json_t *j, struct err *e, struct identity *ret_id);

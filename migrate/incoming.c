@@ -11,6 +11,7 @@
 #include "breakpoint.h"
 #include "cleanup.h"
 #include "disk.h"
+#include "disk_durability.h"
 #include "identity.h"
 #include "peer_batch.h"
 #include "service.h"
@@ -77,12 +78,17 @@ struct record
 incoming_record(struct disk *d, const struct batch *b, unsigned i)
 {
     struct record rec = disk_next_record(d, ROLE_OWNER, b->epochs[i]);
+    char mine[CHANNEL_INSTANCE_MAX];
 
     (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", b->uuids[i]);
     (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", b->from);
     rec.owned_since = b->epochs[i];
     rec.nr_channels = 0;
     batch_history(b, i, &rec);
+    disk_instance(d, mine);
+    if (strcmp(rec.flushed_by, mine) == 0) {
+        rec.flushed_by[0] = '\0'; /* nothing has left our page cache by that */
+    }
     rec.info = redir_port(d->redir)->info;
     return rec;
 }

@@ -10,6 +10,7 @@
 #include "breakpoint.h"
 #include "cleanup.h"
 #include "disk.h"
+#include "disk_durability.h"
 #include "identity.h"
 #include "log.h"
 #include "peer_batch.h"
@@ -61,6 +62,18 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     return BREAKPOINT("next-opened");
 }
 
+/* `instance` says who can flush what the giver leaves; older services do not say it. */
+static json_t *
+describe(struct disk *d, const struct identity *id)
+{
+    json_t *item = identity_to_json(id);
+    char instance[CHANNEL_INSTANCE_MAX];
+
+    disk_instance(d, instance);
+    (void)json_object_set_new(item, "instance", json_string(instance));
+    return item;
+}
+
 int
 peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e,
              json_t **ret_result)
@@ -85,7 +98,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
 
         rc = prepare_one(b.disks[i], &b, i, e, &id);
         if (rc == 0) {
-            (void)json_array_append_new(disks, identity_to_json(&id));
+            (void)json_array_append_new(disks, describe(b.disks[i], &id));
         }
     }
     if (rc == 0) {

@@ -97,15 +97,25 @@ take_all(const struct batch *b, struct port **ports, struct record *recs, struct
 }
 
 static void
-serve_all(const struct batch *b, struct port **ports, const struct record *recs,
-          bool is_rec_ahead)
+take_over_all(const struct batch *b, struct port **ports, const struct record *recs,
+              bool is_rec_ahead)
 {
     for (unsigned i = 0; i < b->nr; i++) {
         disk_set_record(b->disks[i], &recs[i]);
         lk_acquire(&b->disks[i]->lock);
         disk_locked(b->disks[i])->is_rec_ahead = is_rec_ahead;
         lk_release(&b->disks[i]->lock);
-        disk_assign(b->disks[i], ports[i]);
+        disk_take_over(b->disks[i], ports[i]);
+    }
+}
+
+/* Opening a gate wakes every request that waits there, and they may take the processor
+ * from this thread: so who waits for us has been told before. */
+static void
+open_all(const struct batch *b)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        disk_open_gate(b->disks[i]);
         (void)BREAKPOINT("next-opening");
     }
 }
@@ -193,9 +203,12 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
             return rc;
         }
     }
-    serve_all(b, ports, recs, draft != NULL || rc < 0);
+    take_over_all(b, ports, recs, draft != NULL || rc < 0);
     if (draft != NULL) {
         rpc_notify(call, "assigned", json_object());
+    }
+    open_all(b);
+    if (draft != NULL) {
         (void)BREAKPOINT("next-serving");
         rc = make_durable(s, b, draft, recs, e);
     }

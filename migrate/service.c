@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "control.h"
 #include "disk.h"
+#include "disk_life.h"
 #include "filters.h"
 #include "handoff.h"
 #include "superseded.h"

@@ -90,6 +90,29 @@ START_TEST(another_inode_of_one_host_is_another_device)
 }
 END_TEST
 
+START_TEST(one_inode_of_one_kernel_has_one_page_cache_and_nothing_else_has)
+{
+    static const struct {
+        const char *mine, *theirs;
+        bool is_shared;
+    } rows[] = {
+        {"file:8:1:42@B", "file:8:1:42@B", true},
+        {"bdev:8:1@B", "bdev:8:1@B", true},
+        {"file:8:1:42@B", "file:8:1:42@C", false},
+        {"file:8:1:42@B", "file:8:1:43@B", false},
+        {"wwn:5000", "wwn:5000", false}, /* perhaps by two paths */
+        {"", "", false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        (void)snprintf(before.device_id, sizeof before.device_id, "%s", rows[i].mine);
+        (void)snprintf(other.device_id, sizeof other.device_id, "%s", rows[i].theirs);
+        ck_assert_msg(identity_shares_cache(&before, &other) == rows[i].is_shared,
+                      "%s and %s", rows[i].mine, rows[i].theirs);
+    }
+}
+END_TEST
+
 START_TEST(what_is_parked_may_be_moved_and_nothing_else)
 {
     struct err e = {0};
@@ -142,6 +165,7 @@ main(void)
     tcase_add_test(tc, another_last_block_is_another_device);
     tcase_add_test(tc, a_block_that_is_being_written_proves_nothing);
     tcase_add_test(tc, another_inode_of_one_host_is_another_device);
+    tcase_add_test(tc, one_inode_of_one_kernel_has_one_page_cache_and_nothing_else_has);
     tcase_add_test(tc, what_is_parked_may_be_moved_and_nothing_else);
     tcase_add_test(tc, an_identity_survives_json_and_anything_else_is_refused);
     suite_add_tcase(s, tc);

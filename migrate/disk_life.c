@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "disk_life.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <uuid/uuid.h>
+
+#include "appear.h"
+#include "disk.h"
+#include "service.h"
+#include "superseded.h"
+
+/* A disk without a record: it becomes what its configuration says. */
+static int
+first_record(struct disk *d, struct err *e)
+{
+    struct record rec = disk_next_record(d, d->cfg->role, 0);
+    struct port *port = NULL;
+    bool is_committed;
+    int rc;
+
+    (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", d->cfg->uuid);
+    if (rec.role == ROLE_OWNER) {
+        rc = disk_open_device(d, e, &port);
+        if (rc == 0) {
+            rc = port_own(port, e); /* before the record: a refusal leaves none */
+        }
+        if (rc < 0) {
+            port_close(port);
+            return err_prefix(e, rc, "disk %s", d->cfg->name);
+        }
+        rec.info = port->info;
+        rec.epoch = 1;
+        rec.owned_since = 1;
+        if (rec.uuid[0] == '\0') {
+            uuid_t u;
+
+            uuid_generate(u);
+            uuid_unparse_lower(u, rec.uuid);
+        }
+    }
+    rc = record_commit(d->service->records, &rec, 1, e, &is_committed);
+    if (rc == 0) {
+        disk_set_record(d, &rec);
+    }
+    port_close(port); /* start_owner() opens it as at every other start */
+    return rc;
+}
+
+static int
+start_owner(struct disk *d, const struct record *rec, struct err *e)
+{
+    struct port *port;
+    int rc;
+
+    disk_await_device(d);
+    rc = disk_open_device(d, e, &port);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = port_info_can_replace(&rec->info, &port->info, e);
+    if (rc < 0) {
+        (void)err_prefix(e, rc, "disk %s: the device is not what it was", d->cfg->name);
+        goto fail;
+    }
+    rc = disk_need_redir(d, &rec->info, e);
+    if (rc < 0) {
+        goto fail;
+    }
+    rc = port_own(port, e);
+    if (rc < 0) {
+        (void)err_prefix(e, rc, "disk %s", d->cfg->name);
+        goto fail;
+    }
+    disk_assign(d, port);
+    return 0;
+fail:
+    port_close(port);
+    return rc;
+}
+
+static int
+start_given(struct disk *d, const struct record *rec, struct err *e)
+{
+    struct port *channel = NULL;
+    int rc = disk_need_redir(d, &rec->info, e);
+
+    if (rc == 0) {
+        rc = disk_new_channel(d, rec, e, &channel);
+    }
+    if (rc == 0) {
+        disk_follow(d, channel);
+    }
+    return rc;
+}
+
+int
+disk_start(struct disk *d, struct err *e)
+{
+    struct record rec;
+    int rc = record_load(d->service->records, d->cfg->name, e, &rec);
+
+    if (rc == -ENOENT) {
+        rc = first_record(d, e);
+        rec = disk_record(d);
+    } else if (rc == 0) {
+        disk_set_record(d, &rec);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (d->cfg->uuid[0] != '\0' && rec.uuid[0] != '\0' &&
+        strcmp(d->cfg->uuid, rec.uuid) != 0) {
+        return err_set(e, -EINVAL, "disk %s: the record says uuid %s, not %s",
+                       d->cfg->name, rec.uuid, d->cfg->uuid);
+    }
+    switch (rec.role) {
+    case ROLE_OWNER:
+        rc = superseded_at_start(d, &rec, e);
+        return rc == 0 ? start_owner(d, &rec, e) : rc == 1 ? 0 : rc;
+    case ROLE_GIVEN:
+        return start_given(d, &rec, e);
+    case ROLE_PARKED:
+        return disk_need_redir(d, &rec.info, e);
+    case ROLE_STANDBY:
+        return 0;
+    }
+    return 0;
+}
+
+void
+disk_stop(struct disk *d, uint64_t deadline_ns)
+{
+    struct redir *r = disk_redir(d);
+    struct port *old;
+
+    /* For good. Not under a handoff that is going on: it is left as by a crash. */
+    if (disk_claim(d, "the end of the service", NULL) < 0) {
+        return;
+    }
+    if (r == NULL || redir_hold(r) < 0 || disk_record(d).role != ROLE_OWNER) {
+        return; /* nothing of ours is in the device */
+    }
+    if (redir_drain(r, deadline_ns) < 0) {
+        return; /* the kernel lets the lock go when the process ends */
+    }
+    if (flusher_start(&d->flusher, redir_active(r), deadline_ns) < 0 ||
+        flusher_wait(&d->flusher, deadline_ns) == -ETIMEDOUT) {
+        return; /* unflushed writes were not promised; the flush has the port still */
+    }
+    if (redir_swap(r, NULL, REDIR_LOCAL, NULL, &old) == 0) {
+        port_close(old);
+    }
+}
