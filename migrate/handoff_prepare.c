@@ -296,9 +296,8 @@ get_ready(struct handoff *h, bool is_park, struct err *e)
     }
     if (!h->is_parked) {
         forecast_begin(h);
-        rc = forecast_write_back(h, e);
     }
-    if (rc == 0 && !is_park) {
+    if (!is_park) {
         rc = meet_peer(h, e);
     }
     /* A park knows what to write only when nothing is written to the device. */
@@ -323,9 +322,7 @@ job_prepare(struct handoff *h, struct err *e)
     if (h->is_parked) {
         return 0; /* what waits has waited since it was parked */
     }
-    if (h->shares_cache) {
-        h->forecast.flush_ns = 0;
-    } else { /* again, for what was written while the next owner opened its devices */
+    if (!h->shares_cache) { /* last, so that the flush finds little that is new */
         rc = forecast_write_back(h, e);
     }
     return rc < 0 || is_park ? rc : forecast_check(h, e);

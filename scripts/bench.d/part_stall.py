@@ -3,6 +3,7 @@
 what peers offer for the same purpose."""
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -10,6 +11,7 @@ import subprocess
 import threading
 import time
 
+import hosts
 import servers
 from load import Row, background, measure
 from place import Failure
@@ -67,8 +69,8 @@ def line(name, s):
 
 
 @contextlib.contextmanager
-def pair_on(place, file):
-    pair = list(servers.baton_pair(place, file))
+def pair_on(place, file, start=servers.baton_pair):
+    pair = list(start(place, file))
     try:
         yield pair
     finally:
@@ -139,9 +141,77 @@ def by_dirty_cache(ctx):
         raw["clean"] = summary(there_and_back(pair, nr))
     ctx.report.data["stall"]["dirty"] = raw
     ctx.report.heading(f"stall: {dirty >> 20} MiB of dirty page cache",
-                       "written back while requests flow, in prepare")
+                       "left to the next owner, which has the same page cache")
     ctx.report.table(HEADER, [line(k, s) for k, s in raw.items()])
     os.unlink(file)
+
+
+def one_case(ctx, pair, row, nr, *options):
+    """row None: nobody asks for anything."""
+    if row is None:
+        return summary(there_and_back(pair, nr))
+    with background(ctx.place, row, pair[0].uri, *options) as seen:
+        reports = there_and_back(pair, nr)
+    if seen["errors"]:
+        raise Failure(f"errors under {row}")
+    return summary(reports)
+
+
+def by_records(ctx, file):
+    """Where the time of a handoff without much load goes: records on the disk, as a
+    user has them, and in memory, where fsync costs nothing."""
+    nr, lines, raw = 4 if ctx.quick else 300, [], {}
+    for where, start in (("on disk", servers.baton_pair),
+                         ("in memory", servers.baton_in_memory)):
+        for row in (None, Row("mixed", "4k", 1, 1), Row("mixed", "4k", 32, 1)):
+            with pair_on(ctx.place, file, start) as pair:
+                s = one_case(ctx, pair, row, nr)
+            shutil.rmtree(os.path.join(ctx.place.memory, "state-a"), True)
+            shutil.rmtree(os.path.join(ctx.place.memory, "state-b"), True)
+            name = f"records {where}, {row or 'idle'}"
+            raw[name] = s
+            lines.append(line(name, s))
+    took = fsync_times(ctx.place, 50 if ctx.quick else 500)
+    ctx.report.data["stall"]["records"] = {"cases": raw, "fsync_us": took}
+    ctx.report.heading("stall: the one durable record in it",
+                       "a file renamed and its folder fsynced by a loop that does "
+                       f"nothing else: p50 {quantile(took, 0.5)}, p99 "
+                       f"{quantile(took, 0.99)} us")
+    ctx.report.table(HEADER, lines)
+
+
+def fsync_times(place, nr):
+    """What the commit asks of the disk, and nothing else, in microseconds."""
+    folder, took = place.path("fsync"), []
+    os.mkdir(folder)
+    fd = os.open(folder, os.O_RDONLY)
+    for _ in range(nr):
+        tmp = os.open(folder + "/tmp", os.O_WRONLY | os.O_CREAT, 0o600)
+        os.write(tmp, bytes(2000))
+        os.fsync(tmp)
+        os.close(tmp)
+        began = time.monotonic_ns()
+        os.rename(folder + "/tmp", folder + "/record")
+        os.fsync(fd)
+        took.append((time.monotonic_ns() - began) // 1000)
+        time.sleep(0.002)
+    os.close(fd)
+    return took
+
+
+def between_hosts(ctx, file):
+    nr, lines, raw = 4 if ctx.quick else 500, [], {}
+    with hosts.two(ctx.place) as ends:
+        for row in (None, Row("mixed", "4k", 1, 1), Row("mixed", "4k", 32, 1)):
+            with pair_on(ctx.place, file,
+                         lambda p, f: hosts.pair(p, f, ends)) as pair:
+                s = one_case(ctx, pair, row, nr)
+            raw[str(row or "idle")] = s
+            lines.append(line(str(row or "idle"), s))
+    ctx.report.data["stall"]["hosts"] = raw
+    ctx.report.heading("stall: two hosts (network namespaces, two boot ids) over TLS",
+                       "flush included; goal for the stall: p99 < 10000")
+    ctx.report.table(HEADER, lines)
 
 
 ## As a client sees it
@@ -248,6 +318,8 @@ def show_clients(ctx, samples):
 def stall(ctx):
     file = ctx.place.file(ctx.size)
     under_load(ctx, file)
+    by_records(ctx, file)
+    between_hosts(ctx, file)
     seen_by_client(ctx, file)
     by_size(ctx)
     by_dirty_cache(ctx)

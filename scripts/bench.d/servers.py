@@ -38,19 +38,21 @@ class Server:
 
 
 class Baton(Server):
-    """disks: list of values of --disk"""
+    """disks: list of values of --disk; host: where it runs (hosts.py); state: its
+    folder of records"""
 
-    def __init__(self, place, name, disks, threads=None):
+    def __init__(self, place, name, disks, host=None, state=None):
         super().__init__(place, name)
         self.control = "unix:" + place.path("ctl")
-        self.state = place.path("state")
+        self.state = state or place.path("state")
+        self.seen_from_afar = host.control if host else self.control
         argv = [f"{place.bin}/baton", "serve", "--name", name,
                 "--listen", f"unix:{self.socket}", "--control", self.control,
                 "--state-dir", self.state]
-        if threads:
-            argv += ["--threads", str(threads)]
         for d in disks:
             argv += ["--disk", d]
+        if host:
+            argv = host.enter + argv + host.options(name)
         self.argv = argv
         self.spawn(argv, self.control[len("unix:"):])
         self.await_ready()
@@ -69,7 +71,8 @@ class Baton(Server):
 
     def handoff(self, target, to, *options):
         return json.loads(run([f"{self.place.bin}/baton", "handoff", target, "--from",
-                               self.control, "--to", to.control, "--json", *options]))
+                               self.control, "--to", to.seen_from_afar, "--json",
+                               *options]))
 
 
 def baton(place, file):
@@ -82,6 +85,13 @@ def baton_pair(place, file, disks=None):
     a = Baton(place, "a", disks)
     b = Baton(place, "b", [d + ",role=standby" for d in disks])
     return a, b
+
+
+def baton_in_memory(place, file):
+    """The records too: what is left is what Baton itself does."""
+    return [Baton(place, n, [f"name=d,device={file}{role}"],
+                  state=os.path.join(place.memory, f"state-{n}"))
+            for n, role in (("a", ""), ("b", ",role=standby"))]
 
 
 def baton_remote(place, file):
