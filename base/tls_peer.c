@@ -109,6 +109,13 @@ tls_peer_read(struct gnutls_session_int *session, struct tls_peer *ret_peer)
     }
 }
 
+void
+tls_peer_set_cid(struct tls_peer *peer, unsigned cid)
+{
+    *peer = (struct tls_peer){.is_user = true, .nr = 1};
+    (void)snprintf(peer->names[0], sizeof peer->names[0], "vsock:%u", cid);
+}
+
 static bool
 is_name(const struct tls_peer *p, const char *text, size_t len)
 {

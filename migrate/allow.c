@@ -110,7 +110,7 @@ allow_open(const struct service_config *c, const struct disk_config *d,
 {
     int rc = allow_connection(c, from, e);
 
-    if (rc < 0 || !from->is_tcp || d->peers_allowed == NULL) {
+    if (rc < 0 || from->is_unix || d->peers_allowed == NULL) {
         return rc;
     }
     if (from->peer == NULL) {

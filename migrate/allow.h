@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* allow.h - what those who come from elsewhere may do. Over a unix socket or vsock
- * nobody has a name, and the socket itself says who may come. */
+/* allow.h - what those who come from elsewhere may do. Over TLS they have the names of
+ * tls_peer.h, over vsock that of their machine, "vsock:CID". Over a unix socket nobody
+ * has a name, and the socket itself says who may come. */
 #ifndef BATON_ALLOW_H
 #define BATON_ALLOW_H
 

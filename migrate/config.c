@@ -159,7 +159,7 @@ add_uri(struct uri *uris, unsigned *nr, const char *value, enum uri_use use,
     return 0;
 }
 
-/* One unix socket, and any number of tcp ones. */
+/* One unix socket, and any number of tcp and vsock ones. */
 static int
 set_control(struct service_config *c, const char *value, struct err *e)
 {
@@ -169,8 +169,8 @@ set_control(struct service_config *c, const char *value, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    if (u.kind == URI_TCP) {
-        return add_uri(c->tls_control, &c->nr_tls_control, value,
+    if (u.kind != URI_UNIX) {
+        return add_uri(c->net_control, &c->nr_net_control, value,
                        URI_FOR_CONTROL_LISTEN, e);
     }
     if (c->has_control) {
@@ -278,7 +278,7 @@ set_config(struct service_config *c, const char *path, const char *where, struct
     c->nr_peers = old.nr_peers;
     c->has_heir = old.has_heir;
     (void)snprintf(c->name, sizeof c->name, "%s", old.name);
-    c->nr_tls_control = old.nr_tls_control;
+    c->nr_net_control = old.nr_net_control;
     c->has_announce_control = old.has_announce_control;
     c->tls.is_plain_tcp_ok = old.tls.is_plain_tcp_ok;
     free_new(&c->state_dir, old.state_dir);

@@ -37,7 +37,7 @@ struct disk_config {
     char uuid[37];             /* "" when not given */
     char *device;
     char *description;   /* NULL when none */
-    char *peers_allowed; /* who may come by TLS, with commas; NULL: whom we trust */
+    char *peers_allowed; /* who may come by TLS or vsock, with commas; NULL: anybody */
     bool is_nbd;         /* device is an NBD URI */
     bool readonly;
     enum role role; /* ROLE_OWNER or ROLE_STANDBY; only for a disk without a record */
@@ -57,8 +57,8 @@ struct service_config {
     struct uri announce[CONFIG_MAX_LISTEN];
     bool has_control;
     struct uri control;      /* the unix socket */
-    unsigned nr_tls_control; /* tcp, by TLS */
-    struct uri tls_control[CONFIG_MAX_LISTEN];
+    unsigned nr_net_control; /* tcp, by TLS, and vsock */
+    struct uri net_control[CONFIG_MAX_LISTEN];
     bool has_announce_control; /* how peers reach one of these */
     struct uri announce_control;
     struct tls_settings tls;

@@ -148,8 +148,8 @@ static int
 check_sockets(const struct service_config *c, struct err *e)
 {
     for (unsigned i = 0; i < c->nr_listen; i++) {
-        for (unsigned j = 0; j < c->nr_tls_control; j++) {
-            if (strcmp(c->listen[i].text, c->tls_control[j].text) == 0) {
+        for (unsigned j = 0; j < c->nr_net_control; j++) {
+            if (strcmp(c->listen[i].text, c->net_control[j].text) == 0) {
                 return err_set(e, -EINVAL,
                                "%s is given as listen and as control; allowed: two "
                                "sockets",

@@ -140,11 +140,13 @@ check_controls(const struct service_config *c, const struct uri *uris, unsigned 
 static bool
 is_any_address(const struct uri *u)
 {
-    return u->kind == URI_TCP &&
-           (strcmp(u->host, "0.0.0.0") == 0 || strcmp(u->host, "::") == 0);
+    return u->kind == URI_VSOCK ||
+           (u->kind == URI_TCP &&
+            (strcmp(u->host, "0.0.0.0") == 0 || strcmp(u->host, "::") == 0));
 }
 
-/* "All addresses" is nothing that others could connect to. */
+/* "All addresses" is nothing that others could connect to, nor is a port of vsock
+ * without the CID that they know us by. */
 static int
 check_announced(const struct service_config *c, struct err *e)
 {
@@ -154,23 +156,35 @@ check_announced(const struct service_config *c, struct err *e)
                            c->listen[i].text);
         }
     }
-    for (unsigned i = 0; !c->has_announce_control && i < c->nr_tls_control; i++) {
-        if (is_any_address(&c->tls_control[i])) {
+    for (unsigned i = 0; !c->has_announce_control && i < c->nr_net_control; i++) {
+        if (is_any_address(&c->net_control[i])) {
             return err_set(e, -EINVAL, "how do others reach %s? give announce-control",
-                           c->tls_control[i].text);
+                           c->net_control[i].text);
         }
     }
     return 0;
 }
 
+static bool
+has_vsock(const struct uri *uris, unsigned nr)
+{
+    while (nr > 0 && uris[nr - 1].kind != URI_VSOCK) {
+        nr--;
+    }
+    return nr > 0;
+}
+
 static int
 check_allow_lists(const struct service_config *c, struct err *e)
 {
+    bool has_names = tls_is_on(&c->tls) || has_vsock(c->listen, c->nr_listen) ||
+                     has_vsock(c->net_control, c->nr_net_control);
+
     for (unsigned i = 0; i < c->nr_disks; i++) {
-        if (c->disks[i].peers_allowed != NULL && !tls_is_on(&c->tls)) {
+        if (c->disks[i].peers_allowed != NULL && !has_names) {
             return err_set(e, -EINVAL,
-                           "disk %s: peers-allowed: without TLS nobody has a name; "
-                           "give tls-certificates or tls-psk",
+                           "disk %s: peers-allowed: without TLS or vsock nobody has a "
+                           "name; give tls-certificates or tls-psk",
                            c->disks[i].name);
         }
     }
@@ -184,7 +198,7 @@ config_check_net(const struct service_config *c, struct err *e)
 
     rc = rc == 0 ? check_listeners(c, c->listen, c->nr_listen, e) : rc;
     rc = rc == 0 ? check_listeners(c, c->announce, c->nr_announce, e) : rc;
-    rc = rc == 0 ? check_controls(c, c->tls_control, c->nr_tls_control, e) : rc;
+    rc = rc == 0 ? check_controls(c, c->net_control, c->nr_net_control, e) : rc;
     rc = rc == 0 ? check_controls(c, c->peers, c->nr_peers, e) : rc;
     rc = rc == 0 ? check_controls(c, &c->heir, c->has_heir ? 1 : 0, e) : rc;
     rc = rc == 0 ? check_announced(c, e) : rc;
@@ -199,8 +213,8 @@ config_control_for(const struct service_config *c, const struct uri *to)
     if (to->kind != URI_UNIX && c->has_announce_control) {
         return c->announce_control.text;
     }
-    if (to->kind != URI_UNIX && c->nr_tls_control > 0) {
-        return c->tls_control[0].text;
+    if (to->kind != URI_UNIX && c->nr_net_control > 0) {
+        return c->net_control[0].text;
     }
     return c->has_control ? c->control.text : "";
 }

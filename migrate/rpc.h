@@ -48,7 +48,7 @@ struct rpc_method {
  * that is gone stops nothing. */
 void rpc_notify(struct rpc_call *call, const char *method, json_t *params);
 
-/* Who calls, by TLS; NULL over a local socket, whose file mode says who may. */
+/* Who calls, by TLS or vsock; NULL over a local socket: its file mode says who may. */
 const struct tls_peer *rpc_caller(const struct rpc_call *call);
 
 /* Has the caller closed its end? */
@@ -59,13 +59,14 @@ struct rpc_server;
 /* Serve on listen_fd (owned on success) with a table that outlives the server. */
 int rpc_server_new(int listen_fd, const struct rpc_method *methods, void *ctx,
                    struct err *e, struct rpc_server **ret_server);
-/* The same for a TCP listener: each client has to prove by TLS who it is (the process's
- * tls_settings.h) within RPC_TLS_TIMEOUT_NS, and each call needs the consent of admit:
- * 0, or -errno and the sentence of the refusal in e. Who fails the first is logged. */
+/* The same for a TCP or vsock listener. A client of the former has to prove by TLS who
+ * it is (the process's tls_settings.h) within RPC_TLS_TIMEOUT_NS; who does not is
+ * logged. Each call needs the consent of admit: 0, or -errno and the sentence of the
+ * refusal in e. */
 #define RPC_TLS_TIMEOUT_NS UINT64_C(10000000000)
 typedef int (*rpc_admit)(void *ctx, const struct tls_peer *peer, const char *method,
                          const json_t *params, struct err *e);
-int rpc_server_new_tls(int listen_fd, const struct rpc_method *methods, void *ctx,
+int rpc_server_new_net(int listen_fd, const struct rpc_method *methods, void *ctx,
                        rpc_admit admit, struct err *e, struct rpc_server **ret_server);
 /* Stop accepting, shut the connections down, wait for handlers. NULL is accepted. */
 void rpc_server_free(struct rpc_server *s);

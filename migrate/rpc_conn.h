@@ -17,6 +17,10 @@ struct rpc_service {
  * another thread does. Runs handlers on this thread. */
 void rpc_conn_serve(int fd, const struct rpc_service *service);
 
+/* The same for a TCP or vsock connection, whose peer has to be found out first: by TLS,
+ * or from its address. service->admit is not NULL. */
+void rpc_conn_serve_net(int fd, const struct rpc_service *service);
+
 /* Tell the other side that there are too many; does not wait. */
 void rpc_conn_refuse(int fd);
 

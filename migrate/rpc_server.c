@@ -10,11 +10,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -23,10 +21,8 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "lock.h"
-#include "log.h"
 #include "rpc.h"
 #include "rpc_conn.h"
-#include "tls.h"
 
 /* Handlers have the records of a group on it, 64 times 7 KiB. Address space, not
  * memory: untouched pages cost nothing. */
@@ -40,7 +36,7 @@ struct rpc_server {
     int wake_fd; /* eventfd */
     const struct rpc_method *methods;
     void *ctx;
-    rpc_admit admit; /* NULL: clients are local, and do not speak TLS */
+    rpc_admit admit; /* NULL: clients are local, and have no names */
     pthread_t acceptor;
     /* Used by the acceptor; after its end by rpc_server_free(). */
     pthread_t threads[RPC_MAX_CONNECTIONS];
@@ -90,52 +86,16 @@ finish_slot(struct rpc_server *s, unsigned i)
     return TAKE_FD(l->fds[i]);
 }
 
-/* "10.0.0.1", for the log. */
-static const char *
-address_text(int fd, char text[NI_MAXHOST])
-{
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-
-    if (getpeername(fd, (struct sockaddr *)&addr, &len) < 0 ||
-        getnameinfo((const struct sockaddr *)&addr, len, text, NI_MAXHOST, NULL, 0,
-                    NI_NUMERICHOST) != 0) {
-        (void)snprintf(text, NI_MAXHOST, "a client that is gone");
-    }
-    return text;
-}
-
-static void
-serve_tls(struct rpc_server *s, int fd)
-{
-    struct rpc_service service = {
-        .methods = s->methods, .ctx = s->ctx, .admit = s->admit};
-    char address[NI_MAXHOST];
-    struct tls_stream *stream;
-    struct err e = {.msg = ""};
-    int rc;
-
-    (void)address_text(fd, address);
-    rc = tls_accept(tls_settings_get(), fd, clock_deadline_ns(RPC_TLS_TIMEOUT_NS), &e,
-                    &stream);
-    if (rc < 0) {
-        log_warn("refused a control connection from %s: %s", address, err_text(&e, rc));
-        return;
-    }
-    service.peer = tls_stream_peer(stream);
-    rpc_conn_serve(tls_stream_fd(stream), &service);
-    tls_stream_close(stream);
-}
-
 static void
 serve(struct rpc_server *s, int fd)
 {
-    const struct rpc_service local = {.methods = s->methods, .ctx = s->ctx};
+    const struct rpc_service service = {
+        .methods = s->methods, .ctx = s->ctx, .admit = s->admit};
 
     if (s->admit != NULL) {
-        serve_tls(s, fd);
+        rpc_conn_serve_net(fd, &service);
     } else {
-        rpc_conn_serve(fd, &local);
+        rpc_conn_serve(fd, &service);
     }
 }
 
@@ -315,11 +275,11 @@ int
 rpc_server_new(int listen_fd, const struct rpc_method *methods, void *ctx,
                struct err *e, struct rpc_server **ret_server)
 {
-    return rpc_server_new_tls(listen_fd, methods, ctx, NULL, e, ret_server);
+    return rpc_server_new_net(listen_fd, methods, ctx, NULL, e, ret_server);
 }
 
 int
-rpc_server_new_tls(int listen_fd, const struct rpc_method *methods, void *ctx,
+rpc_server_new_net(int listen_fd, const struct rpc_method *methods, void *ctx,
                    rpc_admit admit, struct err *e, struct rpc_server **ret_server)
 {
     struct rpc_server *s;

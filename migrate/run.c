@@ -101,13 +101,13 @@ run_service(const struct service_config *cfg, int control_fd, struct err *e,
         rc = uri_listen(&cfg->control, 0600, e, &control_fd);
     }
     rc = rc == 0 ? service_new(cfg, control_fd, e, ret_service) : rc;
-    for (unsigned i = 0; rc == 0 && i < cfg->nr_tls_control; i++) {
+    for (unsigned i = 0; rc == 0 && i < cfg->nr_net_control; i++) {
         int fd = control_fd + 1 + (int)i; /* see serve_exec.c */
 
         if (!is_listening) {
-            rc = uri_listen(&cfg->tls_control[i], 0, e, &fd);
+            rc = uri_listen(&cfg->net_control[i], 0, e, &fd);
         }
-        rc = rc == 0 ? service_control_tls(*ret_service, i, fd, e) : rc;
+        rc = rc == 0 ? service_control_net(*ret_service, i, fd, e) : rc;
     }
     rc = rc == 0 ? take_signals(*ret_service, e) : rc;
     if (rc == 0) {

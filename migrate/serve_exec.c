@@ -60,10 +60,10 @@ serve_sockets_close(const struct service_config *c, struct serve_sockets *s)
         s->nr_listen--;
         close_socket(&c->listen[s->nr_listen], s->listen[s->nr_listen]);
     }
-    while (s->nr_tls_control > 0) {
-        s->nr_tls_control--;
-        close_socket(&c->tls_control[s->nr_tls_control],
-                     s->tls_control[s->nr_tls_control]);
+    while (s->nr_net_control > 0) {
+        s->nr_net_control--;
+        close_socket(&c->net_control[s->nr_net_control],
+                     s->net_control[s->nr_net_control]);
     }
     if (s->control >= 0) {
         close_socket(&c->control, s->control);
@@ -75,7 +75,7 @@ int
 serve_sockets_open(const struct service_config *c, unsigned socket_mode, struct err *e,
                    struct serve_sockets *ret_sockets)
 {
-    struct serve_sockets s = {.nr_listen = 0, .control = -1, .nr_tls_control = 0};
+    struct serve_sockets s = {.nr_listen = 0, .control = -1, .nr_net_control = 0};
     int rc = 0;
 
     while (rc == 0 && s.nr_listen < c->nr_listen) {
@@ -86,11 +86,11 @@ serve_sockets_open(const struct service_config *c, unsigned socket_mode, struct 
     if (rc == 0 && c->has_control) {
         rc = uri_listen(&c->control, CONTROL_MODE, e, &s.control);
     }
-    while (rc == 0 && s.nr_tls_control < c->nr_tls_control) {
-        unsigned i = s.nr_tls_control;
+    while (rc == 0 && s.nr_net_control < c->nr_net_control) {
+        unsigned i = s.nr_net_control;
 
-        rc = uri_listen(&c->tls_control[i], CONTROL_MODE, e, &s.tls_control[i]);
-        s.nr_tls_control += rc == 0 ? 1 : 0;
+        rc = uri_listen(&c->net_control[i], CONTROL_MODE, e, &s.net_control[i]);
+        s.nr_net_control += rc == 0 ? 1 : 0;
     }
     if (rc < 0) {
         serve_sockets_close(c, &s);
@@ -129,8 +129,8 @@ place_sockets(struct serve_sockets *s)
     if (s->control >= 0) {
         high[nr++] = s->control;
     }
-    for (unsigned i = 0; i < s->nr_tls_control; i++) {
-        high[nr++] = s->tls_control[i];
+    for (unsigned i = 0; i < s->nr_net_control; i++) {
+        high[nr++] = s->net_control[i];
     }
     for (unsigned i = 0; i < nr; i++) {
         high[i] = fcntl(high[i], F_DUPFD_CLOEXEC, FIRST_FD + MOST);

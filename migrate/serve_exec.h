@@ -25,8 +25,8 @@ struct serve_sockets {
     unsigned nr_listen;
     int listen[CONFIG_MAX_LISTEN];
     int control;
-    unsigned nr_tls_control;
-    int tls_control[CONFIG_MAX_LISTEN];
+    unsigned nr_net_control;
+    int net_control[CONFIG_MAX_LISTEN];
 };
 
 /* Open all sockets of c. On failure none stays open and no unix socket stays behind. */
@@ -34,7 +34,7 @@ int serve_sockets_open(const struct service_config *c, unsigned socket_mode,
                        struct err *e, struct serve_sockets *ret_sockets);
 void serve_sockets_close(const struct service_config *c, struct serve_sockets *s);
 
-/* The number that the control socket has in the new process; those of tls_control
+/* The number that the control socket has in the new process; those of net_control
  * follow. */
 int serve_control_fd(const struct service_config *c);
 

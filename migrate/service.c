@@ -93,10 +93,10 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
 }
 
 int
-service_control_tls(struct service *s, unsigned i, int listen_fd, struct err *e)
+service_control_net(struct service *s, unsigned i, int listen_fd, struct err *e)
 {
-    return rpc_server_new_tls(listen_fd, control_methods, s, allow_call, e,
-                              &s->tls_control[i]);
+    return rpc_server_new_net(listen_fd, control_methods, s, allow_call, e,
+                              &s->net_control[i]);
 }
 
 void

@@ -25,7 +25,7 @@ struct service {
     char opaque_filter[64];        /* "" when none; see filters.h */
     struct handoff_table *handoffs;
     struct rpc_server *control; /* the unix socket */
-    struct rpc_server *tls_control[CONFIG_MAX_LISTEN];
+    struct rpc_server *net_control[CONFIG_MAX_LISTEN];
     struct superseded_looks *looks; /* while the disks are started; else NULL */
     struct known known;             /* who is a client of ours */
     unsigned nr_disks;
@@ -39,8 +39,8 @@ struct service {
 int service_new(const struct service_config *cfg, int control_fd, struct err *e,
                 struct service **ret_service);
 
-/* Open cfg->tls_control[i] too, on listen_fd (owned on success). */
-int service_control_tls(struct service *s, unsigned i, int listen_fd, struct err *e);
+/* Open cfg->net_control[i] too, on listen_fd (owned on success). */
+int service_control_net(struct service *s, unsigned i, int listen_fd, struct err *e);
 
 /* Stop serving by deadline_ns and let the device locks go; the process is to be ended
  * right after, without answering what is held (see disk_stop). */
@@ -52,9 +52,10 @@ struct disk *service_find_uuid(struct service *s, const char *uuid);
 
 /* Where a connection comes from. */
 struct client_origin {
-    bool is_tcp;
+    bool is_unix;
+    bool is_tcp; /* neither: vsock */
     bool is_tls;
-    const struct tls_peer *peer; /* NULL: not known, or not by TLS */
+    const struct tls_peer *peer; /* NULL: not known */
 };
 
 /* One connection to a disk: a VM's, through the stack, or another service's channel. */

@@ -22,7 +22,7 @@
 
 static const char *const allowed_forms[] = {
     [URI_FOR_LISTEN] = "unix:PATH, tcp:ADDRESS:PORT, vsock:PORT",
-    [URI_FOR_CONTROL_LISTEN] = "unix:PATH, tcp:ADDRESS:PORT",
+    [URI_FOR_CONTROL_LISTEN] = "unix:PATH, tcp:ADDRESS:PORT, vsock:PORT",
     [URI_FOR_CONTROL] =
         "unix:PATH, tcp:HOST:PORT, ssh://[user@]host/PATH, vsock:CID:PORT",
     [URI_FOR_CHANNEL] = "unix:PATH, tcp:HOST:PORT, vsock:CID:PORT",
@@ -34,9 +34,8 @@ is_allowed(enum uri_kind kind, enum uri_use use)
     switch (kind) {
     case URI_UNIX:
     case URI_TCP:
-        return true;
     case URI_VSOCK:
-        return use != URI_FOR_CONTROL_LISTEN;
+        return true;
     case URI_SSH:
         return use == URI_FOR_CONTROL;
     }
@@ -156,13 +155,14 @@ parse_tcp(const char *rest, enum uri_use use, struct uri *u)
 static const char *
 parse_vsock(const char *rest, enum uri_use use, struct uri *u)
 {
+    bool is_listener = use == URI_FOR_LISTEN || use == URI_FOR_CONTROL_LISTEN;
     const char *colon = strchr(rest, ':'), *port = rest;
 
     u->cid = URI_ANY_CID;
-    if (use == URI_FOR_LISTEN && colon != NULL) {
+    if (is_listener && colon != NULL) {
         return "a listener has no CID";
     }
-    if (use != URI_FOR_LISTEN) {
+    if (!is_listener) {
         if (colon == NULL) {
             return "the CID or the port is missing";
         }

@@ -36,9 +36,8 @@ enum uri_use {
 };
 
 /* 0, or -EINVAL and a sentence that names s and the forms that are allowed for `use`:
- * listen: unix, tcp with an address, vsock:PORT; control listen: unix, tcp with an
- * address; control: unix, tcp, ssh, vsock:CID:PORT; channel: unix, tcp, vsock:CID:PORT.
- */
+ * listen and control listen: unix, tcp with an address, vsock:PORT; control: unix, tcp,
+ * ssh, vsock:CID:PORT; channel: unix, tcp, vsock:CID:PORT. */
 int uri_parse(const char *s, enum uri_use use, struct err *e, struct uri *ret_uri);
 
 /* Does what is sent stay on this machine, or in another's own protection (ssh)? False

@@ -48,7 +48,8 @@ static const struct row rows[] = {
     {"control", "unix:/run/a.ctl", NULL},
     {"control", "tcp:127.0.0.1:1", NULL}, /* whether TLS is there shows at the end */
     {"control", "tcp:name:1", "--x: URI \"tcp:name:1\": a listener needs an address"},
-    {"control", "vsock:1", "--x: "},
+    {"control", "vsock:1", NULL},
+    {"control", "vsock:2:1", "--x: URI \"vsock:2:1\": a listener has no CID"},
     {"announce-control", "tcp:host-a:1", NULL},
     {"announce-control", "host-a", "--x: "},
     {"tls-certificates", "/etc/pki/baton", NULL},
@@ -355,6 +356,16 @@ START_TEST(every_key_of_a_disk_arrives)
 }
 END_TEST
 
+START_TEST(peers_allowed_may_be_machines_of_vsock)
+{
+    ck_assert_int_eq(set_option("name", "a"), 0);
+    set_disk_in_folder("D", "x,peers-allowed=vsock:3");
+    ck_assert_int_eq(set_option("control", "vsock:10810"), 0);
+    ck_assert_int_eq(set_option("announce-control", "vsock:2:10810"), 0);
+    ck_assert_msg(config_complete(&config, &err) == 0, "%s", err.msg);
+}
+END_TEST
+
 START_TEST(a_complete_service_gets_a_state_dir_and_no_control)
 {
     ck_assert_int_eq(set_option("name", "a"), 0);
@@ -379,6 +390,8 @@ static const struct {
     {{"peer=tcp:host-b:1"}, "tcp:host-b:1: control over tcp needs TLS"},
     {{"handoff-on-term=tcp:host-b:1"}, "control over tcp needs TLS"},
     {{"insecure-plain-tcp=on", "listen=tcp:0.0.0.0:10809"}, "give announce"},
+    {{"listen=vsock:1"}, "how do others reach vsock:1? give announce"},
+    {{"control=vsock:1"}, "how do others reach vsock:1? give announce-control"},
     {{"tls-certificates=/x", "tls-psk=/y"}, "contradict each other"},
     {{"tls-psk=/y"}, "tls-psk and tls-psk-user need each other"},
     {{"tls-psk-user=a"}, "tls-psk and tls-psk-user need each other"},
@@ -553,6 +566,7 @@ main(void)
     tcase_add_test(t, a_ninth_listener_is_refused);
     tcase_add_test(t, what_is_left_out_of_a_disk_has_its_default);
     tcase_add_test(t, every_key_of_a_disk_arrives);
+    tcase_add_test(t, peers_allowed_may_be_machines_of_vsock);
     tcase_add_test(t, a_complete_service_gets_a_state_dir_and_no_control);
     tcase_add_loop_test(t, settings_that_do_not_go_together_are_refused, 0,
                         sizeof together / sizeof together[0]);
