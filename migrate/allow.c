@@ -2,6 +2,7 @@
 #include "allow.h"
 
 #include <errno.h>
+#include <linux/vm_sockets.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,6 +93,23 @@ allow_call(void *service, const struct tls_peer *peer, const char *method,
         }
     }
     return rc;
+}
+
+struct client_origin
+allow_origin(const struct sockaddr_storage *addr, bool is_tls, struct tls_peer *machine)
+{
+    struct client_origin from = {.is_unix = addr->ss_family == AF_UNIX,
+                                 .is_tcp = addr->ss_family == AF_INET ||
+                                           addr->ss_family == AF_INET6,
+                                 .is_tls = is_tls};
+    struct sockaddr_vm vm;
+
+    if (addr->ss_family == AF_VSOCK) {
+        memcpy(&vm, addr, sizeof vm);
+        tls_peer_set_cid(machine, vm.svm_cid);
+        from.peer = machine;
+    }
+    return from;
 }
 
 int

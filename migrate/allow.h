@@ -6,6 +6,7 @@
 #define BATON_ALLOW_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #include <jansson.h>
 
@@ -17,6 +18,11 @@
  * open to the peer, and the method has to be one for other hosts. -EACCES. */
 int allow_call(void *service, const struct tls_peer *peer, const char *method,
                const json_t *params, struct err *e);
+
+/* Of a connection from addr (AF_UNSPEC: not known). machine: where the name of one that
+ * comes by vsock is put; lent to the result. */
+struct client_origin allow_origin(const struct sockaddr_storage *addr, bool is_tls,
+                                  struct tls_peer *machine);
 
 /* May who has connected see what there is to connect to? -EACCES when it comes by plain
  * TCP and TLS is needed. */

@@ -6,7 +6,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <linux/vm_sockets.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,9 +89,6 @@ baton_after_fork(void)
     return 0;
 }
 
-/* Of the connection of this thread, which is nbdkit's for as long as the connection. */
-static __thread struct tls_peer vsock_peer;
-
 /* Of the connection of this thread. The peer's name is asked of the guard, which is
  * there under "baton serve". */
 static struct client_origin
@@ -101,18 +97,13 @@ origin(int is_tls)
     const struct tls_peer *(*ask)(void) = NULL;
     struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof addr;
-    struct sockaddr_vm vm;
-    struct client_origin from = {.is_tls = is_tls != 0};
+    static __thread struct tls_peer machine; /* of this thread's connection */
+    struct client_origin from;
 
-    if (nbdkit_peer_name((struct sockaddr *)&addr, &len) == 0) {
-        from.is_tcp = addr.ss_family == AF_INET || addr.ss_family == AF_INET6;
-        from.is_unix = addr.ss_family == AF_UNIX;
+    if (nbdkit_peer_name((struct sockaddr *)&addr, &len) < 0) {
+        addr.ss_family = AF_UNSPEC;
     }
-    if (addr.ss_family == AF_VSOCK) {
-        memcpy(&vm, &addr, sizeof vm);
-        tls_peer_set_cid(&vsock_peer, vm.svm_cid);
-        from.peer = &vsock_peer;
-    }
+    from = allow_origin(&addr, is_tls != 0, &machine);
     *(void **)&ask = dlsym(RTLD_DEFAULT, GUARD_TLS_PEER);
     if (from.is_tls && ask != NULL) {
         from.peer = ask();
