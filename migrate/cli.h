@@ -30,6 +30,7 @@ int cmd_attach(int argc, char **argv);
 int cmd_vm(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_proxy(int argc, char **argv);
+int cmd_serial(int argc, char **argv);
 
 /* Print "baton: <command>: <sentence>" and return status. */
 int cli_fail(int status, const char *command, const char *fmt, ...)

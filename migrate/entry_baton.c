@@ -22,6 +22,8 @@ static const struct command {
      "what is known when an owner is gone, and take its place: DISK|vm:VM"},
     {"vm", cmd_vm, "domains of libvirt: define-disk, list, migrate"},
     {"proxy", cmd_proxy, "join standard input and output to a control socket: PATH"},
+    {"serial", cmd_serial,
+     "sockets of a VM or its host over a virtio-serial port: PORT"},
 };
 #define NR_COMMANDS (sizeof commands / sizeof commands[0])
 

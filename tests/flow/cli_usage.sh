@@ -55,11 +55,11 @@ serve_refuses() {
 
 prints "usage: baton COMMAND" --help
 prints "baton 0." --version
-for command in serve status handoff park unpark abort recover proxy; do
+for command in serve status handoff park unpark abort recover proxy serial; do
     prints "usage: baton $command" $command --help
 done
 
-refuses 2 "no command; allowed: serve, status, handoff, park, unpark, abort, attach, recover, vm, proxy"
+refuses 2 "no command; allowed: serve, status, handoff, park, unpark, abort, attach, recover, vm, proxy, serial"
 refuses 2 "no such command: recovr; allowed: serve" recovr
 refuses 2 "no such command: -h; allowed" -h
 
@@ -119,6 +119,16 @@ refuses 2 "proxy: one PATH is needed" proxy
 refuses 2 "proxy: one PATH is needed" proxy /a /b
 refuses 2 "proxy: " proxy relative
 refuses 1 "proxy: cannot reach the service at unix:$dir/none" proxy "$dir/none"
+
+refuses 2 "serial: one PORT is needed" serial --offer a=unix:/a
+refuses 2 "serial: what for?" serial /dev/none
+refuses 2 "serial: --offer a: allowed: NAME=unix:PATH" serial /dev/none --offer a
+refuses 2 "serial: --reach a=tcp:127.0.0.1:1: allowed" serial /dev/none \
+    --reach a=tcp:127.0.0.1:1
+refuses 2 "--offer a is given twice" serial /dev/none --offer a=unix:/a --offer a=unix:/b
+refuses 2 "--socket-mode 8: allowed: octal" serial /dev/none --offer a=unix:/a \
+    --socket-mode 8
+refuses 2 "vsock:1:1: allowed: unix:PATH" serial vsock:1:1 --offer a=unix:/a
 
 refuses 2 "serve: the service has no name" serve
 refuses 2 "serve: there is no disk to serve" serve --name a

@@ -31,12 +31,31 @@ prepare_service_vms() {
     VM_ACCEL=$(GUEST_MEMORY=512 guest_accel "$VM_IMAGE")
 }
 
+# With VM_SERIAL=on a service VM has no network, but one virtio-serial port. What both
+# sides know of each other are unix sockets, and control_of and socket_of lead there.
+start_serial_bridge() { # NAME HOST
+    local bridge=$1-bridge
+    # shellcheck disable=SC2004 # an associative array of flow/lib.sh
+    LOG_START_[$bridge]=$(($(wc -l <"$(log_of "$bridge")") + 1))
+    setsid "$BATON" serial "unix:$T/$1.line" --offer "host.ctl=unix:$T/$2.ctl" \
+        --offer "host.nbd=unix:$T/$2.nbd" --reach "ctl=unix:$T/$1.ctl" \
+        --reach "nbd=unix:$T/$1.nbd" >>"$(log_of "$1-bridge")" 2>&1 </dev/null &
+    SERVICE_PID["$1-bridge"]=$!
+}
+
 # What a service VM is to have when it is started the first time: its ports, a disk for
 # its records, and the bridge to its control socket.
 prepare_service_vm() {
-    local name=$1
-    [ -z "${VM_PORTS[$name-ctl]-}" ] || return 0
+    local name=$1 host=${2-}
+    [ -z "${VM_PORTS[$name-nr]-}" ] || return 0
     VM_PORTS[$name-nr]=$((++NR_VMS))
+    if [ -n "${VM_SERIAL-}" ]; then
+        truncate -s 16M "$T/$name.records"
+        mkfs.ext4 -q -F "$T/$name.records"
+        touch "$(log_of "$name-bridge")"
+        start_serial_bridge "$name" "$host"
+        return
+    fi
     VM_PORTS[$name-ctl]=$(free_port)
     VM_PORTS[$name-nbd]=$(free_port)
     truncate -s 16M "$T/$name.records"
@@ -58,16 +77,25 @@ start_service_vm() {
 # What a service VM has besides disks, also as a domain of libvirt's: VM_APPENDED, of the
 # kernel's command line, and VM_WIRES, of QEMU's.
 describe_service_vm() {
-    local name=$1 host=$2 peer=${4-} forward reach address=''
+    local name=$1 host=$2 peer=${4-} announce forward reach address='' serial=''
     prepare_service_vms
-    prepare_service_vm "$name"
+    prepare_service_vm "$name" "$host"
     reach=unix:/run/host.ctl=10.0.2.100:7003,unix:/run/host.nbd=10.0.2.100:7004
-    forward=hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-ctl]}-10.0.2.15:7001
-    forward+=,hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-nbd]}-10.0.2.15:7002
-    forward+=",guestfwd=tcp:10.0.2.100:7003-cmd:socat - UNIX-CONNECT:$T/$host.ctl"
-    forward+=",guestfwd=tcp:10.0.2.100:7004-cmd:socat - UNIX-CONNECT:$T/$host.nbd"
-    VM_WIRES=(-netdev "user,id=net,restrict=on,$forward"
-        -device virtio-net-pci,netdev=net,romfile=,addr=0x10)
+    if [ -n "${VM_SERIAL-}" ]; then
+        serial=baton announce=unix:$T/$name.nbd
+        reach=unix:/run/host.ctl=serial:host.ctl,unix:/run/host.nbd=serial:host.nbd
+        VM_WIRES=(-device virtio-serial-pci
+            -chardev "socket,id=line,path=$T/$name.line,server=on,wait=off"
+            -device "virtserialport,chardev=line,name=baton")
+    else
+        announce=tcp:127.0.0.1:${VM_PORTS[$name-nbd]}
+        forward=hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-ctl]}-10.0.2.15:7001
+        forward+=,hostfwd=tcp:127.0.0.1:${VM_PORTS[$name-nbd]}-10.0.2.15:7002
+        forward+=",guestfwd=tcp:10.0.2.100:7003-cmd:socat - UNIX-CONNECT:$T/$host.ctl"
+        forward+=",guestfwd=tcp:10.0.2.100:7004-cmd:socat - UNIX-CONNECT:$T/$host.nbd"
+        VM_WIRES=(-netdev "user,id=net,restrict=on,$forward"
+            -device virtio-net-pci,netdev=net,romfile=,addr=0x10)
+    fi
     if [ -n "$peer" ]; then
         prepare_service_vm "$peer"
         # A wire between the two, without a connection that could be lost: what goes over
@@ -79,8 +107,8 @@ describe_service_vm() {
             -device "virtio-net-pci,netdev=wire,romfile=,addr=0x11,mac=52:54:00:12:35:0${VM_PORTS[$name-nr]}")
         rm -f "$T/$name.wire" # of a life before
     fi
-    VM_APPENDED="baton_name=$name baton_disk=$3 baton_announce=tcp:127.0.0.1:${VM_PORTS[$name-nbd]} \
-baton_reach=$reach baton_address=$address rcupdate.rcu_expedited=1 ${VM_APPEND-}"
+    VM_APPENDED="baton_name=$name baton_disk=$3 baton_announce=$announce \
+baton_reach=$reach baton_serial=$serial baton_address=$address rcupdate.rcu_expedited=1 ${VM_APPEND-}"
 }
 
 launch_service_vm() {

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cmd_serial.c - baton serial: sockets of one machine in another, over a virtio-serial
+ * port. Runs at both ends of it, until it is ended. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "clock.h"
+#include "log.h"
+#include "record.h"
+#include "serial_line.h"
+#include "serial_mux.h"
+
+#define HELP                                                                           \
+    "usage: baton serial PORT [--offer NAME=unix:PATH]... [--reach "                   \
+    "NAME=unix:PATH]...\n"                                                             \
+    "  PORT                in a VM the port's device, on the host unix:PATH of its\n"  \
+    "                      chardev\n"                                                  \
+    "  --offer NAME=unix:PATH  a socket here that the other side reaches by its "      \
+    "name\n"                                                                           \
+    "  --reach NAME=unix:PATH  a socket to make here, for what the other side "        \
+    "offers\n"                                                                         \
+    "  --socket-mode MODE  file mode of these, octal (default: 0600)\n"
+
+struct names {
+    unsigned nr;
+    struct serial_name names[SERIAL_MAX_NAMES];
+    int fds[SERIAL_MAX_NAMES]; /* of reach: listening */
+};
+
+struct bridge {
+    struct names offers, reach;
+    const char *mode_text;
+    unsigned mode;
+    struct serial_line line;
+    struct serial_mux *mux;
+};
+
+static int
+take_name(struct names *list, const char *option, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    size_t len = equals != NULL ? (size_t)(equals - text) : 0;
+    struct serial_name n = {.name = ""};
+    struct err e = {.msg = ""};
+
+    if (len == 0 || len >= sizeof n.name) {
+        return cli_fail(CLI_USAGE, "serial", "%s %s: allowed: NAME=unix:PATH", option,
+                        text);
+    }
+    memcpy(n.name, text, len);
+    if (!name_is_valid(n.name) ||
+        uri_parse(equals + 1, URI_FOR_LISTEN, &e, &n.uri) < 0 ||
+        n.uri.kind != URI_UNIX) {
+        return cli_fail(CLI_USAGE, "serial", "%s %s: allowed: NAME=unix:PATH%s%s",
+                        option, text, e.msg[0] != '\0' ? "; " : "", e.msg);
+    }
+    for (unsigned i = 0; i < list->nr; i++) {
+        if (strcmp(list->names[i].name, n.name) == 0) {
+            return cli_fail(CLI_USAGE, "serial", "%s %s is given twice", option,
+                            n.name);
+        }
+    }
+    if (list->nr == SERIAL_MAX_NAMES) {
+        return cli_fail(CLI_USAGE, "serial", "%s: at most %d", option,
+                        SERIAL_MAX_NAMES);
+    }
+    list->names[list->nr++] = n;
+    return CLI_DONE;
+}
+
+static int
+take_mode(struct bridge *b)
+{
+    char *end = NULL;
+
+    b->mode = 0600;
+    if (b->mode_text == NULL) {
+        return CLI_DONE;
+    }
+    b->mode = (unsigned)strtoul(b->mode_text, &end, 8);
+    if (b->mode_text[0] < '0' || b->mode_text[0] > '7' || *end != '\0' ||
+        b->mode > 0777) {
+        return cli_fail(CLI_USAGE, "serial",
+                        "--socket-mode %s: allowed: octal 0 to 0777", b->mode_text);
+    }
+    return CLI_DONE;
+}
+
+/* Returns the status to end with, or -1 to go on. */
+static int
+parse_options(int argc, char **argv, struct bridge *b)
+{
+    static const struct option options[] = {
+        {"offer", required_argument, NULL, 'o'},
+        {"reach", required_argument, NULL, 'r'},
+        {"socket-mode", required_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},
+        {0}};
+    int val, status = CLI_DONE;
+
+    while (status == CLI_DONE && (val = cli_next_option(argc, argv, options)) != -1) {
+        if (val == 'h') {
+            (void)printf(HELP);
+            return CLI_DONE;
+        }
+        if (val == 'o') {
+            status = take_name(&b->offers, "--offer", optarg);
+        } else if (val == 'r') {
+            status = take_name(&b->reach, "--reach", optarg);
+        } else {
+            status =
+                val == 'm' && cli_take_once("serial", "--socket-mode", &b->mode_text)
+                    ? CLI_DONE
+                    : CLI_USAGE;
+        }
+    }
+    if (status == CLI_DONE && argc - optind != 1) {
+        status = cli_fail(CLI_USAGE, "serial", "one PORT is needed (see --help)");
+    }
+    if (status == CLI_DONE && b->offers.nr + b->reach.nr == 0) {
+        status = cli_fail(CLI_USAGE, "serial", "what for? give --offer or --reach");
+    }
+    status = status == CLI_DONE ? take_mode(b) : status;
+    return status == CLI_DONE ? -1 : status;
+}
+
+static int
+listen_all(struct bridge *b, struct err *e)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; rc == 0 && i < b->reach.nr; i++) {
+        rc = uri_listen(&b->reach.names[i].uri, b->mode, e, &b->reach.fds[i]);
+        if (rc == 0 && fcntl(b->reach.fds[i], F_SETFL, O_NONBLOCK) < 0) {
+            rc = err_set(e, -errno, "listen on %s", b->reach.names[i].uri.text);
+        }
+    }
+    return rc;
+}
+
+/* While nobody is there the connection is taken and ended: whoever made it learns at
+ * once that it has to try again. */
+static void
+accept_from(struct bridge *b, unsigned i)
+{
+    int fd = accept4(b->reach.fds[i], NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+        serial_mux_open(b->mux, b->reach.names[i].name, fd);
+    }
+}
+
+__attribute__((noreturn)) static void
+run(struct bridge *b)
+{
+    struct pollfd fds[SERIAL_LINE_FDS + SERIAL_MAX_NAMES + SERIAL_MAX_STREAMS];
+    struct pollfd *listeners = fds + SERIAL_LINE_FDS;
+    struct pollfd *streams = listeners + b->reach.nr;
+    struct wire *w = serial_mux_wire(b->mux);
+    unsigned nr = SERIAL_LINE_FDS + b->reach.nr + SERIAL_MAX_STREAMS;
+
+    for (;;) {
+        uint64_t until_ns;
+
+        serial_mux_hear(b->mux); /* what found no room before */
+        until_ns = serial_line_prepare(&b->line, w, fds);
+        for (unsigned i = 0; i < b->reach.nr; i++) {
+            listeners[i] = (struct pollfd){
+                .fd = serial_mux_may_open(b->mux) ? b->reach.fds[i] : -1,
+                .events = POLLIN};
+        }
+        serial_mux_prepare(b->mux, streams);
+        if (poll(fds, nr, clock_poll_ms(until_ns)) <= 0) {
+            continue; /* interrupted, or time for another try */
+        }
+        serial_line_serve(&b->line, w, fds);
+        serial_mux_hear(b->mux);
+        serial_mux_serve(b->mux, streams);
+        for (unsigned i = 0; i < b->reach.nr; i++) {
+            if (listeners[i].revents != 0) {
+                accept_from(b, i);
+            }
+        }
+    }
+}
+
+int
+cmd_serial(int argc, char **argv)
+{
+    AUTO_FREE struct bridge *b = calloc(1, sizeof *b);
+    struct err e = {.msg = ""};
+    int status, rc;
+
+    if (b == NULL) {
+        return cli_fail(CLI_REFUSED, "serial", "out of memory");
+    }
+    status = parse_options(argc, argv, b);
+    if (status != -1) {
+        return status;
+    }
+    log_set_name("serial");
+    (void)signal(SIGPIPE, SIG_IGN); /* cannot fail for SIGPIPE */
+    rc = serial_line_init(&b->line, argv[optind], &e);
+    if (rc < 0) {
+        return cli_fail(CLI_USAGE, "serial", "%s", err_text(&e, rc));
+    }
+    rc = serial_mux_new(b->offers.names, b->offers.nr, &b->mux);
+    rc = rc == 0 ? listen_all(b, &e) : rc;
+    if (rc < 0) {
+        return cli_fail(CLI_REFUSED, "serial", "%s", err_text(&e, rc));
+    }
+    log_info("ready");
+    run(b);
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A stream is there until both directions have ended, or either side has closed it. Its
+ * number is odd when the caller has opened it. What has come for a socket that does not
+ * take it is kept, a window at most; credit goes back when the socket has taken it. */
+#include "serial_mux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define WINDOW (256U * 1024)
+#define CREDIT_STEP (WINDOW / 4)
+#define REACH_NS (200 * NS_PER_MS) /* of a local socket; everybody waits */
+
+struct stream {
+    int fd; /* -1: free */
+    uint32_t id;
+    uint32_t credit;   /* that we may send */
+    uint32_t owed;     /* credit that has not gone back yet */
+    bool is_read_out;  /* the socket has ended, and the other side was told */
+    bool is_ending;    /* the other side's has */
+    bool is_shut;      /* and the socket was told */
+    unsigned char *rx; /* NULL: nothing is kept; WINDOW bytes */
+    size_t rx_pos, rx_end;
+};
+
+struct serial_mux {
+    const struct serial_name *offers;
+    unsigned nr_offers;
+    bool is_up;
+    uint32_t next_id;
+    unsigned first; /* whose turn it is to be read first */
+    struct wire wire;
+    struct stream streams[SERIAL_MAX_STREAMS];
+};
+
+int
+serial_mux_new(const struct serial_name *offers, unsigned nr_offers,
+               struct serial_mux **ret_mux)
+{
+    struct serial_mux *m = calloc(1, sizeof *m);
+
+    if (m == NULL) {
+        return -ENOMEM;
+    }
+    m->offers = offers;
+    m->nr_offers = nr_offers;
+    for (unsigned i = 0; i < SERIAL_MAX_STREAMS; i++) {
+        m->streams[i].fd = -1;
+    }
+    *ret_mux = m;
+    return 0;
+}
+
+static void
+drop(struct stream *s)
+{
+    (void)close(s->fd); /* what it has not taken, nobody waits for any more */
+    free(s->rx);
+    *s = (struct stream){.fd = -1};
+}
+
+static void
+drop_all(struct serial_mux *m)
+{
+    for (unsigned i = 0; i < SERIAL_MAX_STREAMS; i++) {
+        if (m->streams[i].fd >= 0) {
+            drop(&m->streams[i]);
+        }
+    }
+}
+
+void
+serial_mux_free(struct serial_mux *m)
+{
+    if (m != NULL) {
+        drop_all(m);
+        free(m);
+    }
+}
+
+struct wire *
+serial_mux_wire(struct serial_mux *m)
+{
+    return &m->wire;
+}
+
+static struct stream *
+find(struct serial_mux *m, uint32_t id)
+{
+    for (unsigned i = 0; i < SERIAL_MAX_STREAMS; i++) {
+        if (m->streams[i].fd >= 0 && m->streams[i].id == id) {
+            return &m->streams[i];
+        }
+    }
+    return NULL;
+}
+
+/* Takes fd; NULL, and it is closed, when there are too many. */
+static struct stream *
+add(struct serial_mux *m, uint32_t id, int fd)
+{
+    unsigned i = 0;
+    int flags = fcntl(fd, F_GETFL);
+
+    while (i < SERIAL_MAX_STREAMS && m->streams[i].fd >= 0) {
+        i++;
+    }
+    if (i == SERIAL_MAX_STREAMS || flags < 0 ||
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        (void)close(fd); /* whoever is there learns by it that it cannot be */
+        return NULL;
+    }
+    m->streams[i] = (struct stream){.fd = fd, .id = id, .credit = WINDOW};
+    return &m->streams[i];
+}
+
+static void
+close_stream(struct serial_mux *m, struct stream *s)
+{
+    wire_put(&m->wire, WIRE_CLOSE, s->id, NULL, 0);
+    drop(s);
+}
+
+bool
+serial_mux_may_open(const struct serial_mux *m)
+{
+    return !m->wire.is_talking || wire_has_room(&m->wire);
+}
+
+void
+serial_mux_open(struct serial_mux *m, const char *name, int fd)
+{
+    struct stream *s;
+
+    if (!m->wire.is_talking) {
+        (void)close(fd); /* nobody is there: refused as well as can be */
+        return;
+    }
+    s = add(m, m->next_id, fd);
+    if (s != NULL) {
+        m->next_id += 2;
+        wire_put(&m->wire, WIRE_OPEN, s->id, name, strlen(name));
+    }
+}
+
+static int
+reach(const struct serial_mux *m, const struct wire_frame *f, int *ret_fd)
+{
+    struct err e = {.msg = ""};
+    int pid, rc;
+
+    for (unsigned i = 0; i < m->nr_offers; i++) {
+        const struct serial_name *n = &m->offers[i];
+
+        if (strlen(n->name) == f->len && memcmp(n->name, f->data, f->len) == 0) {
+            rc = uri_connect(&n->uri, clock_deadline_ns(REACH_NS), &e, ret_fd, &pid);
+            if (rc < 0) {
+                log_warn("asked for %s: %s", n->name, err_text(&e, rc));
+            }
+            return rc;
+        }
+    }
+    log_warn("asked for something that is not offered");
+    return -ENOENT;
+}
+
+static void
+answer_open(struct serial_mux *m, const struct wire_frame *f)
+{
+    bool is_theirs = (f->stream & 1) != (m->next_id & 1);
+    int fd = -1;
+
+    if (!is_theirs || find(m, f->stream) != NULL || reach(m, f, &fd) < 0 ||
+        add(m, f->stream, fd) == NULL) {
+        wire_put(&m->wire, WIRE_CLOSE, f->stream, NULL, 0);
+    }
+}
+
+/* Both directions have ended, and everything was taken. */
+static bool
+is_over(const struct stream *s)
+{
+    return s->is_read_out && s->is_shut;
+}
+
+/* Give the socket what is kept for it, and pass its end on. */
+static void
+pass(struct serial_mux *m, struct stream *s)
+{
+    unsigned char credit[4];
+    ssize_t n = 0;
+
+    if (s->rx_pos < s->rx_end) {
+        n = send(s->fd, s->rx + s->rx_pos, s->rx_end - s->rx_pos, MSG_NOSIGNAL);
+    }
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        close_stream(m, s);
+        return;
+    }
+    n = n > 0 ? n : 0;
+    s->rx_pos += (size_t)n;
+    s->owed += (uint32_t)n;
+    if (s->owed >= CREDIT_STEP) {
+        for (unsigned i = 0; i < sizeof credit; i++) {
+            credit[i] = (unsigned char)(s->owed >> (8 * i));
+        }
+        wire_put(&m->wire, WIRE_CREDIT, s->id, credit, sizeof credit);
+        s->owed = 0;
+    }
+    if (s->rx_pos == s->rx_end && s->is_ending && !s->is_shut) {
+        (void)shutdown(s->fd, SHUT_WR); /* fails only when it is closed already */
+        s->is_shut = true;
+    }
+    if (is_over(s)) {
+        drop(s);
+    }
+}
+
+/* More than the window that it was given is a fault of the other side. */
+static void
+take_data(struct serial_mux *m, struct stream *s, const struct wire_frame *f)
+{
+    size_t kept = s->rx_end - s->rx_pos;
+
+    if (s->rx == NULL) {
+        s->rx = malloc(WINDOW);
+    }
+    if (s->rx == NULL || kept + s->owed + f->len > WINDOW || s->is_ending) {
+        close_stream(m, s);
+        return;
+    }
+    if (s->rx_end + f->len > WINDOW || kept == 0) {
+        memmove(s->rx, s->rx + s->rx_pos, kept);
+        s->rx_pos = 0;
+        s->rx_end = kept;
+    }
+    memcpy(s->rx + s->rx_end, f->data, f->len);
+    s->rx_end += f->len;
+    pass(m, s);
+}
+
+static void
+take_credit(struct serial_mux *m, struct stream *s, const struct wire_frame *f)
+{
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < 4 && f->len == 4; i++) {
+        n |= (uint32_t)f->data[i] << (8 * i);
+    }
+    if (n == 0 || n > WINDOW - s->credit) {
+        close_stream(m, s);
+        return;
+    }
+    s->credit += n;
+}
+
+static void
+take(struct serial_mux *m, const struct wire_frame *f)
+{
+    struct stream *s = find(m, f->stream);
+
+    if (f->type == WIRE_OPEN) {
+        answer_open(m, f);
+        return;
+    }
+    if (s == NULL) {
+        return; /* we have closed it, which it did not know yet */
+    }
+    switch (f->type) {
+    case WIRE_OPEN: /* see above */
+        break;
+    case WIRE_DATA:
+        take_data(m, s, f);
+        break;
+    case WIRE_CREDIT:
+        take_credit(m, s, f);
+        break;
+    case WIRE_END:
+        s->is_ending = true;
+        pass(m, s);
+        break;
+    case WIRE_CLOSE:
+        drop(s);
+        break;
+    }
+}
+
+static void
+begin(struct serial_mux *m)
+{
+    drop_all(m);
+    m->next_id = m->wire.is_caller ? 1 : 2;
+    m->is_up = true;
+    log_info("the other side is there");
+}
+
+static void
+end(struct serial_mux *m)
+{
+    drop_all(m);
+    if (m->is_up) {
+        log_info("the other side is gone");
+    }
+    m->is_up = false;
+}
+
+void
+serial_mux_hear(struct serial_mux *m)
+{
+    struct wire_frame f;
+    enum wire_event event;
+
+    if (!m->wire.is_talking) {
+        end(m);
+    }
+    while (wire_may_read(&m->wire) &&
+           (event = wire_next(&m->wire, &f)) != WIRE_NOTHING) {
+        if (event == WIRE_FRAME) {
+            take(m, &f);
+        } else if (event == WIRE_BEGUN) {
+            begin(m);
+        } else {
+            end(m);
+        }
+    }
+}
+
+/* What nobody wants to know is left out: a socket that has ended would wake us for
+ * ever. */
+void
+serial_mux_prepare(struct serial_mux *m, struct pollfd *fds)
+{
+    for (unsigned i = 0; i < SERIAL_MAX_STREAMS; i++) {
+        const struct stream *s = &m->streams[i];
+        bool reads =
+            s->fd >= 0 && !s->is_read_out && s->credit > 0 && wire_has_room(&m->wire);
+        bool writes = s->fd >= 0 && s->rx_pos < s->rx_end && wire_may_read(&m->wire);
+
+        fds[i].fd = reads || writes ? s->fd : -1;
+        fds[i].events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0));
+        fds[i].revents = 0;
+    }
+}
+
+static void
+read_stream(struct serial_mux *m, struct stream *s)
+{
+    size_t len = s->credit < WIRE_MAX_DATA ? s->credit : WIRE_MAX_DATA;
+    ssize_t n;
+
+    if (!wire_has_room(&m->wire) || len == 0 || s->is_read_out) {
+        return;
+    }
+    n = read(s->fd, wire_data_space(&m->wire), len);
+    if (n > 0) {
+        s->credit -= (uint32_t)n;
+        wire_put_data(&m->wire, s->id, (size_t)n);
+    } else if (n == 0) {
+        s->is_read_out = true;
+        wire_put(&m->wire, WIRE_END, s->id, NULL, 0);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        close_stream(m, s);
+        return;
+    }
+    if (is_over(s)) {
+        drop(s);
+    }
+}
+
+void
+serial_mux_serve(struct serial_mux *m, const struct pollfd *fds)
+{
+    for (unsigned n = 0; n < SERIAL_MAX_STREAMS; n++) {
+        unsigned i = (m->first + n) % SERIAL_MAX_STREAMS;
+        struct stream *s = &m->streams[i];
+
+        if (fds[i].revents == 0 || s->fd != fds[i].fd || !m->wire.is_talking) {
+            continue;
+        }
+        if ((fds[i].events & POLLOUT) != 0) {
+            pass(m, s);
+        }
+        if (s->fd == fds[i].fd && (fds[i].events & POLLIN) != 0) {
+            read_stream(m, s);
+        }
+    }
+    m->first++;
+}
