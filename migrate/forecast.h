@@ -18,7 +18,8 @@ void forecast_begin(struct handoff *h);
 
 /* Flush again and again until there is little to write, or no less than before: the
  * first rounds write what has gathered in caches, the last one takes as long as the
- * flush under HOLD will. While I/O flows; may take minutes. */
+ * flush under HOLD will. Once, when nothing is flushed there. While I/O flows; may
+ * take minutes. */
 int forecast_write_back(struct handoff *h, struct err *e);
 
 /* Predict the stall; -ETIME and a sentence when that is more than the budget. */

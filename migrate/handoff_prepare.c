@@ -300,6 +300,9 @@ get_ready(struct handoff *h, bool is_park, struct err *e)
     if (!is_park) {
         rc = meet_peer(h, e);
     }
+    if (rc == 0 && !h->is_parked) {
+        rc = forecast_write_back(h, e);
+    }
     /* A park knows what to write only when nothing is written to the device. */
     return rc == 0 && !is_park ? job_draft(h, e) : rc;
 }
@@ -322,7 +325,7 @@ job_prepare(struct handoff *h, struct err *e)
     if (h->is_parked) {
         return 0; /* what waits has waited since it was parked */
     }
-    if (!h->shares_cache) { /* last, so that the flush finds little that is new */
+    if (!h->shares_cache) { /* again, for what was written while it waited */
         rc = forecast_write_back(h, e);
     }
     return rc < 0 || is_park ? rc : forecast_check(h, e);

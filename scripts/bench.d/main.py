@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import part_profile
 import part_scale
 import part_stall
 import part_throughput
@@ -16,7 +17,7 @@ from report import Report
 
 PARTS = {"local": part_throughput.local, "remote": part_throughput.remote,
          "stall": part_stall.stall, "scale": part_scale.scale,
-         "memory": part_scale.memory}
+         "memory": part_scale.memory, "profile": part_profile.profile}
 
 
 class Context:
