@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -98,6 +99,9 @@ def run_part(part, ctx):
 
 def main():
     options = arguments()
+    # Whoever stops it, however: the servers end with it.
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sig, lambda *_: sys.exit(1))
     report = Report(options.results)
     place = Place(options.cpus, options.disk_dir)
     try:
