@@ -29,7 +29,7 @@ refuses() {
 }
 
 note "the loss is found by the handoff"
-io "$(uri_of a vda)" "write -P 2 8M 16M"
+io "$(uri_of a vda)" "write -P 2 8M 6M" || true # and closes with a flush that fails
 refuses "the first time"
 note "the kernel has told it, and will not again"
 refuses "the second time"
