@@ -83,20 +83,6 @@ prepare(struct move *m, struct err *e)
     return rc < 0 ? err_prefix(e, rc, "--to-vm") : 0;
 }
 
-/* Since when requests wait, by the service's word of how long its phases took. */
-static uint64_t
-held_since(const json_t *report)
-{
-    static const char *const keys[] = {"hold_us", "drain_us", "flush_us", "eject_us"};
-    const json_t *phases = json_object_get(report, "phases");
-    uint64_t us = 0;
-
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        us += cli_number(phases, keys[i]);
-    }
-    return clock_now_ns() - us * NS_PER_US;
-}
-
 /* CLI_DONE: it is parked. */
 static int
 park(struct move *m, struct err *e)
@@ -109,7 +95,7 @@ park(struct move *m, struct err *e)
     if (rc < 0) { /* it begins with "park: " */
         return is_refused ? CLI_REFUSED : CLI_COMMITTED;
     }
-    m->held_at_ns = held_since(m->park);
+    m->held_at_ns = move_held_since(m->park);
     return CLI_DONE;
 }
 
@@ -203,10 +189,10 @@ assign(struct move *m, struct err *e, bool *ret_is_refused)
 
 /* The first service may not be there to be asked. */
 static bool
-is_still_parked(struct move *m)
+is_still(struct move *m, const char *role)
 {
     return move_ask(&m->o->from, m->o->disk, NULL, &m->from) == 0 &&
-           is_role(m->from.role, "parked");
+           is_role(m->from.role, role);
 }
 
 static int
@@ -217,6 +203,46 @@ go_on_later(const struct move *m, struct err *e)
     return CLI_COMMITTED;
 }
 
+/* Has the first service given it to the second one? */
+static bool
+is_given_on(const struct move *m)
+{
+    return is_role(m->from.role, "given") && strcmp(m->from.owner, m->to.service) == 0;
+}
+
+/* The first service has given it on and the second one may not know: it is told, as
+ * long as the first one runs. 0: it owns it, or has refused and handed it back. */
+static int
+await_taken(struct move *m, struct err *e)
+{
+    const uint64_t deadline_ns = plug_deadline(m);
+    int rc = 0;
+
+    while (rc == 0 && is_role(m->from.role, "given") && !is_role(m->to.role, "owner") &&
+           clock_now_ns() < deadline_ns && poll(NULL, 0, LOOK_AGAIN_MS) >= 0) {
+        rc = look(m, e);
+    }
+    if (rc == 0 && !is_role(m->to.role, "owner") && !is_role(m->from.role, "parked")) {
+        rc = err_set(e, -EINPROGRESS, "the service at %s has not taken it",
+                     m->o->to.text);
+    }
+    return rc;
+}
+
+/* assign() of what the first service has in this role. A handoff that a command which
+ * was killed had begun may be quicker: refused then, and as good. */
+static int
+hand_on(struct move *m, const char *role, struct err *e, bool *ret_is_refused)
+{
+    int rc = assign(m, e, ret_is_refused);
+
+    if (rc < 0 && *ret_is_refused && !is_still(m, role) && is_given_on(m) &&
+        await_taken(m, e) == 0 && is_role(m->to.role, "owner")) {
+        return 0;
+    }
+    return rc;
+}
+
 static int
 move_parked(struct move *m, struct err *e)
 {
@@ -224,15 +250,16 @@ move_parked(struct move *m, struct err *e)
     int rc = detach(m, e);
 
     if (rc < 0) {
-        return rc == -EBUSY && is_still_parked(m) ? go_back(m, e) : go_on_later(m, e);
+        return rc == -EBUSY && is_still(m, "parked") ? go_back(m, e)
+                                                     : go_on_later(m, e);
     }
     rc = attach(m, e);
     if (rc < 0) {
-        return is_still_parked(m) ? go_back(m, e) : go_on_later(m, e);
+        return is_still(m, "parked") ? go_back(m, e) : go_on_later(m, e);
     }
-    rc = assign(m, e, &is_refused);
+    rc = hand_on(m, "parked", e, &is_refused);
     if (rc < 0) {
-        return is_refused && is_still_parked(m) ? go_back(m, e) : go_on_later(m, e);
+        return is_refused && is_still(m, "parked") ? go_back(m, e) : go_on_later(m, e);
     }
     return CLI_DONE;
 }
@@ -243,9 +270,9 @@ move_shared(struct move *m, struct err *e)
 {
     struct err ignored;
     bool is_refused = false;
-    int rc = assign(m, e, &is_refused);
+    int rc = hand_on(m, "owner", e, &is_refused);
 
-    if (rc < 0 && is_refused) {
+    if (rc < 0 && is_refused && is_still(m, "owner")) {
         (void)plug_out(m->o->to_vm, &m->o->device, plug_deadline(m), &ignored);
         (void)err_prefix(e, rc, "%s is still served at %s", m->o->disk,
                          m->o->from.text);
@@ -263,30 +290,22 @@ move_shared(struct move *m, struct err *e)
     return CLI_DONE;
 }
 
-/* The first service has given it on and the second one may not know: it is told, as
- * long as the first one runs. Without the device it would refuse. */
+/* Given on by an earlier command: without the device the second one would refuse, and
+ * then the first one would need its own. */
 static int
 await_given(struct move *m, struct err *e)
 {
-    const uint64_t deadline_ns = plug_deadline(m);
-    int rc = detach(m, e);
+    int rc = m->o->device.is_shared ? 0 : detach(m, e);
 
     rc = rc < 0 ? rc : attach(m, e);
-    while (rc == 0 && is_role(m->from.role, "given") && !is_role(m->to.role, "owner") &&
-           clock_now_ns() < deadline_ns && poll(NULL, 0, LOOK_AGAIN_MS) >= 0) {
-        rc = look(m, e);
-    }
-    if (rc < 0) {
-        return go_on_later(m, e);
-    }
-    if (is_role(m->to.role, "owner")) {
-        return CLI_DONE;
-    }
-    if (is_role(m->from.role, "parked")) { /* refused, and handed back */
+    rc = rc < 0 ? rc : await_taken(m, e);
+    if (rc == 0 && is_role(m->from.role, "parked")) {
         return move_parked(m, e);
     }
-    (void)err_set(e, -EINPROGRESS, "the service at %s has not taken it", m->o->to.text);
-    return go_on_later(m, e);
+    if (rc == 0 && m->o->device.is_shared) {
+        rc = detach(m, e);
+    }
+    return rc < 0 ? go_on_later(m, e) : CLI_DONE;
 }
 
 /* Can these two, in these roles, be meant? */
@@ -300,10 +319,7 @@ check_roles(const struct move *m, struct err *e)
                        m->from.service, m->to.service, disk);
     }
     if (is_role(m->from.role, "owner") || is_role(m->from.role, "parked") ||
-        is_role(m->to.role, "owner")) {
-        return 0;
-    }
-    if (is_role(m->from.role, "given") && strcmp(m->from.owner, m->to.service) == 0) {
+        is_role(m->to.role, "owner") || is_given_on(m)) {
         return 0;
     }
     return err_set(e, -EPERM, "%s does not own %s: it is %s there%s%s", m->from.service,

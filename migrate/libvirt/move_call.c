@@ -90,3 +90,16 @@ move_handoff(const struct move_order *o, struct err *e, bool *ret_is_refused,
                o->deadline_len_ns + o->plug_len_ns + PATIENCE_NS, e, ret_is_refused,
                ret_report);
 }
+
+uint64_t
+move_held_since(const json_t *report)
+{
+    static const char *const keys[] = {"hold_us", "drain_us", "flush_us", "eject_us"};
+    const json_t *phases = json_object_get(report, "phases");
+    uint64_t us = 0;
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        us += cli_number(phases, keys[i]);
+    }
+    return clock_now_ns() - us * NS_PER_US;
+}

@@ -18,6 +18,8 @@ int move_ask(const struct uri *at, const char *disk, struct err *e,
  * the service says. Not refused: it is not known, or it is committed and goes on. */
 int move_park(const struct move_order *o, struct err *e, bool *ret_is_refused,
               json_t **ret_report);
+/* Since when requests wait, by its report of a park: how long its phases took. */
+uint64_t move_held_since(const json_t *report);
 int move_unpark(const struct move_order *o, struct err *e, bool *ret_is_refused,
                 json_t **ret_report);
 int move_handoff(const struct move_order *o, struct err *e, bool *ret_is_refused,

@@ -94,7 +94,7 @@ describe_service_vm() {
         forward+=",guestfwd=tcp:10.0.2.100:7003-cmd:socat - UNIX-CONNECT:$T/$host.ctl"
         forward+=",guestfwd=tcp:10.0.2.100:7004-cmd:socat - UNIX-CONNECT:$T/$host.nbd"
         VM_WIRES=(-netdev "user,id=net,restrict=on,$forward"
-            -device virtio-net-pci,netdev=net,romfile=,addr=0x10)
+            -device "virtio-net-pci,netdev=net,romfile=,addr=0x10")
     fi
     if [ -n "$peer" ]; then
         prepare_service_vm "$peer"

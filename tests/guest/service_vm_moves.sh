@@ -7,8 +7,8 @@
 MOVE_DISK_OPTIONS=name=vda,device=/dev/vdb,appears-within=10s,role=standby
 MOVE_FILE='' # the device
 declare -A LOAD_PID=() CLIENT_PID=() CLIENT_INPUT=()
-CLIENT_MIB=32                             # of the disk, for each client VM
-MOVE_CLIENT_VMS=${MOVE_CLIENT_VMS:-0}     # how many there will be
+CLIENT_MIB=32                         # of the disk, for each client VM
+MOVE_CLIENT_VMS=${MOVE_CLIENT_VMS:-0} # how many there will be
 
 # The device: a file system for each client VM, then room for load generators.
 new_move_device() {

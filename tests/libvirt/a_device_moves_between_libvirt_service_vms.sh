@@ -3,7 +3,8 @@
 # ctest: TIMEOUT 300
 # Two service VMs are domains of libvirt: baton vm move-device moves the device of a disk
 # from one to the other and back under load that verifies itself, waiting for libvirt's
-# event, and once with both having it.
+# event, and with both having it for a moment. The command is killed on the way, and given
+# again.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../power_cut.sh"
 . "$(dirname "$0")/../guest/service_vm.sh"
@@ -28,8 +29,18 @@ moved() {
 }
 moved vm2 --share
 moved vm1 --share
-for to in vm2 vm1 vm2 vm1; do
-    moved "$to"
+moved vm2
+moved vm1
+
+note "kill -9 of the command: given again it ends the move"
+at=vm1
+for where in "detach 0" "detach 60" "attach 0" "attach 8"; do
+    to=$(other_of "$at")
+    # shellcheck disable=SC2086 # two words
+    kill_command "$at" "$to" $where
+    note "$where: status $MOVE_STATUS; given again it $MOVE_END"
+    is_with "$to" "a kill in $where"
+    at=$to
 done
 
 note "the same order again: nothing is left to be done"
