@@ -15,7 +15,7 @@
 # shellcheck disable=SC2034 # for who uses this
 FAULTS='job-aborted destination-qemu-killed source-qemu-killed
     destination-service-killed destination-service-killed-late
-    destination-service-killed-following
+    destination-service-killed-following early-destination-service-killed
     source-service-killed source-service-killed-late source-service-killed-following
     hook-timeout-prepare hook-timeout-release
     source-libvirtd-restarted destination-libvirtd-restarted'
@@ -126,6 +126,15 @@ fault_source-service-killed-following() {
     service_dies "$FROM"
     service_signal "$TO" CONT
 }
+# The early policy, for this one migration: the ownership has moved, the VM has not.
+fault_early-destination-service-killed() {
+    echo 'policy = early' >>"$T/host.$TO/hook.conf"
+    begin_slow
+    sed -i '/^policy = early$/d' "$T/host.$TO/hook.conf"
+    eq "$(status_of "$TO" D .role)" owner "role of the destination before the VM is there"
+    service_dies "$TO"
+    go_fast
+}
 fault_hook-timeout-prepare() {
     local gone
     gone=$(grep -c 'VM web is gone' "$(log_of "$TO")" || true)
@@ -158,7 +167,7 @@ fault_destination-libvirtd-restarted() {
 fault_wants() {
     case $1 in
     source-qemu-killed) echo none ;;
-    destination-service-* | source-service-* | hook-timeout-release) echo "$TO" ;;
+    *destination-service-* | source-service-* | hook-timeout-release) echo "$TO" ;;
     *) echo "$FROM" ;;
     esac
 }
