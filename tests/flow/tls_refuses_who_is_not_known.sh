@@ -107,11 +107,17 @@ channel() { # PKI: a channel to vda
     nbds "$1" "baton-channel%3Buuid=$uuid%3Bepoch=1%3Bclient=x%3Bsession=1"
 }
 call_as() { # PKI METHOD PARAMS: any method, by openssl's TLS, which shows any certificate
-    local out
-    out=$({ printf '{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}\n' "$2" "$3" &&
-        pause 1; } | LD_PRELOAD='' on h2 timeout 30 openssl s_client -quiet -no_ign_eof \
+    local out='' client to from
+    [ -p "$T/call" ] || mkfifo "$T/call"
+    exec {from}< <(LD_PRELOAD='' on h2 timeout 30 openssl s_client -quiet -no_ign_eof \
         -connect 10.54.0.1:10810 -cert "$T/$1.pki/client-cert.pem" \
-        -key "$T/$1.pki/client-key.pem" -CAfile "$T/ca.pem" 2>/dev/null)
+        -key "$T/$1.pki/client-key.pem" -CAfile "$T/ca.pem" <"$T/call" 2>/dev/null)
+    client=$!
+    exec {to}>"$T/call" # open until there is an answer, or it has hung up
+    (printf '{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}\n' "$2" "$3" >&"$to") || true
+    IFS= read -r out <&"$from" || true
+    exec {to}>&- {from}<&-
+    wait "$client" || true
     echo "$out"
     grep -q '"result"' <<<"$out"
 }
