@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # ctest: TIMEOUT 300
 # Two service VMs are domains of libvirt. What baton vm move-device cannot do changes
 # nothing: the second one's service does not see the device and refuses, and the first has
@@ -12,7 +13,6 @@
 . "$(dirname "$0")/service_vm.sh"
 need socat nbdkit
 need_libvirt
-[ -z "${BATON_PRELOAD-}" ] || skip "only what is installed runs in a VM: no sanitizers"
 
 define_virt_pair
 virt_define vm2 vm1 name=vda,device=/dev/vdz,appears-within=2s,role=standby

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # ctest: TIMEOUT 600
 # baton vm save: the VM is saved and its disk parked; another service takes it meanwhile and
 # hands it back, or keeps it; virsh start and virsh restore bring the VM back, parked disk

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # ctest: TIMEOUT 600
 # Each service reaches the other one by ssh only: control by ssh://, the channel by a unix
 # socket that ssh forwards; so does the hook, which passes the peer's URI on. The VM

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # ctest: TIMEOUT 600
 # As between real hosts: each service in the network of its host, and the other one is
 # reached over TCP with TLS only, by certificates with the hosts' names. The VM migrates

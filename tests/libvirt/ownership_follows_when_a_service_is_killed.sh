@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # ctest: TIMEOUT 600
 # The VM runs at the destination already, and before the ownership has followed one of the
 # services is killed and started again; also the hook finds the source's not there. The
