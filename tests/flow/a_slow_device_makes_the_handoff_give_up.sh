@@ -4,7 +4,7 @@
 # says on what it waited; the writer notices nothing, and a patient handoff succeeds.
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq nbdkit script
-start_gated_device slow 64M pwrite
+start_gated_device slow 64M
 device=$(device_uri slow)
 start_service a --disk "name=vda,device=$device"
 start_service b --disk "name=vda,device=$device,role=standby"

@@ -221,22 +221,17 @@ new_device() {
     echo "$T/$1.img"
 }
 
-# start_gated_device NAME SIZE OP: an NBD server whose OP (pwrite or flush) ends only
-# while the gate is open. It is closed at first; each OP that arrives there is told to
-# wait_arrivals. device_uri NAME is what a service opens.
+# start_gated_device NAME SIZE: an NBD server whose writes end only while the gate is
+# open. It is closed at first; each write that arrives there is told to wait_arrivals.
+# device_uri NAME is what a service opens.
 start_gated_device() {
-    local file gate
+    local file
     file=$(new_device "$1" "$2")
     mkfifo "$T/$1.gate" "$T/$1.arrived"
     exec {ARRIVED}<>"$T/$1.arrived"
-    # An open of a fifo waits as long as nobody has it open for writing.
-    gate="echo >'$T/$1.arrived'; : <'$T/$1.gate';"
-    setsid nbdkit -f -U "$T/$1.sock" -P "$T/$1.pid" -t 64 eval \
-        thread_model='echo parallel' get_size="echo $2" can_multi_conn='exit 0' \
-        pread="exec dd if='$file' bs=64k skip=\$4B count=\$3B status=none" \
-        flush="$([ "$3" != flush ] || echo "$gate")" \
-        pwrite="$([ "$3" != pwrite ] || echo "$gate") \
-            exec dd of='$file' bs=64k seek=\$4B conv=notrunc status=none" \
+    # CTest knows where the tools are; the plugins are beside them.
+    setsid nbdkit -f -U "$T/$1.sock" -P "$T/$1.pid" -t 64 "$BATON_TOOLS_DIR/gate.so" \
+        file="$file" gate="$T/$1.gate" arrived="$T/$1.arrived" \
         >"$T/$1.log" 2>&1 </dev/null &
     SERVICE_PID[$1]=$!
     await_file "$T/$1.pid"

@@ -5,7 +5,7 @@
 # request is done, the command is told what happened.
 . "$(dirname "$0")/lib.sh"
 need qemu-io nbdkit jq
-start_gated_device dev 16M pwrite
+start_gated_device dev 16M
 mkfifo "$T/never" # a read of it is a wait
 start_service a --disk "name=vda,device=$(device_uri dev)"
 start_service b --disk "name=vda,device=$(device_uri dev),role=standby"

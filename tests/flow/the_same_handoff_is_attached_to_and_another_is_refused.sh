@@ -4,7 +4,7 @@
 # asking for another is refused, killing the command changes nothing, abort ends it.
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq nbdkit
-start_gated_device slow 64M pwrite
+start_gated_device slow 64M
 device=$(device_uri slow)
 start_service a --disk "name=vda,device=$device"
 for service in b c; do
