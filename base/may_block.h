@@ -12,12 +12,23 @@
 /* The guard's, where it is preloaded. */
 extern void baton_guard_may_block(void) __attribute__((weak));
 
+extern int baton_guard_kept_fd(void) __attribute__((weak));
+
 static inline void
 may_block(void)
 {
     if (baton_guard_may_block != NULL) {
         baton_guard_may_block();
     }
+}
+
+/* For who waits in poll(2): it need not say may_block() if it polls this descriptor for
+ * input as well, unless it is -1, and says so when there is some. The client's; nothing
+ * but poll may be done with it. */
+static inline int
+may_block_fd(void)
+{
+    return baton_guard_kept_fd != NULL ? baton_guard_kept_fd() : -1;
 }
 
 #endif

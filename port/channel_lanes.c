@@ -83,6 +83,7 @@ lanes_close_port(struct port *p)
 
 static const struct port_ops lanes_ops = {
     .name = "lanes",
+    .says_may_block = true,
     .submit = lanes_submit,
     .close = lanes_close_port,
 };

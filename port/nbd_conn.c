@@ -18,6 +18,7 @@
 #include <libnbd.h>
 
 #include "clock.h"
+#include "may_block.h"
 #include "nbd_address.h"
 #include "tls_settings.h"
 
@@ -219,6 +220,7 @@ nbd_conn_open(const struct nbd_conn_opts *o, struct err *e, struct nbd_conn **re
     struct nbd_conn *c = calloc(1, sizeof *c);
     int rc;
 
+    may_block();
     if (c == NULL) {
         return err_set(e, -ENOMEM, "%s: out of memory", o->address);
     }

@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "lock.h"
+#include "may_block.h"
 
 #define MAX_BATCH 32 /* answers that a driver takes for others after its own */
 
@@ -92,8 +93,7 @@ link_wait(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
     l->newest = w;
 }
 
-/* A thread that is woken wants the lock for its next request, so it is woken without.
- */
+/* Who is woken wants the lock for its next request, so it is woken without. */
 static void
 release_and_wake(struct nbd_share *s) LK_ATTR(release_capability(s->lock))
 {
@@ -188,16 +188,20 @@ static short
 poll_socket(struct nbd_share *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
 {
     struct share_locked *l = share_locked(s);
-    struct pollfd fds[2] = {
+    struct pollfd fds[3] = {
         {.fd = nbd_conn_fd(s->conn), .events = nbd_conn_events(s->conn)},
-        {.fd = s->wake_fd, .events = POLLIN}};
+        {.fd = s->wake_fd, .events = POLLIN},
+        {.fd = may_block_fd(), .events = POLLIN}};
     uint64_t count;
     int n;
 
     l->polled = fds[0].events;
     release_and_wake(s);
-    n = poll(fds, 2, clock_poll_ms(deadline_ns)); /* nbd_share_shutdown() ends it */
+    n = poll(fds, 3, clock_poll_ms(deadline_ns)); /* nbd_share_shutdown() ends it */
     assert(n >= 0 || errno == EINTR);
+    if (fds[2].revents != 0) {
+        may_block();
+    }
     if (n > 0 && fds[1].revents != 0) {
         (void)!read(s->wake_fd, &count, sizeof count); /* only empties it */
     }
@@ -279,6 +283,7 @@ follow(struct nbd_share *s, struct wait *w)
 {
     const bool is_limited = w->deadline_ns != CLOCK_NEVER;
 
+    may_block();
     while (await_wake(w) == -ETIMEDOUT) {
         lk_acquire(&s->lock);
         if (!w->is_done) { /* else it was woken meanwhile */

@@ -229,6 +229,7 @@ channel_close(struct port *p)
 
 static const struct port_ops channel_ops = {
     .name = "channel",
+    .says_may_block = true,
     .submit = channel_submit,
     .close = channel_close,
 };

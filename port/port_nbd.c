@@ -57,6 +57,7 @@ nbd_close_port(struct port *p)
 
 static const struct port_ops nbd_ops = {
     .name = "nbd",
+    .says_may_block = true,
     .submit = nbd_submit,
     .close = nbd_close_port,
 };

@@ -36,6 +36,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "guard_send.h"
 #include "guard_tls.h"
 #include "guard_turn.h"
 
@@ -48,11 +49,12 @@
 
 #define MAX_FDS 65536 /* higher ones are not guarded */
 #define AHEAD_MAX 16384
-#define KEEP_MAX 131072         /* longer requests are worth a thread of their own */
-#define SEND_BUFFER (512 << 10) /* the kernel's, of a unix socket */
-#define HEAD_MAX 512 /* of a reply: most have 16 or 28 bytes before the data */
+#define KEEP_MAX 131072 /* longer requests are worth a thread of their own */
+#define HEAD_MAX 512    /* of a reply: most have 16 or 28 bytes before the data */
+#define CROWD 64        /* requests */
 
 struct guarded {
+    bool is_open; /* between accept and close: else the number is somebody else's */
     /* Written by the one worker that reads. */
     bool is_transmission; /* the handshake is over */
     unsigned header_have;
@@ -63,11 +65,13 @@ struct guarded {
     size_t ahead_pos, ahead_end; /* of what has been read and not asked for yet */
     char ahead[AHEAD_MAX];
     _Atomic uint64_t requests; /* seq_cst, with is_awaited */
+    uint64_t crowded_until;    /* of requests: a client that has several under way */
 
     /* Written by the one worker that sends. */
     bool is_gone;
     unsigned held_back; /* bytes of the reply in `head` that are not sent yet */
     char head[HEAD_MAX];
+    _Atomic uint64_t begun;   /* relaxed: replies that the client may have by now */
     _Atomic uint64_t replies; /* seq_cst: counted, then is_awaited looked at */
 
     _Atomic bool is_awaited; /* seq_cst: set, then replies looked at */
@@ -112,27 +116,13 @@ close(int fd)
 
     if (g != NULL) {
         baton_guard_may_block(); /* the lock goes with the connection */
+        g->is_open = false;
         g->is_transmission = false;
         g->ahead_pos = g->ahead_end = 0;
     }
     guard_tls_closed(fd);
+    cork_closed(fd);
     return real_close(fd);
-}
-
-/* On a unix socket only this bounds what is on its way to the client; by default that
- * is one reply of 128 KiB, and the worker with the next one sleeps. More than the limit
- * of the system when we may, else up to it. A matter of speed only. */
-static void
-widen(int fd)
-{
-    int domain = 0, size = SEND_BUFFER;
-    socklen_t len = sizeof domain;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
-        domain == AF_UNIX &&
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    }
 }
 
 /* A new connection. */
@@ -155,7 +145,8 @@ accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
         (void)pthread_mutex_init(&g->lock, NULL);
         (void)pthread_cond_init(&g->answered, NULL);
     }
-    widen(fd);
+    send_widen(fd);
+    g->is_open = true;
     g->is_transmission = false;
     g->header_have = 0;
     g->body_left = 0;
@@ -163,7 +154,9 @@ accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
     g->ahead_pos = g->ahead_end = 0;
     g->is_gone = false;
     g->held_back = 0;
+    g->crowded_until = 0;
     atomic_store(&g->requests, 0);
+    atomic_store(&g->begun, 0);
     atomic_store(&g->replies, 0);
     atomic_store(&g->is_awaited, false);
     atomic_store_explicit(&table[fd], g, memory_order_release);
@@ -196,7 +189,17 @@ be32_at(const unsigned char *p)
 }
 
 static void
-end_of_header(struct guarded *g)
+count_request(struct guarded *g)
+{
+    uint64_t nr = atomic_fetch_add(&g->requests, 1) + 1;
+
+    if (nr > atomic_load_explicit(&g->begun, memory_order_relaxed) + 1) {
+        g->crowded_until = nr + CROWD;
+    }
+}
+
+static void
+end_of_header(struct guarded *g, int fd)
 {
     unsigned cmd = (unsigned)g->header[6] << 8 | g->header[7];
     uint32_t len = be32_at(g->header + 24);
@@ -207,14 +210,14 @@ end_of_header(struct guarded *g)
         return;
     }
     if (cmd != CMD_DISC) {
-        atomic_fetch_add(&g->requests, 1);
+        count_request(g);
     }
     g->is_short = len <= KEEP_MAX;
     g->is_bulk = cmd == CMD_WRITE && len > AHEAD_MAX;
     if (cmd == CMD_WRITE) {
         g->body_left = len;
     } else if (cmd == CMD_READ && g->is_short) {
-        turn_keep();
+        turn_keep(fd);
     }
 }
 
@@ -222,18 +225,18 @@ end_of_header(struct guarded *g)
  * connection goes unguarded until the next.) nbdkit reads it with the read lock held,
  * unlike the options of the handshake, which may hold the same bytes. */
 static void
-look_for_first_header(struct guarded *g, const void *buf, size_t len, ssize_t r)
+look_for_first_header(struct guarded *g, int fd, const void *buf, size_t len, ssize_t r)
 {
     if (len == HEADER_LEN && r == HEADER_LEN && be32_at(buf) == REQUEST_MAGIC &&
         turn_holds_a_lock()) {
         g->is_transmission = true;
         memcpy(g->header, buf, HEADER_LEN);
-        end_of_header(g);
+        end_of_header(g, fd);
     }
 }
 
 static ssize_t
-after_header_read(struct guarded *g, const void *buf, ssize_t r)
+after_header_read(struct guarded *g, int fd, const void *buf, ssize_t r)
 {
     if (r <= 0 && g->header_have == 0) {
         return 0;
@@ -249,7 +252,7 @@ after_header_read(struct guarded *g, const void *buf, ssize_t r)
     memcpy(g->header + g->header_have, buf, (size_t)r);
     g->header_have += (unsigned)r;
     if (g->header_have == HEADER_LEN) {
-        end_of_header(g);
+        end_of_header(g, fd);
     }
     return r;
 }
@@ -307,11 +310,11 @@ read(int fd, void *buf, size_t len)
         return r;
     }
     if (!g->is_transmission) {
-        look_for_first_header(g, buf, len, r);
+        look_for_first_header(g, fd, buf, len, r);
         return r;
     }
     if (g->body_left == 0) {
-        return after_header_read(g, buf, r);
+        return after_header_read(g, fd, buf, r);
     }
     if (r <= 0) {
         await_replies(g, 1); /* all but the request whose body this is */
@@ -319,41 +322,25 @@ read(int fd, void *buf, size_t len)
     }
     g->body_left -= (uint64_t)r < g->body_left ? (uint64_t)r : g->body_left;
     if (g->body_left == 0 && g->is_short) {
-        turn_keep();
+        turn_keep(fd);
     }
     return r;
 }
 
-/* Send what was held back and then buf, all of it. False when the client is gone. */
-static bool
-send_all(struct guarded *g, int fd, const void *buf, size_t len, int flags)
+/* See base/may_block.h. Whose client has more to say lets another worker read it now:
+ * what was read ahead shows on no descriptor. */
+int
+baton_guard_kept_fd(void)
 {
-    struct iovec iov[2] = {{g->head, g->held_back}, {(void *)(uintptr_t)buf, len}};
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-    size_t left = g->held_back + len;
-    ssize_t n;
+    int fd = turn_is_kept() ? turn_fd() : -1;
+    const struct guarded *g = guarded_of(fd);
 
-    g->held_back = 0;
-    while (left > 0) {
-        n = sendmsg(fd, &msg,
-                    flags | MSG_NOSIGNAL | (turn_is_kept() ? MSG_DONTWAIT : 0));
-        if (n < 0 && errno == EAGAIN) {
-            baton_guard_may_block();
-        }
-        if (n < 0 && errno != EINTR && errno != EAGAIN) {
-            return false;
-        }
-        left -= n > 0 ? (size_t)n : 0;
-        for (; n > 0 && (size_t)n >= msg.msg_iov->iov_len && left > 0; msg.msg_iov++) {
-            n -= (ssize_t)msg.msg_iov->iov_len;
-            msg.msg_iovlen--;
-        }
-        if (n > 0 && left > 0) {
-            msg.msg_iov->iov_base = (char *)msg.msg_iov->iov_base + n;
-            msg.msg_iov->iov_len -= (size_t)n;
-        }
+    if (g != NULL &&
+        (g->ahead_pos < g->ahead_end || atomic_load(&g->requests) < g->crowded_until)) {
+        baton_guard_may_block();
+        return -1;
     }
-    return true;
+    return g != NULL ? fd : -1;
 }
 
 static void
@@ -372,7 +359,10 @@ send(int fd, const void *buf, size_t len, int flags)
 {
     struct guarded *g = guarded_of(fd);
 
-    if (g == NULL || !g->is_transmission) {
+    if (g == NULL || !g->is_open) {
+        return cork_send(fd, buf, len, flags);
+    }
+    if (!g->is_transmission) {
         return real_send(fd, buf, len, flags);
     }
     if ((flags & MSG_MORE) != 0 && len <= HEAD_MAX - g->held_back) {
@@ -380,7 +370,10 @@ send(int fd, const void *buf, size_t len, int flags)
         g->held_back += (unsigned)len;
         return (ssize_t)len;
     }
-    if (!g->is_gone && !send_all(g, fd, buf, len, flags)) {
+    if ((flags & MSG_MORE) == 0) {
+        atomic_fetch_add_explicit(&g->begun, 1, memory_order_relaxed);
+    }
+    if (!g->is_gone && !send_both(fd, g->head, g->held_back, buf, len, flags)) {
         g->is_gone = true;
     }
     g->held_back = 0;

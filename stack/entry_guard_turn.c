@@ -9,7 +9,9 @@
  * turn
  *   until it locks the same mutex again, for its next request: nobody was woken; or
  *   until it may block (the plugin and our send say so), ends, or closes the
- *   connection: then it unlocks, and all is as without us.
+ *   connection: then it unlocks, and all is as without us. Who waits in poll(2) may
+ *   keep it and look out for the client's next request meanwhile; a client that has one
+ *   request at a time has nobody woken then either.
  * So what the mutex protects stays protected, by the same lock, a little longer, and a
  * request that blocks holds up nobody.
  *
@@ -36,6 +38,7 @@ static _Thread_local struct turn {
     unsigned nr_held;         /* may be above MAX_HELD */
     pthread_mutex_t *to_keep; /* when it is unlocked */
     pthread_mutex_t *kept;    /* locked, although its user has unlocked it */
+    int fd;                   /* whose requests the turn is to read */
 } turn __attribute__((tls_model("initial-exec")));
 
 static int (*real_lock)(pthread_mutex_t *);
@@ -112,11 +115,12 @@ note_unlocked(const pthread_mutex_t *m)
 }
 
 void
-turn_keep(void)
+turn_keep(int fd)
 {
     if (turn.nr_held == 1 && turn.kept == NULL &&
         !atomic_load_explicit(&is_off, memory_order_relaxed)) {
         turn.to_keep = turn.held[0];
+        turn.fd = fd;
     }
 }
 
@@ -124,6 +128,12 @@ bool
 turn_is_kept(void)
 {
     return turn.kept != NULL;
+}
+
+int
+turn_fd(void)
+{
+    return turn.fd;
 }
 
 bool

@@ -6,9 +6,12 @@
 
 #include <stdbool.h>
 
-/* The calling worker has just read a request that will hardly block: let it keep the
- * turn when it unlocks. */
-__attribute__((visibility("hidden"))) void turn_keep(void);
+/* The calling worker has just read a request from fd that will hardly block: let it
+ * keep the turn when it unlocks. */
+__attribute__((visibility("hidden"))) void turn_keep(int fd);
+
+/* The descriptor of the calling thread's turn, if it has one. */
+__attribute__((visibility("hidden"))) int turn_fd(void);
 
 /* Does the calling thread have a turn that it has unlocked already? */
 __attribute__((visibility("hidden"))) bool turn_is_kept(void);
@@ -24,5 +27,8 @@ __attribute__((visibility("hidden"))) void turn_check_before_wait(void);
 /* The calling thread is about to block, or to end: let another worker read. Also called
  * by the plugin (base/may_block.h), which knows it by this name. */
 void baton_guard_may_block(void);
+
+/* For the plugin too: see base/may_block.h. In entry_guard.c. */
+int baton_guard_kept_fd(void);
 
 #endif

@@ -18,6 +18,7 @@
 #include "port_fault.h"
 #include "port_file.h"
 #include "port_mem.h"
+#include "port_nbd.h"
 
 #define SIZE (UINT64_C(1) << 20)
 
@@ -109,6 +110,17 @@ START_TEST(a_port_that_knows_nothing_of_it_has_it_said)
 }
 END_TEST
 
+START_TEST(who_connects_says_so)
+{
+    struct port *p;
+
+    nr_said = 0;
+    ck_assert_int_lt(port_nbd_open("nbd+unix:///?socket=/nowhere", false, 1, NULL, &p),
+                     0);
+    ck_assert_uint_ge(nr_said, 1);
+}
+END_TEST
+
 static uint64_t
 no_time(struct limit_clock *c)
 {
@@ -141,6 +153,7 @@ main(void)
     tcase_add_test(tc, a_wait_for_a_condition_says_so);
     tcase_add_test(tc, a_file_in_memory_says_so_unless_it_is_a_plain_read_or_write);
     tcase_add_test(tc, a_port_that_knows_nothing_of_it_has_it_said);
+    tcase_add_test(tc, who_connects_says_so);
     tcase_add_test(tc, a_limit_that_has_room_does_not_say_so);
     suite_add_tcase(s, tc);
     r = srunner_create(s);
