@@ -88,7 +88,7 @@ def run_part(part, ctx):
     failure = None
     try:
         PARTS[part](ctx)
-    except Failure as e:
+    except (Failure, subprocess.SubprocessError) as e:
         failure = str(e)
         ctx.report.say(f"\nFAILED: {failure}")
         ctx.report.data.setdefault("failures", {})[part] = failure
