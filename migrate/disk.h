@@ -42,6 +42,8 @@ struct disk {
 
     struct channel_kept_count kept; /* by port B; for status */
     _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */
+    _Atomic unsigned
+        nr_told; /* answers to where it was given; relaxed: a plain count */
 
     struct lk build_lock; /* one thread builds the stack; held over its first reads */
     /* Made under build_lock, then constant; release, and acquire by who has no lock:

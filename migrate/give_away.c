@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -21,7 +22,8 @@
 
 #define EACH_DEADLINE_NS (5 * NS_PER_S) /* of HOLD..FLUSH, as the command's default */
 #define ABORT_NS NS_PER_S               /* for a handoff to be rolled back */
-#define FAREWELL_NS NS_PER_S            /* for clients to ask where the disks are */
+#define FAREWELL_NS (3 * NS_PER_S)      /* for clients to ask where the disks are */
+#define LOOK_AGAIN_NS (50 * NS_PER_MS)  /* whether they have */
 
 /* Of the one that there is; static, because the thread may outlive the caller. */
 static struct will {
@@ -78,28 +80,68 @@ await(int fd, int stop_fd, uint64_t deadline_ns)
     return fds[0].revents != 0;
 }
 
-static bool
-has_clients(struct service *s)
+/* What nr_told of each disk will be when its clients have asked. They may have lost
+ * their channels already when the disk has been given. */
+static void
+count_clients(struct service *s, unsigned *nr_told)
 {
     for (unsigned i = 0; i < s->nr_disks; i++) {
-        if (disk_redir(&s->disks[i]) != NULL &&
-            disk_record(&s->disks[i]).role == ROLE_GIVEN &&
-            session_table_has_lanes(s->disks[i].sessions)) {
-            return true;
+        struct disk *d = &s->disks[i];
+
+        nr_told[i] = atomic_load_explicit(&d->nr_told, memory_order_relaxed);
+        if (disk_redir(d) != NULL) {
+            nr_told[i] += session_table_nr_connected(d->sessions);
         }
     }
-    return false;
+}
+
+static bool
+have_asked(struct service *s, const unsigned *nr_told)
+{
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        struct disk *d = &s->disks[i];
+
+        if (disk_record(d).role == ROLE_GIVEN &&
+            atomic_load_explicit(&d->nr_told, memory_order_relaxed) < nr_told[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Clients of a disk that was given come and ask where it is. Answers are counted, not
+ * who gets them: who asks twice may cost another his answer, and a client that is gone
+ * or idle costs the time. */
+static void
+await_followers(struct service *s, const unsigned *nr_told, int stop_fd)
+{
+    const uint64_t deadline_ns = clock_deadline_ns(FAREWELL_NS);
+    bool is_last = false;
+
+    while (!is_last && clock_now_ns() < deadline_ns) {
+        struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
+
+        is_last = have_asked(s, nr_told); /* the last answer is on its way */
+        if (poll(&fd, 1, clock_poll_ms(clock_deadline_ns(LOOK_AGAIN_NS))) > 0) {
+            return; /* not wanted any more */
+        }
+    }
 }
 
 void
 give_away(struct service *s, int stop_fd, uint64_t deadline_ns)
 {
+    unsigned *nr_told = calloc(s->nr_disks, sizeof *nr_told);
     pthread_t thread;
 
     will.done_fd = eventfd(0, EFD_CLOEXEC);
-    if (s->nr_disks == 0 || will.done_fd < 0 ||
+    if (nr_told != NULL) {
+        count_clients(s, nr_told);
+    }
+    if (s->nr_disks == 0 || nr_told == NULL || will.done_fd < 0 ||
         pthread_create(&thread, NULL, give_all, s) != 0) {
-        log_warn("nothing can be handed over: no thread, or no disk");
+        log_warn("nothing can be handed over: no thread, no memory, or no disk");
+        free(nr_told);
         return;
     }
     (void)pthread_detach(thread);
@@ -108,7 +150,8 @@ give_away(struct service *s, int stop_fd, uint64_t deadline_ns)
         atomic_store(&will.is_over, true);
         handoff_all_abort(s);
         (void)await(will.done_fd, -1, clock_deadline_ns(ABORT_NS)); /* either way */
-    } else if (has_clients(s)) {
-        (void)await(-1, stop_fd, clock_deadline_ns(FAREWELL_NS)); /* either way */
+    } else {
+        await_followers(s, nr_told, stop_fd);
     }
+    free(nr_told);
 }

@@ -310,19 +310,18 @@ session_close(struct session *s)
     drop_if_unused(t, s);
 }
 
-bool
-session_table_has_lanes(struct session_table *t)
+unsigned
+session_table_nr_connected(struct session_table *t)
 {
     const struct session *s;
+    unsigned n = 0;
     LK_GUARD(&t->lock);
 
     TAILQ_FOREACH(s, &table_locked(t)->sessions, link)
     {
-        if (s->nr_lanes > 0) {
-            return true;
-        }
+        n += s->nr_lanes > 0;
     }
-    return false;
+    return n;
 }
 
 static bool

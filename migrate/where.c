@@ -100,6 +100,9 @@ where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e
     }
     if (rc == 0) {
         *ret_result = describe(service, d);
+        if (disk_record(d).role == ROLE_GIVEN) {
+            atomic_fetch_add_explicit(&d->nr_told, 1, memory_order_relaxed);
+        }
     }
     return rc;
 }

@@ -78,6 +78,9 @@ for kind in "${kinds[@]}"; do
         at_exit unmount
     fi
     owner=a-$kind other=b-$kind
+    # There and back, so that each knows of the other: the first cut may come sooner.
+    handoff vda "$owner" "$other" >/dev/null
+    handoff vda "$other" "$owner" >/dev/null
     for ((i = 1; i <= rounds; i++)); do
         one_round "$kind" "$i"
     done
