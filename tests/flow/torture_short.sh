@@ -4,6 +4,7 @@
 # minute in other builds, which cannot be killed at named points. The order of the faults is
 # the same each time (BATON_SEED for another one); the campaign is for new ones.
 # ctest: LABELS flow;slow
+# ctest: COST 300
 # ctest: TIMEOUT 900
 seconds=30
 ! grep -q owner-preparing "$BATON_BIN_DIR/nbdkit-baton-plugin.so" || seconds=300

@@ -3,7 +3,6 @@
 # The short form of scripts/campaign-service-vm: a device moves from one service VM to
 # another and back under load that verifies itself, once with the event waited for and
 # once with both having it; the QEMU that it comes from is killed on the way.
-# ctest: RUN_SERIAL TRUE
 # ctest: TIMEOUT 300
 . "$(dirname "$0")/../flow/lib.sh"
 . "$(dirname "$0")/../power_cut.sh"

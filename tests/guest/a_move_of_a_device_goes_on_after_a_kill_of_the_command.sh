@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # kill -9 of "baton vm move-device" in each of its phases, while clients verify their data:
 # the same command, given again, ends the move.
-# ctest: RUN_SERIAL TRUE
 # ctest: TIMEOUT 300
 . "$(dirname "$0")/../flow/lib.sh"
 . "$(dirname "$0")/../power_cut.sh"

@@ -3,7 +3,6 @@
 # A service VM without a network: control and channel between it and the host go over one
 # virtio-serial port. The disk goes to the VM and back under load that verifies itself,
 # while the host's end of the port is cut and opened again, with requests in flight.
-# ctest: RUN_SERIAL TRUE
 # ctest: TIMEOUT 300
 . "$(dirname "$0")/../flow/lib.sh"
 . "$(dirname "$0")/../power_cut.sh"

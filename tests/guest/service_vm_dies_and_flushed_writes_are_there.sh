@@ -4,7 +4,6 @@
 # under load that comes through the host's service, and started again: what was flushed
 # is on the disk. With durability=keep the load goes on and everything that was
 # acknowledged is there.
-# ctest: RUN_SERIAL TRUE
 # ctest: TIMEOUT 300
 . "$(dirname "$0")/../flow/lib.sh"
 . "$(dirname "$0")/../power_cut.sh"

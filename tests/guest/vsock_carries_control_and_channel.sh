@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Two services whose control and channel go over vsock: in a guest, whose kernel has a
 # loopback of vsock. What happens there is in ./vsock_init.
-# ctest: RUN_SERIAL TRUE
 # ctest: TIMEOUT 300
 . "$(dirname "$0")/../flow/lib.sh"
 . "$(dirname "$0")/lib.sh"
