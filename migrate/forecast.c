@@ -7,6 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "clock.h"
+#include "rpc.h"
+
 #define WRITE_BACK_NS (120 * NS_PER_S) /* for all that a large cache may hold */
 #define LOOK_AGAIN_NS (200 * NS_PER_MS)
 #define SHORT_NS (2 * NS_PER_MS) /* a round that has found nothing to write */
@@ -116,20 +119,33 @@ predict_drain(struct handoff *h)
     return ended > 0 ? in_flight * passed_ns / ended : 0;
 }
 
+/* On the connection that PREPARE was answered on, and on no other: who has been started
+ * again meanwhile has not been asked, and may have another device. */
+static int
+measure_trip(struct handoff *h, struct err *e)
+{
+    uint64_t began_ns = clock_now_ns();
+    json_t *result = NULL;
+    int code = 0;
+    int rc = rpc_call(h->peer, "ping", json_object(), NULL, NULL,
+                      clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &code, &result);
+
+    json_decref(result);
+    h->forecast.trip_ns = clock_now_ns() - began_ns;
+    return rc < 0 && code == 0 ? err_prefix(e, rc, "%s has gone since it was asked",
+                                            h->next[0].peer_name)
+                               : rc;
+}
+
 int
 forecast_check(struct handoff *h, struct err *e)
 {
     struct handoff_forecast *f = &h->forecast;
-    uint64_t began_ns = clock_now_ns();
-    json_t *result = NULL;
-    int code = 0;
-    int rc = job_call(h, "ping", json_object(), CONNECT_TIMEOUT_NS, e, &code, &result);
+    int rc = measure_trip(h, e);
 
-    json_decref(result);
     if (rc < 0) {
         return rc;
     }
-    f->trip_ns = clock_now_ns() - began_ns;
     f->drain_ns = predict_drain(h);
     h->predicted_ns = f->drain_ns + f->flush_ns + f->record_ns + f->trip_ns;
     if (h->predicted_ns > h->budget_ns) {

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The next owner dies after PREPARE. The owner sees that before it commits: the handoff is
-# aborted and requests go on here, instead of being held until the other one is back.
+# aborted and requests go on here, instead of being held until the other one is back. One
+# that is back already, perhaps with another device, is not the one that was asked.
 . "$(dirname "$0")/lib.sh"
 need jq qemu-io
 need_breakpoints
@@ -25,4 +26,22 @@ wait "$held" || fail "the write that was held failed"
 eq "$(status_of a vda '| .role, .epoch' | xargs)" "owner 1" "a"
 io "$(uri_of a vda)" "read -P 5 0 4k"
 ledger_balances a vda
+
+note "it died and is back, with another device"
+start_service b --disk "name=vda,device=$device,role=standby"
+break_clear a
+break_at a owner-prepared wait
+handoff vda a b >"$T/report" 2>"$T/why" &
+job=$!
+await_hit a owner-prepared
+kill_service b
+start_service b --disk "name=vda,device=$(new_device other 16M),role=standby"
+break_go a owner-prepared
+status=0
+wait "$job" || status=$?
+eq "$status" 1 "exit status of the handoff to who was restarted"
+contains "$(cat "$T/why")" "b has gone since it was asked"
+eq "$(status_of a vda '| .role, .epoch' | xargs)" "owner 1" "a"
+io "$(uri_of a vda)" "read -P 5 0 4k"
 stop_service a
+stop_service b
