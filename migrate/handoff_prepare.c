@@ -56,17 +56,11 @@ static json_t *
 disk_item(const struct handoff *h, unsigned i)
 {
     const struct record *r = &h->next[i];
-    char instance[CHANNEL_INSTANCE_MAX];
 
-    if (r->has_parked) { /* we may have been elsewhere when it was flushed */
-        (void)snprintf(instance, sizeof instance, "%s", r->flushed_by);
-    } else {
-        disk_instance(h->disks[i], instance);
-    }
     return json_pack("{s:s,s:s,s:I,s:I,s:I,s:s}", "name", r->name, "uuid", r->uuid,
                      "epoch", (json_int_t)r->epoch, "forced_epoch",
                      (json_int_t)r->forced_epoch, "taken_at", (json_int_t)r->taken_at,
-                     "flushed_by", instance);
+                     "flushed_by", r->flushed_by);
 }
 
 json_t *
@@ -172,6 +166,9 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
         h->shares_cache =
             h->shares_cache && can_flush_for_us(d, &before[i], &theirs, item);
     }
+    for (unsigned i = 0; i < h->nr && h->shares_cache; i++) {
+        h->next[i].flushed_by[0] = '\0'; /* it is told so when it is to own the disk */
+    }
     return 0;
 }
 
@@ -265,6 +262,9 @@ make_next_records(struct handoff *h, struct err *e)
         h->next[i] = disk_next_record(d, is_park ? ROLE_PARKED : ROLE_GIVEN,
                                       disk_record(d).epoch + 1);
         h->next[i].handoff = is_park ? 0 : number;
+        if (!is_park) {
+            disk_instance(d, h->next[i].flushed_by); /* if it comes to a flush */
+        }
     }
     return h->is_parked ? job_recall_devices(h, e) : 0;
 }

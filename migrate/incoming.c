@@ -140,13 +140,30 @@ is_same_host(const struct batch *b)
     return mine[0] != '\0' && strcmp(mine, b->boot_id) == 0;
 }
 
+/* The giver has left the flush to us, because we had one page cache when it asked. Who
+ * was parked says no host: it was flushed, or was not asked then. */
+static int
+check_flushed(struct disk *d, const struct batch *b, unsigned i, struct err *e)
+{
+    if (b->is_unflushed[i] && b->boot_id[0] != '\0' && !is_same_host(b)) {
+        return err_set(e, -EXDEV,
+                       "disk %s: %s has not flushed it, since %s was on its machine "
+                       "when it asked, and is elsewhere now",
+                       d->cfg->name, b->from, d->service->cfg->name);
+    }
+    return 0;
+}
+
 int
 incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct err *e,
                      struct port **ret_port)
 {
     struct incoming in;
-    int rc = 0;
+    int rc = check_flushed(d, b, i, e);
 
+    if (rc < 0) {
+        return rc;
+    }
     lk_acquire(&d->lock);
     in = disk_locked(d)->incoming;
     disk_locked(d)->incoming.port = NULL;

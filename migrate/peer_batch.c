@@ -12,13 +12,14 @@
 static int
 parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
 {
-    const char *name, *uuid, *flushed_by = "";
+    const char *name, *uuid, *flushed_by = NULL;
     json_int_t epoch;
     struct disk *d;
 
     if (json_unpack(item, "{s:s,s:s,s:I,s?s}", "name", &name, "uuid", &uuid, "epoch",
                     &epoch, "flushed_by", &flushed_by) != 0 ||
-        (flushed_by[0] != '\0' && !channel_instance_is_valid(flushed_by)) ||
+        (flushed_by != NULL && flushed_by[0] != '\0' &&
+         !channel_instance_is_valid(flushed_by)) ||
         !name_is_valid(name) || !uuid_is_valid(uuid) || epoch < 1 ||
         epoch == INT64_MAX) { /* an owner needs a next epoch */
         return err_set(e, -EBADMSG, "malformed disk: name, uuid and epoch expected");
@@ -35,7 +36,8 @@ parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
     }
     b->disks[b->nr] = d;
     b->uuids[b->nr] = uuid;
-    b->flushed_by[b->nr] = flushed_by;
+    b->flushed_by[b->nr] = flushed_by != NULL ? flushed_by : "";
+    b->is_unflushed[b->nr] = flushed_by != NULL && flushed_by[0] == '\0';
     b->epochs[b->nr] = (uint64_t)epoch;
     b->items[b->nr++] = item;
     return 0;

@@ -16,6 +16,7 @@ struct batch {
     const char *uuids[GROUP_MAX_DISKS]; /* borrowed from the call */
     uint64_t epochs[GROUP_MAX_DISKS];
     const char *flushed_by[GROUP_MAX_DISKS]; /* "" when it does not say */
+    bool is_unflushed[GROUP_MAX_DISKS];      /* and it says so: nobody has flushed */
     json_t *items[GROUP_MAX_DISKS];
 };
 

@@ -48,8 +48,8 @@ struct record {
      * served. 0: unknown, take epoch. */
     uint64_t owned_since;
     /* The owner that flushed and gave it to us at this epoch; "" when it was taken in
-     * any other way. With has_parked: ourselves, when it was parked. See
-     * disk_durability.h. */
+     * any other way. With has_parked: ourselves, when it was parked. given: ourselves,
+     * or "" when that was left to the next owner. See disk_durability.h. */
     char flushed_by[CHANNEL_INSTANCE_MAX];
     uint64_t handoff; /* given: the same number for disks that were given at once */
     /* given: not by us to this owner; it has said itself that it owns the disk at this
