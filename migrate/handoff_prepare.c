@@ -127,6 +127,15 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
     return 0;
 }
 
+/* What we leave dirty and the device then loses is told once. Who goes past the cache
+ * has no reason to keep that in mind for the flushes after that one. */
+static bool
+remembers_a_loss(const struct disk *d, const struct identity *theirs)
+{
+    return d->cfg->cache == FILE_CACHE_NONE ||
+           (theirs->info.caps & PORT_CAN_CACHE) != 0;
+}
+
 /* A flush in the stall would only write what the next owner, who has the same page
  * cache, can write later: a flush covers what is dirty, whoever made it so. The same
  * instance says that clients do not take our going for a flush either. */
@@ -139,7 +148,7 @@ can_flush_for_us(struct disk *d, const struct identity *mine,
 
     disk_instance(d, ours);
     return instance != NULL && strcmp(instance, ours) == 0 &&
-           identity_shares_cache(mine, theirs);
+           identity_shares_cache(mine, theirs) && remembers_a_loss(d, theirs);
 }
 
 static int

@@ -35,6 +35,7 @@ note "two hosts"
 stop_service b
 BATON_TEST_BOOT_ID=11111111-2222-3333-4444-555555555555 \
     start_service b --disk "name=vda,device=$file,role=standby"
+idle vda "the restart of b" # it asks a whether it owns the disk
 moves vda a b false
 eq "$(flushed_by b vda)" "$(cat /proc/sys/kernel/random/boot_id)" "who flushed, as b knows"
 
