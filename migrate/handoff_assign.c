@@ -12,6 +12,7 @@
 #include "handoff_turn.h"
 #include "log.h"
 #include "port_channel.h"
+#include "port_file.h"
 
 #define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
 #define REPLAY_REPORT_NS (5 * NS_PER_S)
@@ -214,6 +215,10 @@ reopen_all(struct handoff *h, struct port **ports, struct err *e)
             break;
         }
         rc = disk_can_take(d, ports[i], e);
+        if (rc == 0 && !d->cfg->is_nbd) { /* who refuses may have forgotten that it
+                                           * served the disk, and wrote elsewhere */
+            port_file_trust_cache(ports[i], h->shares_cache);
+        }
         if (rc == 0) {
             rc = port_own(ports[i], e);
         }
