@@ -101,8 +101,8 @@ take_over_all(const struct batch *b, struct port **ports, const struct record *r
               bool is_rec_ahead)
 {
     for (unsigned i = 0; i < b->nr; i++) {
-        disk_set_record(b->disks[i], &recs[i]);
-        lk_acquire(&b->disks[i]->lock);
+        lk_acquire(&b->disks[i]->lock); /* both at once: is_assigned() may be asked */
+        disk_locked(b->disks[i])->rec = recs[i];
         disk_locked(b->disks[i])->is_rec_ahead = is_rec_ahead;
         lk_release(&b->disks[i]->lock);
         disk_take_over(b->disks[i], ports[i]);
