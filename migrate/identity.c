@@ -98,8 +98,8 @@ identity_take(struct port *p, struct err *e, struct identity *ret_id)
 
 /* "file:8:1:42@BOOT" and "file:8:1:43@BOOT" prove two devices; with two boot ids or
  * two kinds they prove nothing. */
-static bool
-proves_two(const char *a, const char *b)
+bool
+identity_proves_two(const char *a, const char *b)
 {
     const char *colon = strchr(a, ':'), *scope_a = strchr(a, '@'),
                *scope_b = strchr(b, '@');
@@ -123,7 +123,7 @@ identity_compare(const struct identity *before, const struct identity *after,
     if (rc < 0) {
         return rc;
     }
-    if (proves_two(before->device_id, theirs->device_id)) {
+    if (identity_proves_two(before->device_id, theirs->device_id)) {
         return err_set(e, -EINVAL, "it is another device: %s, not %s",
                        theirs->device_id, before->device_id);
     }

@@ -17,10 +17,12 @@
 
 #define IDENTITY_SAMPLES 16
 #define IDENTITY_HASH_LEN 65 /* hex SHA-256 and NUL */
+#define IDENTITY_DEVICE_LEN 192
 
 struct identity {
     struct port_info info;
-    char device_id[192]; /* "" when the system knows nothing; see port_identify() */
+    char device_id[IDENTITY_DEVICE_LEN]; /* "" when the system knows nothing; see
+                                            port_identify() */
     char samples[IDENTITY_SAMPLES][IDENTITY_HASH_LEN];
 };
 
@@ -43,6 +45,9 @@ int identity_compare(const struct identity *before, const struct identity *after
  * there prove nothing then, unless is_here: it is still where it was. -EINVAL. */
 int identity_compare_parked(const struct identity *parked, bool is_here,
                             const struct identity *theirs, struct err *e);
+
+/* Do these two, of port_identify(), prove two devices? */
+bool identity_proves_two(const char *a, const char *b);
 
 /* Are they one file or block device of one kernel, so that what either side writes to
  * its page cache is seen, and flushed, by the other? False when that is not known. */
