@@ -42,6 +42,7 @@ struct handoff {
     struct port *channels[GROUP_MAX_DISKS];
     /* The next owner's, as it knows the one that was compared; "": not known. */
     char devices[GROUP_MAX_DISKS][IDENTITY_DEVICE_LEN];
+    bool is_same_device[GROUP_MAX_DISKS]; /* and we know it as the same */
     bool has_turn;
     struct redir_ledger ledger_before[GROUP_MAX_DISKS];
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns;
@@ -143,8 +144,8 @@ void job_take_back(struct handoff *h);
 int job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
              struct err *e, int *ret_code, json_t **ret_result);
 
-/* [{name, uuid, epoch, forced_epoch, taken_at, flushed_by, device_id}] of what is
- * handed. */
+/* [{name, uuid, epoch, forced_epoch, taken_at, flushed_by, device_id, same_device}] of
+ * what is handed. */
 json_t *job_disk_list(const struct handoff *h);
 
 json_t *job_report(struct handoff *h, const char *outcome);

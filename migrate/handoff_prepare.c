@@ -57,10 +57,11 @@ disk_item(const struct handoff *h, unsigned i)
 {
     const struct record *r = &h->next[i];
 
-    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:s,s:s}", "name", r->name, "uuid", r->uuid,
-                     "epoch", (json_int_t)r->epoch, "forced_epoch",
+    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:s,s:s,s:b}", "name", r->name, "uuid",
+                     r->uuid, "epoch", (json_int_t)r->epoch, "forced_epoch",
                      (json_int_t)r->forced_epoch, "taken_at", (json_int_t)r->taken_at,
-                     "flushed_by", r->flushed_by, "device_id", h->devices[i]);
+                     "flushed_by", r->flushed_by, "device_id", h->devices[i],
+                     "same_device", h->is_same_device[i]);
 }
 
 json_t *
@@ -175,6 +176,8 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
         h->shares_cache =
             h->shares_cache && can_flush_for_us(d, &before[i], &theirs, item);
         memcpy(h->devices[i], theirs.device_id, sizeof h->devices[i]);
+        h->is_same_device[i] = theirs.device_id[0] != '\0' &&
+                               strcmp(before[i].device_id, theirs.device_id) == 0;
     }
     for (unsigned i = 0; i < h->nr && h->shares_cache; i++) {
         h->next[i].flushed_by[0] = '\0'; /* it is told so when it is to own the disk */

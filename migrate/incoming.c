@@ -132,7 +132,6 @@ incoming_take_draft(struct service *s, const struct batch *b, const struct recor
     return draft;
 }
 
-/* Does the page cache of this host hold what the last owner wrote? */
 static bool
 is_same_host(const struct batch *b)
 {
@@ -140,6 +139,14 @@ is_same_host(const struct batch *b)
 
     identity_boot_id(mine);
     return mine[0] != '\0' && strcmp(mine, b->boot_id) == 0;
+}
+
+/* Does the page cache of this host hold what the last owner wrote? Not when it used the
+ * disk by another path, which has a cache of its own. */
+static bool
+may_trust_cache(const struct batch *b, unsigned i)
+{
+    return is_same_host(b) && json_is_true(json_object_get(b->items[i], "same_device"));
 }
 
 /* The giver has left the flush to us, because we had one page cache when it asked. Who
@@ -208,7 +215,7 @@ incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct e
     }
     if (rc == 0) {
         if (!d->cfg->is_nbd) {
-            port_file_trust_cache(in.port, is_same_host(b));
+            port_file_trust_cache(in.port, may_trust_cache(b, i));
         }
         rc = port_own(in.port, e);
     }
