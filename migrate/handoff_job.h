@@ -40,13 +40,11 @@ struct handoff {
     struct record next[GROUP_MAX_DISKS]; /* what eject commits */
     struct record_draft *draft;          /* of next; NULL before and after */
     struct port *channels[GROUP_MAX_DISKS];
-    /* The next owner's, as it knows the one that was compared; "": not known. */
-    char devices[GROUP_MAX_DISKS][IDENTITY_DEVICE_LEN];
-    bool is_same_device[GROUP_MAX_DISKS]; /* and we know it as the same */
+    char devices[GROUP_MAX_DISKS][IDENTITY_DEVICE_LEN]; /* as the next owner knows it */
+    bool is_same_device[GROUP_MAX_DISKS];               /* and we know it as the same */
     bool has_turn;
     struct redir_ledger ledger_before[GROUP_MAX_DISKS];
-    uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns;
-    uint64_t predicted_ns;
+    uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns, predicted_ns;
     struct handoff_forecast {
         uint64_t since_ns, ended, in_flight; /* as it was seen at the beginning */
         uint64_t drain_ns, flush_ns, record_ns, trip_ns; /* see forecast.h */
@@ -138,14 +136,12 @@ void job_roll_back(struct handoff *h);
 /* The next owner refused: own the disks again, at epoch N+2. Goes on until done. */
 void job_take_back(struct handoff *h);
 
-/* One RPC to the next owner, connecting first if need be; connects anew once when the
- * connection turns out to be dead. What it notifies goes to job_hear(). As rpc_call().
- */
+/* One RPC to the next owner, on a new connection if there is none or it turns out to be
+ * dead. What it notifies goes to job_hear(). As rpc_call(). */
 int job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
              struct err *e, int *ret_code, json_t **ret_result);
 
-/* [{name, uuid, epoch, forced_epoch, taken_at, flushed_by, device_id, same_device}] of
- * what is handed. */
+/* What is handed, as every call names it (docs/control-protocol.md). */
 json_t *job_disk_list(const struct handoff *h);
 
 json_t *job_report(struct handoff *h, const char *outcome);

@@ -12,7 +12,8 @@ medium=$(new_device medium 16M)
 loop=$(losetup --find --show "$medium") || skip "no loop device here"
 release() { losetup --detach "$loop"; } # for good when the services have ended
 at_exit release
-exec {OPEN}<"$loop" # the last one to close it would drop what is cached
+# shellcheck disable=SC2034 # only kept open: the last one to close it would drop the cache
+exec {OPEN}<"$loop"
 
 start_b() {
     BATON_TEST_BOOT_ID=11111111-2222-3333-4444-555555555555 \
