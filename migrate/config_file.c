@@ -72,17 +72,33 @@ scalar_text(const config_setting_t *s, char *number)
 }
 
 static int
-apply_string(const struct file_reader *r, const char *key, const config_setting_t *s)
+apply_text(const struct file_reader *r, const char *key, const config_setting_t *s,
+           const char *text)
 {
     char place[PLACE_LEN], where[PLACE_LEN + 32];
-    const char *text = config_setting_get_string(s);
 
-    if (text == NULL) {
-        return refuse(r, s, "allowed: a text in double quotes");
-    }
     format_place(r, s, place);
     (void)snprintf(where, sizeof where, "%s: %s", place, key);
     return config_set(r->config, key, text, where, r->e);
+}
+
+static int
+apply_string(const struct file_reader *r, const char *key, const config_setting_t *s)
+{
+    const char *text = config_setting_get_string(s);
+
+    return text != NULL ? apply_text(r, key, s, text)
+                        : refuse(r, s, "allowed: a text in double quotes");
+}
+
+static int
+apply_switch(const struct file_reader *r, const char *key, const config_setting_t *s)
+{
+    char number[32];
+    const char *text = scalar_text(s, number);
+
+    return text != NULL ? apply_text(r, key, s, text)
+                        : refuse(r, s, "allowed: true or false");
 }
 
 /* A text, or several in [ ] or ( ). */
@@ -165,10 +181,11 @@ apply_disk(const struct file_reader *r, const config_setting_t *s)
 }
 
 static int
-apply_disks(const struct file_reader *r, const config_setting_t *s)
+apply_disks(const struct file_reader *r, const char *key, const config_setting_t *s)
 {
     int rc = 0;
 
+    (void)key; /* each has a place of its own */
     if (!config_setting_is_list(s)) {
         return refuse(r, s, "allowed: a list of groups ( { ... }, { ... } )");
     }
@@ -181,20 +198,30 @@ apply_disks(const struct file_reader *r, const config_setting_t *s)
 static int
 apply_setting(const struct file_reader *r, const config_setting_t *s)
 {
-    const char *key = config_setting_name(s);
+    static const struct {
+        const char *name; /* in the file */
+        const char *key;  /* as an option */
+        int (*apply)(const struct file_reader *r, const char *key,
+                     const config_setting_t *s);
+    } known[] = {{"name", "name", apply_string},
+                 {"listen", "listen", apply_strings},
+                 {"announce", "announce", apply_strings},
+                 {"control", "control", apply_strings},
+                 {"announce-control", "announce-control", apply_string},
+                 {"state-dir", "state-dir", apply_string},
+                 {"peers", "peer", apply_strings},
+                 {"handoff-on-term", "handoff-on-term", apply_string},
+                 {"tls-certificates", "tls-certificates", apply_string},
+                 {"tls-psk", "tls-psk", apply_string},
+                 {"tls-psk-user", "tls-psk-user", apply_string},
+                 {"insecure-plain-tcp", "insecure-plain-tcp", apply_switch},
+                 {"disks", "disk", apply_disks}};
+    const char *name = config_setting_name(s);
 
-    if (strcmp(key, "disks") == 0) {
-        return apply_disks(r, s);
-    }
-    if (strcmp(key, "listen") == 0 || strcmp(key, "announce") == 0) {
-        return apply_strings(r, key, s);
-    }
-    if (strcmp(key, "peers") == 0) {
-        return apply_strings(r, "peer", s);
-    }
-    if (strcmp(key, "name") == 0 || strcmp(key, "control") == 0 ||
-        strcmp(key, "state-dir") == 0 || strcmp(key, "handoff-on-term") == 0) {
-        return apply_string(r, key, s);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(name, known[i].name) == 0) {
+            return known[i].apply(r, known[i].key, s);
+        }
     }
     return refuse(r, s, "unknown setting; allowed: " ALLOWED_IN_FILE);
 }

@@ -140,7 +140,20 @@ static const struct row file_rows[] = {
     {NULL, "disks = ( { name = \"D\"; device = \"/x\"; connections = 3; } );", NULL},
     {NULL, "disks = ( { name = \"D\"; device = \"/x\"; layers = [ \"stats\" ]; } );",
      NULL},
+    {NULL, "control = [ \"unix:/c\", \"tcp:127.0.0.1:1\" ];", NULL},
+    {NULL, "control = \"vsock:1\"; announce-control = \"vsock:2:1\";", NULL},
+    {NULL, "tls-certificates = \"/pki\";", NULL},
+    {NULL, "tls-psk = \"/keys\"; tls-psk-user = \"a\";", NULL},
+    {NULL, "insecure-plain-tcp = true; peers = [ \"unix:/p\" ];", NULL},
+    {NULL, "handoff-on-term = \"unix:/h\"; state-dir = \"/s\";", NULL},
     {NULL, "", NULL},
+    {NULL, "insecure-plain-tcp = 1;",
+     "a.conf:1: insecure-plain-tcp: \"1\": allowed: on, off"},
+    {NULL, "insecure-plain-tcp = \"on\"; tls-psk-user = true;",
+     "a.conf:1: tls-psk-user: allowed: a text"},
+    {NULL, "control = [ \"unix:/c\", \"unix:/d\" ];",
+     "a.conf:1: control: is given twice (before: unix:/c)"},
+    {NULL, "peer = \"unix:/p\";", "a.conf:1: peer: unknown setting; allowed: name, "},
     {NULL, "\nnaem = \"a\";",
      "a.conf:2: naem: unknown setting; allowed: name, listen, announce, control, "},
     {NULL, "name = \"a\"\n; name = \"b\";", "a.conf:2: duplicate setting name"},
@@ -277,14 +290,19 @@ START_TEST(a_refused_file_changes_nothing)
     ck_assert_int_eq(set_option("listen", "unix:/old"), 0);
     ck_assert_int_eq(
         set_file("name = \"a\"; listen = \"unix:/l\"; announce = "
-                 "\"unix:/l\"; control = \"unix:/c\"; state-dir = \"/s\";"
+                 "\"unix:/l\"; control = (\"unix:/c\", \"vsock:1\"); state-dir = "
+                 "\"/s\"; announce-control = \"vsock:2:1\"; tls-psk = \"/k\"; "
+                 "tls-psk-user = \"a\"; insecure-plain-tcp = true;"
                  "disks = ( { name = \"D\"; device = \"/x\"; } );\nbad=1;"),
         -EINVAL);
     ck_assert_str_eq(config.name, "");
     ck_assert_uint_eq(config.nr_listen, 1);
     ck_assert_uint_eq(config.nr_announce, 0);
     ck_assert_uint_eq(config.nr_disks, 0);
-    ck_assert(!config.has_control);
+    ck_assert_uint_eq(config.nr_net_control, 0);
+    ck_assert(!config.has_control && !config.has_announce_control);
+    ck_assert(!config.tls.is_plain_tcp_ok && config.tls.psk == NULL);
+    ck_assert_ptr_null(config.tls.psk_user);
     ck_assert_ptr_null(config.state_dir);
 }
 END_TEST
