@@ -74,7 +74,10 @@ find_owner(struct service *s, const struct record *rec, const struct attach_requ
            struct err *e, struct where *ret_w)
 {
     const unsigned nr = rq->nr_ask + s->cfg->nr_peers;
-    int rc = err_set(e, -ENOENT, "nobody was named who could know its owner");
+    int rc = err_set(e, -ENOENT,
+                     "whom to ask for its owner? give --owner URI, or --peer to "
+                     "%s",
+                     s->cfg->name);
 
     for (unsigned i = 0; i < nr; i++) {
         const char *control =

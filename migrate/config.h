@@ -91,6 +91,9 @@ int config_complete(struct service_config *c, struct err *e);
  * none. */
 const char *config_control_for(const struct service_config *c, const struct uri *to);
 
+/* Is u, as it is written, where this service is controlled? */
+bool config_is_own_control(const struct service_config *c, const struct uri *u);
+
 /* "30s", "500ms", "50us", "2m", "0"; 0 or -EINVAL and a sentence. */
 int config_parse_duration(const char *s, struct err *e, uint64_t *ret_ns);
 

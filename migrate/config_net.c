@@ -206,6 +206,19 @@ config_check_net(const struct service_config *c, struct err *e)
     return rc == 0 ? tls_check(&c->tls, true, e) : rc;
 }
 
+bool
+config_is_own_control(const struct service_config *c, const struct uri *u)
+{
+    bool is_own =
+        (c->has_control && strcmp(u->text, c->control.text) == 0) ||
+        (c->has_announce_control && strcmp(u->text, c->announce_control.text) == 0);
+
+    for (unsigned i = 0; i < c->nr_net_control && !is_own; i++) {
+        is_own = strcmp(u->text, c->net_control[i].text) == 0;
+    }
+    return is_own;
+}
+
 const char *
 config_control_for(const struct service_config *c, const struct uri *to)
 {

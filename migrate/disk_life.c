@@ -24,9 +24,10 @@ first_record(struct disk *d, struct err *e)
     (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", d->cfg->uuid);
     if (rec.role == ROLE_OWNER) {
         rc = disk_open_device(d, e, &port);
-        if (rc == 0) {
-            rc = port_own(port, e); /* before the record: a refusal leaves none */
+        if (rc < 0) {
+            return rc;
         }
+        rc = port_own(port, e); /* before the record: a refusal leaves none */
         if (rc < 0) {
             port_close(port);
             return err_prefix(e, rc, "disk %s", d->cfg->name);

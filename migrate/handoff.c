@@ -166,6 +166,10 @@ begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
         return err_set(e, -ENOMEM, "out of memory");
     }
     rc = rq->to != NULL ? uri_parse(rq->to, URI_FOR_CONTROL, e, &h->to) : 0;
+    if (rc == 0 && rq->to != NULL && config_is_own_control(s->cfg, &h->to)) {
+        rc = err_set(e, -EINVAL, "%s is %s itself; give another service's URI",
+                     h->to.text, s->cfg->name);
+    }
     if (rc == 0) {
         rc = find_disks(s, rq->target, h, e);
     }

@@ -203,9 +203,10 @@ incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct e
     if (in.port == NULL) {
         disk_await_device(d);
         rc = disk_open_device(d, e, &in.port);
-        if (rc == 0) {
-            rc = check_compared(d, b, i, in.port, e);
+        if (rc < 0) {
+            return rc;
         }
+        rc = check_compared(d, b, i, in.port, e);
         if (rc == 0) {
             rc = disk_need_redir(d, &in.port->info, e);
         }

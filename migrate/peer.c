@@ -74,6 +74,20 @@ describe(struct disk *d, const struct identity *id)
     return item;
 }
 
+/* A service that reaches itself by another name finds its own claim. */
+static int
+explain_busy(const struct batch *b, struct err *e)
+{
+    struct err owned = {{0}};
+
+    for (unsigned i = 0; i < b->nr; i++) {
+        if (incoming_check(b->disks[i], b->uuids[i], b->epochs[i], &owned) == -EEXIST) {
+            return err_set(e, -EEXIST, "%s", owned.msg);
+        }
+    }
+    return -EBUSY;
+}
+
 int
 peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e,
              json_t **ret_result)
@@ -86,6 +100,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     (void)call;
     if (rc == 0) {
         rc = batch_claim(&b, e);
+        rc = rc == -EBUSY ? explain_busy(&b, e) : rc;
     }
     if (rc < 0) {
         return rc;

@@ -29,9 +29,10 @@ open_one(struct disk *d, struct err *e, struct port **ret_port)
     struct port *port = NULL;
     int rc = disk_open_device(d, e, &port);
 
-    if (rc == 0) {
-        rc = disk_need_redir(d, &rec.info, e);
+    if (rc < 0) {
+        return rc;
     }
+    rc = disk_need_redir(d, &rec.info, e);
     if (rc == 0) {
         rc = disk_can_take(d, port, e);
     }

@@ -174,6 +174,8 @@ say_take(const struct recover_facts *f, const char *them, struct recover_verdict
             f->rec.name, f->mate, f->rec.vm);
     } else if (v->next_epoch == 0) {
         SAY(v->take, NO_TAKE ": there is no epoch left");
+    } else if (v->state == RECOVER_OWNER) {
+        SAY(v->take, "--take says so and changes nothing");
     } else if (!v->may_take) {
         SAY(v->take, NO_TAKE);
     } else {
@@ -206,8 +208,9 @@ say_elsewhere(const struct recover_facts *f, const struct recover_other *o,
     case RECOVER_SERVED_ELSEWHERE:
     case RECOVER_CONVERGING:
         SAY(v->elsewhere,
-            "to have the disk here, hand it over: baton handoff %s --from %s",
-            f->rec.name, o != NULL ? o->uri : "URI");
+            "to have the disk here, hand it over: baton handoff %s --from %s --to "
+            "the control URI of %s",
+            f->rec.name, o != NULL ? o->uri : "URI", f->service);
         return;
     case RECOVER_MOVED_ON:
         SAY(v->elsewhere, "ask at %s: baton recover %s --at %s", them, f->rec.name,

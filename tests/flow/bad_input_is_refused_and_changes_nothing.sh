@@ -354,7 +354,7 @@ refuses 2 'unix:' "${listen[@]}" --control "unix:/$(zeros 120 | tr '\0' x)" "${s
     "${use[@]}"
 
 refuses_disk 'in use by' "$vda"
-refuses_disk 'No such file' "$T/none"
+refuses_disk "error: disk d: $T/none: No such file" "$T/none"
 mkdir "$T/folder" && mkfifo "$T/pipe" && ln -s loop "$T/loop"
 refuses_disk 'folder' "$T/folder"
 refuses_disk 'pipe' "$T/pipe"
