@@ -17,22 +17,86 @@
 #define REACH_NS (10 * NS_PER_S)
 #define REACH_SSH_NS (60 * NS_PER_S) /* somebody may have to type a pass phrase */
 
-int
-cli_fail(int status, const char *command, const char *fmt, ...)
-{
-    char sentence[2048];
-    size_t len = strlen(command);
-    const char *text = sentence;
-    va_list ap;
+/* What cli_end() needs to know. One thread. */
+static struct {
+    char sentence[2048]; /* the last one */
+    int rc;              /* of it */
+    bool is_json_printed;
+    bool has_changed;
+} said;
 
-    va_start(ap, fmt);
-    (void)vsnprintf(sentence, sizeof sentence, fmt, ap);
-    va_end(ap);
-    cli_clean(sentence);
+static void say(int rc, const char *command, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+
+static void
+say(int rc, const char *command, const char *fmt, va_list ap)
+{
+    size_t len = strlen(command);
+    const char *text = said.sentence;
+
+    (void)vsnprintf(said.sentence, sizeof said.sentence, fmt, ap);
+    said.rc = rc;
+    cli_clean(said.sentence);
     if (strncmp(text, command, len) == 0 && strncmp(text + len, ": ", 2) == 0) {
         text += len + 2; /* the method of a failed call has the command's name */
     }
     (void)fprintf(stderr, "baton: %s: %s\n", command, text);
+}
+
+int
+cli_fail(int status, const char *command, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(status == CLI_USAGE || status == 0 ? -EINVAL : -EIO, command, fmt, ap);
+    va_end(ap);
+    return status;
+}
+
+int
+cli_refuse(int rc, const char *command, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(rc, command, fmt, ap);
+    va_end(ap);
+    return CLI_REFUSED;
+}
+
+void
+cli_note_change(void)
+{
+    said.has_changed = true;
+}
+
+/* Also of a command line that was refused before this was read. */
+static bool
+wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+cli_end(int argc, char **argv, int status)
+{
+    if (status != CLI_DONE && !said.is_json_printed && wants_json(argc, argv)) {
+        cli_print_error(status, said.rc, said.sentence);
+    }
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {
+        status =
+            said.has_changed
+                ? cli_fail(CLI_COMMITTED, "output",
+                           "it is done, but standard output cannot be written; "
+                           "see baton status")
+                : cli_fail(CLI_REFUSED, "output", "cannot write to standard output");
+    }
     return status;
 }
 
@@ -48,11 +112,29 @@ list_options(const struct option *options, char *list, size_t size)
     }
 }
 
+/* argv[optind - 1] is what was refused, unless that is one letter of several. */
+static void
+refuse_option(char **argv, const struct option *all)
+{
+    const char *arg = argv[optind - 1], *equals = strchr(arg, '=');
+    char list[512], letter[3] = {'-', (char)optopt, '\0'};
+
+    for (const struct option *o = all; o->name != NULL && equals != NULL; o++) {
+        if (o->val == optopt && o->has_arg == no_argument && equals > arg + 2 &&
+            strncmp(arg + 2, o->name, (size_t)(equals - arg) - 2) == 0) {
+            (void)cli_fail(0, argv[0], "--%s takes no value", o->name);
+            return;
+        }
+    }
+    list_options(all, list, sizeof list);
+    (void)cli_fail(0, argv[0], "no such option: %.100s; allowed: %s",
+                   optopt != 0 ? letter : arg, list);
+}
+
 int
 cli_next_option(int argc, char **argv, const struct option *options)
 {
     struct option all[CLI_MAX_OPTIONS];
-    char list[512];
     int val;
 
     cli_tls_add(options, all);
@@ -68,13 +150,11 @@ cli_next_option(int argc, char **argv, const struct option *options)
         return '?';
     }
     if (val == ':') {
-        (void)cli_fail(0, argv[0], "%s needs a value", argv[optind - 1]);
+        (void)cli_fail(0, argv[0], "%.100s needs a value", argv[optind - 1]);
         return '?';
     }
     if (val == '?') {
-        list_options(all, list, sizeof list);
-        (void)cli_fail(0, argv[0], "no such option: %s; allowed: %s", argv[optind - 1],
-                       list);
+        refuse_option(argv, all);
     }
     return val;
 }
@@ -105,7 +185,8 @@ cli_take_number(const char *command, const char *option, const char *text, unsig
     n = strtoul(text, &end, 10);
     if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || n < min ||
         n > max) {
-        (void)cli_fail(0, command, "%s %s: allowed: %u to %u", option, text, min, max);
+        (void)cli_fail(0, command, "%s %.100s: allowed: %u to %u", option, text, min,
+                       max);
         return false;
     }
     *ret_number = (unsigned)n;
@@ -174,27 +255,66 @@ cli_find_service(const char *command, const char *at, struct uri *ret_uri)
     return CLI_DONE;
 }
 
+/* Does whoever listens there answer? An order that lies in the socket of a service that
+ * hangs would be obeyed when nobody expects it any more. */
+static int
+await_answer(struct rpc_client *client, uint64_t deadline_ns, struct err *e)
+{
+    json_t *result = NULL;
+    int code = 0;
+    int rc = rpc_call(client, "ping", NULL, NULL, NULL, deadline_ns, e, &code, &result);
+
+    json_decref(result);
+    return code != 0 ? 0 : rc; /* a refusal is an answer */
+}
+
+static int
+explain_reach(const struct uri *u, int rc, struct err *e)
+{
+    const char *advice = "is it running?";
+
+    if (rc == -EACCES || rc == -EPERM) {
+        advice = "it is for the service's user only";
+    } else if (rc == -ECONNRESET) {
+        advice = "is that its control socket?";
+    } else if (rc == -ETIMEDOUT) {
+        advice = "it hangs or is stopped, and nothing was asked of it";
+    }
+    return err_set(e, rc, "cannot reach the service at %s: %s; %s", u->text,
+                   rc == -ETIMEDOUT ? "no answer" : err_text(NULL, rc), advice);
+}
+
 int
 cli_reach(const struct uri *u, struct err *e, struct rpc_client **ret_client)
 {
-    uint64_t ns = u->kind == URI_SSH ? REACH_SSH_NS : REACH_NS;
-    int rc = rpc_client_open(u, clock_deadline_ns(ns), e, ret_client);
+    const uint64_t deadline_ns =
+        clock_deadline_ns(u->kind == URI_SSH ? REACH_SSH_NS : REACH_NS);
+    struct rpc_client *client;
+    int rc = rpc_client_open(u, deadline_ns, e, &client);
 
-    if (rc < 0 && (u->kind == URI_SSH || u->kind == URI_TCP)) { /* more to say */
-        return err_prefix(e, rc, "cannot reach the service");
+    if (rc == 0) {
+        rc = await_answer(client, deadline_ns, e);
+        if (rc == 0) {
+            *ret_client = client;
+            return 0;
+        }
+        rpc_client_close(client);
     }
-    if (rc < 0) {
-        return err_set(e, rc, "cannot reach the service at %s: %s; is it running?",
-                       u->text, err_text(NULL, rc));
-    }
-    return 0;
+    return u->kind == URI_SSH || u->kind == URI_TCP /* more to say */
+               ? err_prefix(e, rc, "cannot reach the service")
+               : explain_reach(u, rc, e);
 }
 
 void
 cli_clean(char *text)
 {
     for (; *text != '\0'; text++) {
-        if (iscntrl((unsigned char)*text)) {
+        unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+
+        if (c == 0xc2 && next >= 0x80 && next < 0xa0) { /* U+0080 to U+009F */
+            *text++ = '?';
+            *text = '?';
+        } else if (iscntrl(c)) {
             *text = '?';
         }
     }
@@ -228,6 +348,7 @@ cli_print_json(const json_t *o)
 {
     if (json_dumpf(o, stdout, JSON_COMPACT | JSON_ENCODE_ANY) == 0) {
         (void)fputc('\n', stdout); /* a failed write shows when main() flushes */
+        said.is_json_printed = true;
     }
     (void)fflush(stdout);
 }
@@ -236,9 +357,18 @@ void
 cli_print_error(int code, int rc, const char *message)
 {
     const char *name = strerrorname_np(-rc);
-    json_t *o = json_pack("{s:{s:i, s:s, s:s}}", "error", "code", code, "message",
-                          message, "errno", name != NULL ? name : "EIO");
+    char ascii[sizeof said.sentence];
+    json_t *text = json_string(message), *o; /* NULL unless UTF-8 */
 
+    if (text == NULL) {
+        (void)snprintf(ascii, sizeof ascii, "%s", message);
+        for (char *c = ascii; *c != '\0'; c++) {
+            *c = isascii((unsigned char)*c) ? *c : '?';
+        }
+        text = json_string(ascii);
+    }
+    o = json_pack("{s:{s:i, s:o, s:s}}", "error", "code", code, "message", text,
+                  "errno", name != NULL ? name : "EIO");
     cli_print_json(o); /* prints nothing for NULL: out of memory */
     json_decref(o);
 }

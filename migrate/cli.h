@@ -36,6 +36,17 @@ int cmd_serial(int argc, char **argv);
 int cli_fail(int status, const char *command, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same for what failed with rc, which is in the object of --json; CLI_REFUSED. */
+int cli_refuse(int rc, const char *command, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* It is done: whatever fails from now on, "nothing changed" would be wrong. */
+void cli_note_change(void);
+
+/* What main() returns. With --json an error that is not on standard output yet is
+ * printed there, and a failed write of standard output is a failure. */
+int cli_end(int argc, char **argv, int status);
+
 /* The next long option's val (those of cli_tls.h, of commands with --at, are dealt with
  * here), -1 at the end of options, or '?' after a sentence that
  * lists the allowed ones. The argument is in optarg. */
@@ -52,7 +63,8 @@ bool cli_take_number(const char *command, const char *option, const char *text,
  * Returns CLI_DONE, or another status after a sentence. */
 int cli_find_service(const char *command, const char *at, struct uri *ret_uri);
 
-/* Connect. 0, or -errno and the sentence in e. */
+/* Connect to a service that answers. 0, or -errno and the sentence in e: then nothing
+ * was asked of it. */
 int cli_reach(const struct uri *u, struct err *e, struct rpc_client **ret_client);
 
 /* A text or number of o as printable text in buf ("-" when it is missing or empty):

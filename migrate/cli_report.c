@@ -5,11 +5,25 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "breakpoint.h"
 #include "cli.h"
 
-#define LINE 79 /* a longer one would wrap and could not be wiped */
+#define LINE 79 /* at most */
+
+/* A line that wraps cannot be wiped. */
+static int
+line_len(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 &&
+                   size.ws_col <= LINE
+               ? size.ws_col - 1
+               : LINE;
+}
 
 void
 report_notification(void *opaque, const char *method, json_t *params)
@@ -28,7 +42,7 @@ report_notification(void *opaque, const char *method, json_t *params)
     (void)snprintf(line, sizeof line, "%s: %s (%.1f ms)%s%s", p->target,
                    cli_text(params, "phase", phase, sizeof phase), ms,
                    has_detail ? ", " : "", has_detail ? detail : "");
-    (void)fprintf(stderr, "\r\033[K%s", line);
+    (void)fprintf(stderr, "\r\033[K%.*s", line_len(), line);
     p->has_line = true;
 }
 

@@ -39,7 +39,7 @@ run(const struct attach_order *o)
 
     if (rc < 0) {
         json_decref(params);
-        return cli_fail(CLI_REFUSED, "attach", "%s", e.msg);
+        return cli_refuse(rc, "attach", "%s", e.msg);
     }
     rc = rpc_call(client, "attach", params, NULL, NULL,
                   clock_deadline_ns(o->deadline_ns + MARGIN_NS), &e, &code, &result);
@@ -50,6 +50,7 @@ run(const struct attach_order *o)
         }
         return cli_fail(CLI_REFUSED, "attach", "%s", err_text(&e, rc));
     }
+    cli_note_change();
     if (o->is_json) {
         cli_print_json(result);
     } else {
@@ -70,7 +71,7 @@ check(struct attach_order *o)
     struct uri u;
 
     if (!name_is_valid(o->disk)) {
-        return cli_fail(CLI_USAGE, "attach", "\"%s\" is no disk's name", o->disk);
+        return cli_fail(CLI_USAGE, "attach", "\"%.100s\" is no disk's name", o->disk);
     }
     if (o->owner != NULL && uri_parse(o->owner, URI_FOR_CONTROL, &e, &u) < 0) {
         return cli_fail(CLI_USAGE, "attach", "--owner: %s", e.msg);

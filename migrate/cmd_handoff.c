@@ -148,6 +148,7 @@ static bool
 parse_time(const struct order *o, const char *option, const char *text, uint64_t min_ns,
            uint64_t *ret_ns)
 {
+    const bool may_be_0 = min_ns == NS_PER_MS; /* a deadline */
     struct err e = {{0}};
 
     if (text == NULL) {
@@ -157,9 +158,10 @@ parse_time(const struct order *o, const char *option, const char *text, uint64_t
         (void)cli_fail(0, o->verb->name, "%s: %s", option, e.msg);
         return false;
     }
-    if (*ret_ns < min_ns || *ret_ns > MAX_DEADLINE_NS) {
-        (void)cli_fail(0, o->verb->name, "%s %s: allowed: %s to 60m", option, text,
-                       min_ns == 0 ? "0" : "1us");
+    if ((*ret_ns < min_ns && !(may_be_0 && *ret_ns == 0)) ||
+        *ret_ns > MAX_DEADLINE_NS) {
+        (void)cli_fail(0, o->verb->name, "%s %.100s: allowed: %s to 60m", option, text,
+                       may_be_0 ? "0, 1ms" : "1us");
         return false;
     }
     return true;
@@ -178,10 +180,10 @@ check_order(struct order *o)
     is_vm = strncmp(o->target, "vm:", 3) == 0;
     if (!name_is_valid(is_vm ? o->target + 3 : o->target)) {
         return cli_fail(CLI_USAGE, name,
-                        "\"%s\" is neither a disk nor a VM; allowed: DISK or vm:VM",
+                        "\"%.100s\" is neither a disk nor a VM; allowed: DISK or vm:VM",
                         o->target);
     }
-    if (!parse_time(o, "--deadline", o->deadline, 0, &o->deadline_ns) ||
+    if (!parse_time(o, "--deadline", o->deadline, NS_PER_MS, &o->deadline_ns) ||
         !parse_time(o, "--budget", o->budget, NS_PER_US, &o->budget_ns)) {
         return CLI_USAGE;
     }
@@ -304,6 +306,7 @@ run_order(const struct order *o)
     if (rc < 0) {
         return report_failure(o, rc, code, err_text(&e, rc));
     }
+    cli_note_change();
     if (o->is_json) {
         cli_print_json(result);
     } else if (!o->is_quiet) {

@@ -186,6 +186,9 @@ run(const struct recover_request *rq)
     if (rc < 0) {
         return report_failure(rq, rc, code, err_text(&e, rc));
     }
+    if (rq->is_take) {
+        cli_note_change();
+    }
     if (rq->is_json) {
         cli_print_json(result);
     } else {
@@ -247,7 +250,7 @@ parse(int argc, char **argv, struct recover_request *rq)
     name = strncmp(rq->target, "vm:", 3) == 0 ? rq->target + 3 : rq->target;
     if (!name_is_valid(name)) {
         return cli_fail(CLI_USAGE, "recover",
-                        "\"%s\" is neither a disk nor a VM; allowed: DISK or vm:VM",
+                        "\"%.100s\" is neither a disk nor a VM; allowed: DISK or vm:VM",
                         rq->target);
     }
     status = cli_find_service("recover", at, &rq->at);

@@ -53,14 +53,14 @@ take_name(struct names *list, const char *option, const char *text)
     struct err e = {.msg = ""};
 
     if (len == 0 || len >= sizeof n.name) {
-        return cli_fail(CLI_USAGE, "serial", "%s %s: allowed: NAME=unix:PATH", option,
-                        text);
+        return cli_fail(CLI_USAGE, "serial", "%s %.100s: allowed: NAME=unix:PATH",
+                        option, text);
     }
     memcpy(n.name, text, len);
     if (!name_is_valid(n.name) ||
         uri_parse(equals + 1, URI_FOR_LISTEN, &e, &n.uri) < 0 ||
         n.uri.kind != URI_UNIX) {
-        return cli_fail(CLI_USAGE, "serial", "%s %s: allowed: NAME=unix:PATH%s%s",
+        return cli_fail(CLI_USAGE, "serial", "%s %.100s: allowed: NAME=unix:PATH%s%s",
                         option, text, e.msg[0] != '\0' ? "; " : "", e.msg);
     }
     for (unsigned i = 0; i < list->nr; i++) {
@@ -90,7 +90,7 @@ take_mode(struct bridge *b)
     if (b->mode_text[0] < '0' || b->mode_text[0] > '7' || *end != '\0' ||
         b->mode > 0777) {
         return cli_fail(CLI_USAGE, "serial",
-                        "--socket-mode %s: allowed: octal 0 to 0777", b->mode_text);
+                        "--socket-mode %.100s: allowed: octal 0 to 0777", b->mode_text);
     }
     return CLI_DONE;
 }

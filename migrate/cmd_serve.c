@@ -96,7 +96,8 @@ take_filter(struct serving *s)
         if (!isalnum((unsigned char)*p) && strchr("-_./", *p) == NULL) {
             return cli_fail(
                 CLI_USAGE, "serve",
-                "--filter %s: allowed: the name or path of an nbdkit filter", optarg);
+                "--filter %.100s: allowed: the name or path of an nbdkit filter",
+                optarg);
         }
     }
     if (optarg[0] == '\0' || s->nr_filters == MAX_FILTERS) {
@@ -129,10 +130,11 @@ take_filter_param(struct serving *s)
     struct err e = {{0}};
 
     if (!is_filter_key(optarg, len)) {
-        return cli_fail(CLI_USAGE, "serve",
-                        "--filter-param %s: allowed: KEY=VALUE, the key of letters, "
-                        "digits, \".\", \"_\" and \"-\", the first one a letter",
-                        optarg);
+        return cli_fail(
+            CLI_USAGE, "serve",
+            "--filter-param %.100s: allowed: KEY=VALUE, the key of letters, "
+            "digits, \".\", \"_\" and \"-\", the first one a letter",
+            optarg);
     }
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         is_ours = is_ours || (strlen(settings[i]) == len &&
@@ -141,7 +143,7 @@ take_filter_param(struct serving *s)
     if (is_ours) {
         return cli_fail(
             CLI_USAGE, "serve",
-            "--filter-param %s: this key is the service's; allowed: keys of "
+            "--filter-param %.100s: this key is the service's; allowed: keys of "
             "filters",
             optarg);
     }
@@ -232,7 +234,7 @@ parse_options(int argc, char **argv, struct serving *s)
     }
     if (optind < argc) {
         return cli_fail(CLI_USAGE, "serve",
-                        "\"%s\" is no option; allowed: options only (see --help)",
+                        "\"%.100s\" is no option; allowed: options only (see --help)",
                         argv[optind]);
     }
     return -1;
@@ -255,7 +257,7 @@ check_serving(struct serving *s)
         if (!isdigit((unsigned char)s->socket_mode_text[0]) || *end != '\0' ||
             s->socket_mode > 0777) {
             return cli_fail(CLI_USAGE, "serve",
-                            "--socket-mode %s: allowed: octal 0 to 0777",
+                            "--socket-mode %.100s: allowed: octal 0 to 0777",
                             s->socket_mode_text);
         }
     }

@@ -207,7 +207,7 @@ cmd_status(int argc, char **argv)
     }
     rq.disk = argv[optind]; /* NULL after the last */
     if (rq.disk != NULL && !name_is_valid(rq.disk)) {
-        return cli_fail(CLI_USAGE, "status", "\"%s\" is not the name of a disk",
+        return cli_fail(CLI_USAGE, "status", "\"%.100s\" is not the name of a disk",
                         rq.disk);
     }
     status = cli_find_service("status", at, &rq.at);

@@ -20,7 +20,8 @@ static const struct command {
     {"attach", cmd_attach, "be a client of another service's disk: DISK --owner URI"},
     {"recover", cmd_recover,
      "what is known when an owner is gone, and take its place: DISK|vm:VM"},
-    {"vm", cmd_vm, "domains of libvirt: define-disk, list, migrate"},
+    {"vm", cmd_vm,
+     "domains of libvirt: define-disk, list, migrate, save; and move-device"},
     {"proxy", cmd_proxy, "join standard input and output to a control socket: PATH"},
     {"serial", cmd_serial,
      "sockets of a VM or its host over a virtio-serial port: PORT"},
@@ -40,14 +41,15 @@ print_help(void)
 static int
 refuse_command(const char *name)
 {
-    (void)fprintf(
-        stderr, "baton: %s%s; allowed: ",
-        name == NULL ? "no command" : "no such command: ", name == NULL ? "" : name);
-    for (size_t i = 0; i < NR_COMMANDS; i++) {
-        (void)fprintf(stderr, "%s%s", i == 0 ? "" : ", ", commands[i].name);
+    char list[256];
+    size_t n = 0;
+
+    for (size_t i = 0; i < NR_COMMANDS && n < sizeof list; i++) {
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s, ", commands[i].name);
     }
-    (void)fprintf(stderr, ", --help, --version\n");
-    return CLI_USAGE;
+    return cli_fail(CLI_USAGE, "usage", "%s%.100s; allowed: %s--help, --version",
+                    name == NULL ? "no command" : "no such command: ",
+                    name == NULL ? "" : name, list);
 }
 
 static int
@@ -75,10 +77,5 @@ run(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    int status = run(argc, argv);
-
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {
-        status = cli_fail(CLI_REFUSED, "output", "cannot write to standard output");
-    }
-    return status;
+    return cli_end(argc, argv, run(argc, argv));
 }

@@ -11,8 +11,12 @@ int vm_migrate(int argc, char **argv);
 int vm_save(int argc, char **argv);
 int vm_move_device(int argc, char **argv);
 
-/* The answer of the service at `at` to "status"; NULL after a sentence, and *ret_status
- * is the one to end with. disk: NULL for all. */
+/* The answer of a service to "status"; disk: NULL for all. 0, or -errno and a sentence.
+ */
+int vm_ask(const struct uri *u, const char *disk, struct err *e, json_t **ret_report);
+
+/* The same of the service at `at`; NULL after a sentence, and *ret_status
+ * is the one to end with. */
 json_t *vm_status(const char *command, const char *at, const char *disk,
                   int *ret_status);
 

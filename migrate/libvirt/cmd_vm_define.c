@@ -39,10 +39,23 @@ struct define_order {
     unsigned delay_s;
 };
 
+int
+vm_ask(const struct uri *u, const char *disk, struct err *e, json_t **ret_report)
+{
+    struct rpc_client *client;
+    int rc = cli_reach(u, e, &client);
+
+    if (rc == 0) {
+        rc = rpc_call(client, "status", json_pack("{s:s*}", "disk", disk), NULL, NULL,
+                      clock_deadline_ns(ANSWER_NS), e, NULL, ret_report);
+        rpc_client_close(client);
+    }
+    return rc;
+}
+
 json_t *
 vm_status(const char *command, const char *at, const char *disk, int *ret_status)
 {
-    struct rpc_client *client;
     json_t *report = NULL;
     struct err e = {{0}};
     struct uri u;
@@ -52,14 +65,9 @@ vm_status(const char *command, const char *at, const char *disk, int *ret_status
     if (*ret_status != CLI_DONE) {
         return NULL;
     }
-    rc = cli_reach(&u, &e, &client);
-    if (rc == 0) {
-        rc = rpc_call(client, "status", json_pack("{s:s*}", "disk", disk), NULL, NULL,
-                      clock_deadline_ns(ANSWER_NS), &e, NULL, &report);
-        rpc_client_close(client);
-    }
+    rc = vm_ask(&u, disk, &e, &report);
     if (rc < 0) {
-        *ret_status = cli_fail(CLI_REFUSED, command, "%s", err_text(&e, rc));
+        *ret_status = cli_refuse(rc, command, "%s", err_text(&e, rc));
         return NULL;
     }
     return report;
@@ -113,8 +121,9 @@ apply(const struct define_order *o, const char *xml)
     }
     virt_close(v);
     if (rc < 0) {
-        return cli_fail(CLI_REFUSED, COMMAND, "%s", err_text(&e, rc));
+        return cli_refuse(rc, COMMAND, "%s", err_text(&e, rc));
     }
+    cli_note_change();
     (void)printf("%s has the disk as %s now\n", o->apply,
                  o->target != NULL ? o->target : "vda");
     return CLI_DONE;
@@ -161,7 +170,7 @@ run(const struct define_order *o, const char *disk)
     int status;
 
     if (!name_is_valid(disk)) {
-        return cli_fail(CLI_USAGE, COMMAND, "\"%s\" is no disk's name", disk);
+        return cli_fail(CLI_USAGE, COMMAND, "\"%.100s\" is no disk's name", disk);
     }
     if (o->socket != NULL && o->socket[0] != '/') {
         return cli_fail(CLI_USAGE, COMMAND,

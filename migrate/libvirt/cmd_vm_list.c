@@ -108,7 +108,7 @@ list(const char *connect, const json_t *report, bool is_json)
         print_rows(l.rows);
     }
     json_decref(l.rows);
-    return rc < 0 ? cli_fail(CLI_REFUSED, "vm list", "%s", err_text(&e, rc)) : CLI_DONE;
+    return rc < 0 ? cli_refuse(rc, "vm list", "%s", err_text(&e, rc)) : CLI_DONE;
 }
 
 int

@@ -122,11 +122,11 @@ static int
 preflight(const struct vm_order *o, struct virt *v, const struct uri *at,
           const struct uri *to, struct err *e)
 {
-    int status, rc;
-    json_t *there = vm_status(COMMAND, to->text, NULL, &status);
+    json_t *there = NULL;
+    int rc = vm_ask(to, NULL, e, &there);
 
-    if (there == NULL) {
-        return err_set(e, -ENOTCONN, "the service at %s tells nothing", to->text);
+    if (rc < 0) {
+        return rc;
     }
     rc = preflight_versions(o->report, there, e);
     json_decref(there);
@@ -141,14 +141,14 @@ preflight(const struct vm_order *o, struct virt *v, const struct uri *at,
     return rc < 0 ? rc : look_first(o, at, to, e);
 }
 
-/* Wait until the service at the other end owns all of them. *ret_report is its status.
- */
+/* Wait until the service at the other end owns all of them. *ret_report is its status,
+ * or e says why there is none. */
 static bool
-await_owner(const struct vm_order *o, json_t **ret_report)
+await_owner(const struct vm_order *o, const struct uri *to, struct err *e,
+            json_t **ret_report)
 {
     const uint64_t deadline_ns = clock_deadline_ns(FOLLOW_NS);
     bool is_owner = false;
-    int status;
 
     *ret_report = NULL;
     while (!is_owner && clock_now_ns() < deadline_ns && is_interrupted == 0) {
@@ -157,8 +157,9 @@ await_owner(const struct vm_order *o, json_t **ret_report)
 
         (void)poll(NULL, 0, LOOK_AGAIN_MS); /* services tell only when asked */
         json_decref(*ret_report);
-        *ret_report = vm_status(COMMAND, o->to, NULL, &status);
-        is_owner = *ret_report != NULL;
+        *ret_report = NULL;
+        *e = (struct err){{0}};
+        is_owner = vm_ask(to, NULL, e, ret_report) == 0;
         json_array_foreach(o->disks, i, name)
         {
             const json_t *disk = vm_find_disk(*ret_report, json_string_value(name));
@@ -171,10 +172,12 @@ await_owner(const struct vm_order *o, json_t **ret_report)
 }
 
 static int
-report(const struct vm_order *o, uint64_t began_ns, uint64_t moved_ns)
+report(const struct vm_order *o, const struct uri *to, uint64_t began_ns,
+       uint64_t moved_ns)
 {
+    struct err e = {{0}};
     json_t *there = NULL, *out;
-    bool is_owner = await_owner(o, &there);
+    bool is_owner = await_owner(o, to, &e, &there);
     const uint64_t end_ns = clock_now_ns();
 
     out = json_pack("{s:s,s:s,s:O*,s:s,s:O,s:I,s:I}", "domain", o->domain, "to",
@@ -195,10 +198,11 @@ report(const struct vm_order *o, uint64_t began_ns, uint64_t moved_ns)
     return is_owner
                ? CLI_DONE
                : cli_fail(CLI_COMMITTED, COMMAND,
-                          "%s runs at %s, but its disks are not owned there yet: the "
-                          "service follows when the VM writes; is the hook "
-                          "installed?",
-                          o->domain, o->dest);
+                          "%s runs at %s, but its disks are not owned there yet: %s",
+                          o->domain, o->dest,
+                          e.msg[0] != '\0' ? e.msg
+                                           : "the service follows when the VM writes; "
+                                             "is the hook installed?");
 }
 
 static int
@@ -223,13 +227,17 @@ migrate(struct vm_order *o, const struct uri *at, const struct uri *to)
     if (rc == 0) {
         (void)sigaction(SIGINT, &sa, NULL); /* a valid signal */
         rc = virt_migrate(v, o->domain, o->dest, on_tick, o, &e);
+        if (isatty(STDERR_FILENO)) {
+            (void)fputs("\r\033[K", stderr); /* the line of progress */
+        }
     }
     virt_close(v);
     if (rc < 0) {
-        return cli_fail(CLI_REFUSED, COMMAND, "%s; %s runs on where it was",
-                        err_text(&e, rc), o->domain);
+        return cli_refuse(rc, COMMAND, "%s; %s runs on where it was", err_text(&e, rc),
+                          o->domain);
     }
-    return report(o, began_ns, clock_now_ns());
+    cli_note_change();
+    return report(o, to, began_ns, clock_now_ns());
 }
 
 static int

@@ -108,7 +108,7 @@ take_device(const struct options *o, const char *disk, struct plug_device *d)
     }
     if (n == 0 || id[n] != '\0' || n > PLUG_MAX_ID || !isalpha((unsigned char)id[0])) {
         (void)cli_fail(0, COMMAND,
-                       "\"%s\" is no id of a device; give --device: a letter, then "
+                       "\"%.100s\" is no id of a device; give --device: a letter, then "
                        "letters, digits, \"-\" and \"_\", %d in all",
                        id, PLUG_MAX_ID);
         return false;
@@ -130,13 +130,14 @@ look_at_file(struct plug_device *d)
     struct stat st;
 
     if (stat(d->file, &st) < 0) {
-        return cli_fail(CLI_REFUSED, COMMAND, "%s: %s", d->file,
-                        err_text(NULL, -errno));
+        int rc = -errno;
+
+        return cli_refuse(rc, COMMAND, "%s: %s", d->file, err_text(NULL, rc));
     }
     d->is_block = S_ISBLK(st.st_mode);
     if (!d->is_block && !S_ISREG(st.st_mode)) {
-        return cli_fail(CLI_REFUSED, COMMAND,
-                        "%s is neither a regular file nor a block device", d->file);
+        return cli_refuse(-EINVAL, COMMAND,
+                          "%s is neither a regular file nor a block device", d->file);
     }
     return CLI_DONE;
 }
@@ -184,6 +185,8 @@ run(struct move_order *order, const struct options *o)
     status = move_run(order, &e, &report);
     if (status != CLI_DONE) {
         (void)cli_fail(status, COMMAND, "%s", e.msg);
+    } else {
+        cli_note_change();
     }
     if (o->is_json) {
         cli_print_json(report);
@@ -201,7 +204,8 @@ check(struct move_order *order, const struct options *o)
     struct uri inside;
 
     if (!name_is_valid(order->disk)) {
-        return cli_fail(CLI_USAGE, COMMAND, "\"%s\" is no name of a disk", order->disk);
+        return cli_fail(CLI_USAGE, COMMAND, "\"%.100s\" is no name of a disk",
+                        order->disk);
     }
     order->to_inside = o->to_inside != NULL ? o->to_inside : o->to;
     if (take_uri("--from", o->from, &order->from) &&

@@ -114,9 +114,10 @@ save(struct save_order *o, const struct uri *at)
     rc = rc < 0 ? rc : virt_save(v, o->domain, o->file, &e);
     virt_close(v);
     if (rc < 0) {
-        return cli_fail(CLI_REFUSED, COMMAND, "%s; nothing was saved or parked",
-                        err_text(&e, rc));
+        return cli_refuse(rc, COMMAND, "%s; nothing was saved or parked",
+                          err_text(&e, rc));
     }
+    cli_note_change();
     status = park(o, at);
     if (status == CLI_DONE && o->is_json) {
         json_t *out = json_pack("{s:s,s:s,s:O}", "domain", o->domain, "outcome",

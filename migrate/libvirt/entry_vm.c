@@ -35,11 +35,8 @@ main(int argc, char **argv)
         status = vm_move_device(argc - 1, argv + 1);
     } else {
         (void)cli_fail(
-            0, "vm", "%s%s; allowed: define-disk, list, migrate, save, move-device",
+            0, "vm", "%s%.100s; allowed: define-disk, list, migrate, save, move-device",
             argc < 2 ? "no command" : "no such command: ", argc < 2 ? "" : argv[1]);
     }
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {
-        status = cli_fail(CLI_REFUSED, "vm", "cannot write to standard output");
-    }
-    return status;
+    return cli_end(argc, argv, status);
 }

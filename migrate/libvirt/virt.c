@@ -65,7 +65,7 @@ virt_open(const char *uri, struct err *e, struct virt **ret_v)
     v->conn = virConnectOpen(uri);
     if (v->conn == NULL) {
         free(v);
-        return fail(e, uri != NULL ? uri : "its default connection");
+        return fail(e, uri != NULL ? uri : "the default URI");
     }
     *ret_v = v;
     return 0;

@@ -31,6 +31,19 @@ refuses() {
     elif [ "$(wc -l <"$dir/err")" -ne 1 ]; then
         echo "FAIL: baton $*: more than one line: $(cat "$dir/err")"
         failures=$((failures + 1))
+    elif [ "$(wc -c <"$dir/err")" -gt 1000 ]; then
+        echo "FAIL: baton $(printf %.80s "$*"): $(wc -c <"$dir/err") bytes are no sentence"
+        failures=$((failures + 1))
+    fi
+}
+
+# refuses_json STATUS FRAGMENT ARGUMENT...: and says so in one object, too
+refuses_json() {
+    local form='^\{"error":\{"code":'$1',"message":".*","errno":"E[A-Z]+"\}\}$'
+    refuses "$@" --json
+    if [ "$(grep -cE "$form" "$dir/out")" -ne 1 ] || [ "$(wc -l <"$dir/out")" -ne 1 ]; then
+        echo "FAIL: baton ${*:3} --json printed: $(cat "$dir/out")"
+        failures=$((failures + 1))
     fi
 }
 
@@ -55,7 +68,7 @@ serve_refuses() {
 
 prints "usage: baton COMMAND" --help
 prints "baton 0." --version
-for command in serve status handoff park unpark abort recover proxy serial; do
+for command in serve status handoff park unpark abort attach recover proxy serial; do
     prints "usage: baton $command" $command --help
 done
 
@@ -76,6 +89,33 @@ refuses 1 "status: cannot reach the service at unix:$dir/none: No such file or d
 refuses 1 "cannot reach the service" status --json --at "unix:$dir/none"
 BATON_CONTROL=unix:$dir/env refuses 1 "at unix:$dir/env: No such file" status
 
+refuses 2 "status: --json takes no value" status --json=1 --at unix:/a
+refuses 2 "status: no such option: -x; allowed: --at" status D -xyz
+refuses 2 "status: no such option: -y; allowed: --at" status --at=unix:/a -yx
+refuses 2 "status: no such option: -a; allowed: --at" status -a
+long=$(head -c 10000 /dev/zero | tr '\0' x)
+refuses 2 "; allowed: --at" status "--$long"
+refuses 2 "is not the name of a disk" status "$long"
+refuses 2 "is neither a disk nor a VM" handoff "$long" --from unix:/a --to unix:/b
+refuses 2 "is neither a disk nor a VM" recover "$long"
+refuses 2 "is no disk's name" attach "$long"
+refuses 2 "; allowed: serve, status" "$long"
+refuses 2 "no such command: a?[31mb?; allowed" $'a\e[31mb\n'
+refuses 2 "where do VMs" serve --name a --disk "name=D,device=/x,description=${long:0:255}"
+refuses_json 2 "status: no such option: --jsn" status --jsn
+refuses_json 2 "is not the name of a disk" status $'\xff'
+refuses_json 2 "handoff: what?" handoff
+refuses_json 2 "handoff: to whom?" handoff D --from unix:/a
+refuses_json 1 "cannot reach the service" status --at "unix:$dir/none"
+for command in attach handoff park unpark abort recover; do
+    to=()
+    [ $command != handoff ] || to=(--to unix:/b)
+    refuses_json 1 "$command: cannot reach the service at unix:$dir/none: No such file" \
+        $command D --at "unix:$dir/none" "${to[@]}"
+done
+refuses 2 "--deadline 500us: allowed: 0, 1ms to 60m" \
+    handoff D --from unix:/a --to unix:/b --deadline 500us
+
 refuses 2 "handoff: what?; usage: baton handoff DISK|vm:VM|all --from" handoff
 refuses 2 "handoff: more than one DISK" handoff D E --from unix:/a --to unix:/b
 refuses 2 "handoff: to whom? give --to URI" handoff D --from unix:/a
@@ -84,7 +124,7 @@ refuses 2 "\"vm:\" is neither a disk nor a VM" handoff vm: --from unix:/a --to u
 refuses 2 "\"-x-\" is neither" handoff --from unix:/a --to unix:/b -- -x-
 refuses 2 "--deadline: \"5\" is not a duration; allowed" \
     handoff D --from unix:/a --to unix:/b --deadline 5
-refuses 2 "--deadline 9999m: allowed: 0 to 60m" \
+refuses 2 "--deadline 9999m: allowed: 0, 1ms to 60m" \
     handoff D --from unix:/a --to unix:/b --deadline 9999m
 refuses 2 "--budget: \"fast\" is not a duration" \
     handoff D --from unix:/a --to unix:/b --budget fast

@@ -40,7 +40,9 @@ fails_with 1 "warning: free memory there is not known: test://$T/none.xml: " -- 
 cat >"$T/old" <<'END'
 #!/bin/sh
 read -r line
-echo '{"jsonrpc":"2.0","id":1,"result":{"service":"old","version":"7.1.0","listen":[],"disks":[]}}'
+echo '{"jsonrpc":"2.0","id":1,"result":null}'
+read -r line
+echo '{"jsonrpc":"2.0","id":2,"result":{"service":"old","version":"7.1.0","listen":[],"disks":[]}}'
 END
 chmod +x "$T/old"
 socat "UNIX-LISTEN:$T/old.ctl,fork" "EXEC:$T/old" &

@@ -38,7 +38,7 @@ is_with vm1 "another file" standby
 
 note "the guest of the first one is paused: its service does not answer"
 virt suspend vm1 >/dev/null
-fails_with 1 'vm1.ctl: status: no answer in time' -- move vm1 vm2
+fails_with 1 'vm1.ctl: no answer; it hangs or is stopped' -- move vm1 vm2
 virt resume vm1 >/dev/null
 is_with vm1 "the pause" standby
 
