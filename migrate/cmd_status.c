@@ -19,6 +19,7 @@
 #define ANSWER_NS (10 * NS_PER_S)
 #define NR_COLUMNS 10
 #define CELL 96
+#define NOTE 512
 
 struct status_request {
     struct uri at;
@@ -87,6 +88,27 @@ print_rows(unsigned nr, char (*rows)[NR_COLUMNS][CELL])
     }
 }
 
+/* What a column has no room for. */
+static void
+print_notes(const json_t *disks)
+{
+    const json_t *disk;
+    size_t i;
+
+    json_array_foreach(disks, i, disk)
+    {
+        char name[CELL], text[NOTE];
+
+        (void)cli_text(disk, "name", name, sizeof name);
+        if (strcmp(cli_text(disk, "handoff", text, sizeof text), "-") != 0) {
+            (void)printf("%s: a handoff goes on: %s\n", name, text);
+        }
+        if (strcmp(cli_text(disk, "search", text, sizeof text), "-") != 0) {
+            (void)printf("%s: its owner is not found: %s\n", name, text);
+        }
+    }
+}
+
 static int
 print_table(const json_t *result)
 {
@@ -107,6 +129,7 @@ print_table(const json_t *result)
         fill_row(json_array_get(disks, r - 1), rows[r]);
     }
     print_rows(nr, rows);
+    print_notes(disks);
     free(rows);
     (void)fflush(stdout); /* a failed write shows when main() flushes */
     return CLI_DONE;

@@ -222,6 +222,19 @@ START_TEST(the_table_is_aligned_and_clean)
 }
 END_TEST
 
+START_TEST(what_goes_on_stands_below_the_table)
+{
+    answer = "{\"disks\": [{\"name\": \"vda\", \"handoff\": \"prepare\"}, "
+             "{\"name\": \"vdb\", \"search\": \"b does not answer\"}, "
+             "{\"name\": \"vdc\"}]}";
+    ck_assert_int_eq(RUN(cmd_status, S("status"), S("--at"), at), 0);
+    ck_assert_ptr_nonnull(strstr(out, "vda: a handoff goes on: prepare\n"
+                                      "vdb: its owner is not found: b does not "
+                                      "answer\n"));
+    ck_assert_ptr_null(strstr(out, "vdc: "));
+}
+END_TEST
+
 START_TEST(status_asks_for_one_disk_and_prints_json)
 {
     answer = "{\"service\": \"a\", \"disks\": []}";
@@ -248,6 +261,7 @@ main(void)
     tcase_add_test(t, committed_but_not_finished_is_status_3);
     tcase_add_test(t, bad_parameters_are_status_1);
     tcase_add_test(t, the_table_is_aligned_and_clean);
+    tcase_add_test(t, what_goes_on_stands_below_the_table);
     tcase_add_test(t, status_asks_for_one_disk_and_prints_json);
     suite_add_tcase(s, t);
     r = srunner_create(s);
