@@ -30,7 +30,8 @@ cli_tls_add(const struct option *options, struct option all[CLI_MAX_OPTIONS])
     for (; options[nr].name != NULL; nr++) {
         assert(nr + NR_TLS_OPTIONS + 1 < CLI_MAX_OPTIONS);
         all[nr] = options[nr];
-        is_client = is_client || strcmp(options[nr].name, "at") == 0;
+        is_client = is_client || strcmp(options[nr].name, "at") == 0 ||
+                    strcmp(options[nr].name, "from") == 0;
     }
     for (size_t i = 0; is_client && i < NR_TLS_OPTIONS; i++) {
         all[nr++] = tls_options[i];

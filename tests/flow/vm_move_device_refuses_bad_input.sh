@@ -33,6 +33,7 @@ refused 2 'is no id of a device' vda "${all[@]}" --device a-name-of-21-character
 refused 2 '--file is missing' vda --from "$from" --to "$to" --from-vm qmp:/x --to-vm qmp:/y
 refused 2 'is not a duration' vda "${all[@]}" --plug-deadline 5
 refused 2 'allowed: 1ms to 10m' vda "${all[@]}" --deadline 60m
+refused 2 'TLS: /none/ca-cert.pem: No such file' vda "${all[@]}" --tls-certificates /none
 refused 2 'no such option' vda "${all[@]}" --nonsense
 refused 1 'No such file' vda --from "$from" --to "$to" --from-vm qmp:/x --to-vm qmp:/y --file /none
 refused 1 'neither a regular file nor a block device' vda --from "$from" --to "$to" \

@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What each command names as allowed when it refuses an option is in its --help, in
+# baton(1) and in the bash completion, and the completion offers nothing else. Settings,
+# keys of a disk and layers are in nbdkit-baton-plugin(1).
+set -u
+baton=${BATON_BIN_DIR:?}/baton
+root=$(cd "$(dirname "$0")/../.." && pwd)
+manual=$root/docs/baton.1 plugin=$root/docs/nbdkit-baton-plugin.1
+failures=0
+options=0
+wrong() {
+    echo "FAIL: $*"
+    failures=$((failures + 1))
+}
+. "$root/scripts/completion/baton"
+
+# complete_line WORD...: what is offered after these words
+complete_line() {
+    COMP_WORDS=(baton "$@")
+    COMP_CWORD=$#
+    _baton
+    printf '%s\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"} | sort -u
+}
+
+# allowed COMMAND...: its options, by its own word
+allowed() {
+    "$baton" "$@" --nonsense 2>&1 | sed -n 's/.*; allowed: //p' | tr -d ',' | tr ' ' '\n' |
+        sort -u
+}
+
+check_command() {
+    local option help offered known=$1
+    known=$(allowed "$@")
+    help=$("$baton" "$@" --help)
+    offered=$(complete_line "$@" -- | grep '^--')
+    [ -n "$known" ] || wrong "baton $* names no options"
+    for option in $known; do
+        options=$((options + 1))
+        # In the synopsis, and what it means.
+        [ "$(grep -cE -e "Fl ${option#-}( |\$)" "$manual")" -ge 2 ] ||
+            wrong "baton $* $option is not in baton(1)"
+        case $1$option in
+        *--help | [!s]*--tls-* | status--tls-*) continue ;; # baton(1) says it of all
+        esac
+        grep -qE -e "$option([^a-z-]|\$)" <<<"$help" ||
+            wrong "baton $* --help does not say $option"
+    done
+    [ "$offered" = "$known" ] ||
+        wrong "completion of baton $*: $(diff <(echo "$known") <(echo "$offered") | grep '^[<>]' | tr '\n' ' ')"
+}
+
+commands=$("$baton" 2>&1 | sed 's/.*; allowed: //' | tr -d ',')
+for command in $commands; do
+    complete_line "" | grep -qx -e "$command" || wrong "completion: no $command"
+    case $command in
+    --*) continue ;;
+    vm) grep -qF ".Nm Cm vm" "$manual" || wrong "baton(1): no vm" ;;
+    *) grep -qE "^\.Cm ([a-z]+ \| )?$command( |$)" "$manual" || wrong "baton(1): no $command" ;;
+    esac
+    case $command in
+    vm | proxy) ;; # below; has none
+    *) check_command "$command" ;;
+    esac
+done
+if [ -x "$BATON_BIN_DIR/baton-vm" ]; then
+    for command in $("$baton" vm 2>&1 | sed 's/.*; allowed: //' | tr -d ','); do
+        complete_line vm "" | grep -qx -e "$command" || wrong "completion: no vm $command"
+        grep -qE "^\.(Cm|Nm Cm) vm $command" "$manual" || wrong "baton(1): no vm $command"
+        "$baton" --help | grep -qF "$command" || wrong "baton --help: no vm $command"
+        check_command vm "$command"
+    done
+fi
+
+# By the sentences of the configuration.
+serve=(serve --name a --listen unix:/l --control unix:/c)
+keys=$("$baton" "${serve[@]}" --disk name=D,device=/x,nonsense=1 2>&1 |
+    sed 's/.*; allowed: //' | tr -d ',')
+for key in $keys; do
+    grep -qE "^\.It Cm $key( |$)" "$plugin" || wrong "nbdkit-baton-plugin(1): no key $key"
+done
+settings=$(grep -oE '\{"[a-z-]+", (set|add|config_set)_' "$root/migrate/config.c" | cut -d'"' -f2)
+for key in $settings control-fd config disk; do
+    grep -qE "^\.It .*Cm $key Ns" "$plugin" || wrong "nbdkit-baton-plugin(1): no $key"
+done
+layers=$("$baton" "${serve[@]}" --disk name=D,device=/x,layer=nonsense 2>&1 |
+    sed 's/.*; allowed: //' | tr -d ',')
+for layer in $layers; do
+    grep -qE "^\.It Cm $layer( |$)" "$plugin" || wrong "nbdkit-baton-plugin(1): no layer $layer"
+done
+echo "$options options, keys: ${keys//$'\n'/ }; settings: ${settings//$'\n'/ }; layers: $layers; $failures failures"
+[ "$failures" -eq 0 ] && [ "$options" -gt 80 ]
