@@ -10,6 +10,7 @@
 
 #include "cli_tls.h"
 #include "clock.h"
+#include "rpc_frame.h"
 #include "tls_settings.h"
 #include "uri.h"
 
@@ -357,18 +358,10 @@ void
 cli_print_error(int code, int rc, const char *message)
 {
     const char *name = strerrorname_np(-rc);
-    char ascii[sizeof said.sentence];
-    json_t *text = json_string(message), *o; /* NULL unless UTF-8 */
+    json_t *o =
+        json_pack("{s:{s:i, s:o, s:s}}", "error", "code", code, "message",
+                  rpc_frame_text(message), "errno", name != NULL ? name : "EIO");
 
-    if (text == NULL) {
-        (void)snprintf(ascii, sizeof ascii, "%s", message);
-        for (char *c = ascii; *c != '\0'; c++) {
-            *c = isascii((unsigned char)*c) ? *c : '?';
-        }
-        text = json_string(ascii);
-    }
-    o = json_pack("{s:{s:i, s:o, s:s}}", "error", "code", code, "message", text,
-                  "errno", name != NULL ? name : "EIO");
     cli_print_json(o); /* prints nothing for NULL: out of memory */
     json_decref(o);
 }
