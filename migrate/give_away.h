@@ -8,7 +8,7 @@
 
 struct service;
 
-/* Hand over every disk that s owns, the disks of a VM together, one after the other,
+/* Hand over every disk that s owns, the disks of a VM together, several at a time,
  * each by an ordinary handoff. Says which one is not handed over, and why: that one is
  * still ours and is served as before. If others reach the disks by us, stay for a
  * moment, so that they can ask who owns them now.
