@@ -166,18 +166,16 @@ check_flushed(struct disk *d, const struct batch *b, unsigned i, struct err *e)
 /* Who was restarted since PREPARE may have been given another device meanwhile. What it
  * knew of the one that was compared tells, as far as the system knows anything. */
 static int
-check_compared(struct disk *d, const struct batch *b, unsigned i, struct port *port,
-               struct err *e)
+check_compared(const struct batch *b, unsigned i, struct port *port, struct err *e)
 {
     const char *was = json_string_value(json_object_get(b->items[i], "device_id"));
     char is[IDENTITY_DEVICE_LEN] = "";
 
     (void)port_identify(port, is, sizeof is); /* "" proves nothing */
     if (was != NULL && identity_proves_two(was, is)) {
-        return err_set(e, -EINVAL,
-                       "disk %s: it is another device than the one that was compared: "
-                       "%s, not %s",
-                       d->cfg->name, is, was);
+        return err_set(
+            e, -EINVAL,
+            "it is another device than the one that was compared: %s, not %s", is, was);
     }
     return 0;
 }
@@ -206,7 +204,7 @@ incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct e
         if (rc < 0) {
             return rc;
         }
-        rc = check_compared(d, b, i, in.port, e);
+        rc = check_compared(b, i, in.port, e);
         if (rc == 0) {
             rc = disk_need_redir(d, &in.port->info, e);
         }

@@ -20,19 +20,13 @@ kept_done(struct kept_table *t)
     kept_flushed(t, kept_mark(t));
 }
 
-bool
-kept_is_change(const struct req *rq)
-{
-    return rq->op == REQ_WRITE || rq->op == REQ_TRIM || rq->op == REQ_ZERO;
-}
-
 struct kept_change *
 kept_copy(const struct req *rq)
 {
     uint32_t len = rq->op == REQ_WRITE ? rq->len : 0;
     struct kept_change *k = malloc(sizeof *k + len);
 
-    assert(kept_is_change(rq));
+    assert(req_is_change(rq));
     if (k != NULL) {
         *k = (struct kept_change){.rq = *rq};
         k->rq.flags &= REQ_F_MAY_TRIM | REQ_F_FUA;

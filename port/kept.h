@@ -33,9 +33,6 @@ struct kept_table {
 void kept_init(struct kept_table *t, uint64_t max_bytes);
 void kept_done(struct kept_table *t);
 
-/* Does rq change the device? */
-bool kept_is_change(const struct req *rq);
-
 /* NULL: no memory. Any thread. The caller's, for kept_add() or free(). */
 struct kept_change *kept_copy(const struct req *rq);
 

@@ -24,8 +24,8 @@ req_op_name(enum req_op op)
     return names[op];
 }
 
-static bool
-changes(const struct req *rq)
+bool
+req_is_change(const struct req *rq)
 {
     return rq->op == REQ_WRITE || rq->op == REQ_TRIM || rq->op == REQ_ZERO;
 }
@@ -33,7 +33,7 @@ changes(const struct req *rq)
 bool
 req_conflicts(const struct req *a, const struct req *b)
 {
-    return (changes(a) || changes(b)) && a->off < b->off + b->len &&
+    return (req_is_change(a) || req_is_change(b)) && a->off < b->off + b->len &&
            b->off < a->off + a->len;
 }
 
@@ -78,7 +78,7 @@ port_check(const struct port_info *info, const struct req *rq)
     if ((unsigned)rq->op >= REQ_NR_OPS || (rq->flags & ~allowed_flags(rq->op)) != 0) {
         return -EINVAL;
     }
-    if (changes(rq) && (info->caps & PORT_CAN_WRITE) == 0) {
+    if (req_is_change(rq) && (info->caps & PORT_CAN_WRITE) == 0) {
         return -EPERM;
     }
     if (rq->op == REQ_FLUSH) {

@@ -119,6 +119,7 @@ struct port {
     struct port_info info;
 };
 
+bool req_is_change(const struct req *rq); /* a write, trim or zero */
 /* The same range for two requests, and at least one of them changes it. */
 bool req_conflicts(const struct req *a, const struct req *b);
 const char *req_op_name(enum req_op op);
@@ -134,7 +135,6 @@ int port_check(const struct port_info *info, const struct req *rq);
  * zeroes (-ENOTSUP with REQ_F_FAST); trim and cache are 0 (they are hints); extents are
  * one run of data. Returns 0 or -errno; -ESTALE as in the table. */
 int port_submit(struct port *p, const struct req *rq);
-
 int port_own(struct port *p, struct err *e);
 void port_disown(struct port *p);
 int port_identify(struct port *p, char *id, int id_size);

@@ -34,16 +34,6 @@ channel(struct port *p)
     return (struct channel *)p;
 }
 
-/* While changes are kept, those that overlap are not in flight together: only so is it
- * known in which order they have to be sent again. */
-static bool
-has_to_follow(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
-{
-    return unacked_has_to_follow(&channel_locked(c)->unacked, u,
-                                 c->durability == CHANNEL_KEEP &&
-                                     channel_is_elsewhere(c));
-}
-
 /* Wait until there are lanes and it is u's turn, and become a user of them. 0,
  * -ESTALE, or -EIO when its time is over. */
 static int
@@ -58,7 +48,7 @@ enter(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock)
         if (unacked_is_over(u)) {
             return -EIO;
         }
-        if (l->state == CHANNEL_UP && !has_to_follow(c, u)) {
+        if (l->state == CHANNEL_UP && !unacked_has_to_follow(&l->unacked, u)) {
             l->users++;
             return 0;
         }
@@ -193,11 +183,11 @@ channel_submit(struct port *p, const struct req *rq)
     struct req durable = *rq;
     int rc;
 
-    if (c->durability == CHANNEL_WRITETHROUGH && kept_is_change(rq)) {
+    if (c->durability == CHANNEL_WRITETHROUGH && req_is_change(rq)) {
         durable.flags |= REQ_F_FUA;
         return perform(c, &durable, &is_flush_recommended);
     }
-    rc = c->durability == CHANNEL_KEEP && kept_is_change(rq) ? make_room(c, rq) : 0;
+    rc = c->durability == CHANNEL_KEEP && req_is_change(rq) ? make_room(c, rq) : 0;
     if (rc == 0) {
         rc = perform(c, rq, &is_flush_recommended);
     }

@@ -17,7 +17,7 @@ sending_begin(struct channel *c, struct sending *s, const struct req *rq)
     const struct kept_table *t = &channel_locked(c)->kept;
 
     s->mark = kept_mark(t);
-    s->is_to_keep = c->durability == CHANNEL_KEEP && kept_is_change(rq) &&
+    s->is_to_keep = c->durability == CHANNEL_KEEP && req_is_change(rq) &&
                     channel_is_elsewhere(c) &&
                     ((rq->flags & REQ_F_FUA) == 0 || kept_overlaps(t, rq));
 }

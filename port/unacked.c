@@ -9,6 +9,7 @@ unacked_init(struct unacked_table *t)
     TAILQ_INIT(&t->list);
     t->nr = 0;
     t->nr_doubtful = 0;
+    t->nr_changes = 0;
     t->nr_arrivals = 0;
     t->is_followed = false;
 }
@@ -19,6 +20,7 @@ unacked_arrive(struct unacked_table *t, struct unacked *u)
     TAILQ_INSERT_TAIL(&t->list, u, link);
     u->arrival = ++t->nr_arrivals;
     t->nr++;
+    t->nr_changes += req_is_change(u->rq) ? 1 : 0;
 }
 
 bool
@@ -28,6 +30,7 @@ unacked_depart(struct unacked_table *t, struct unacked *u)
 
     TAILQ_REMOVE(&t->list, u, link);
     t->nr--;
+    t->nr_changes -= req_is_change(u->rq) ? 1 : 0;
     t->nr_doubtful -= u->is_doubtful ? 1 : 0;
     t->is_followed = false; /* who still has to says so again */
     return was_followed;
@@ -53,19 +56,21 @@ unacked_is_over(const struct unacked *u)
 }
 
 bool
-unacked_has_to_follow(struct unacked_table *t, const struct unacked *u, bool is_ordered)
+unacked_has_to_follow(struct unacked_table *t, const struct unacked *u)
 {
+    const bool is_change = req_is_change(u->rq);
     const struct unacked *older;
 
-    if (t->nr_doubtful == 0 && !is_ordered) {
-        return false;
+    if (t->nr_doubtful == 0 && (!is_change || t->nr_changes == 1)) {
+        return false; /* the usual case */
     }
     TAILQ_FOREACH(older, &t->list, link)
     {
         if (older == u) {
             break;
         }
-        if ((is_ordered || older->is_doubtful) && req_conflicts(older->rq, u->rq)) {
+        if ((older->is_doubtful || (is_change && req_is_change(older->rq))) &&
+            req_conflicts(older->rq, u->rq)) {
             t->is_followed = true;
             return true;
         }

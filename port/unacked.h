@@ -5,7 +5,11 @@
  *
  * A request that a session left unanswered is doubtful: the owner may have performed
  * it, and others may have seen that. Newer requests that conflict with it have to
- * follow its second sending. */
+ * follow its second sending.
+ *
+ * Changes that overlap are not in flight together at all: of two that are, the newer
+ * may be answered, the session end, and the older be performed a second time, over
+ * what was acknowledged. */
 #ifndef BATON_UNACKED_H
 #define BATON_UNACKED_H
 
@@ -26,6 +30,7 @@ struct unacked_table {
     TAILQ_HEAD(, unacked) list;
     unsigned nr;          /* entries in it */
     unsigned nr_doubtful; /* of these */
+    unsigned nr_changes;  /* of all */
     uint64_t nr_arrivals; /* ever */
     bool is_followed; /* somebody has been told to follow since the last departure */
 };
@@ -44,9 +49,8 @@ uint64_t unacked_deadline_ns(const struct unacked *u);
 /* Is that time over? */
 bool unacked_is_over(const struct unacked *u);
 
-/* Does u conflict with an older request that is doubtful or, if is_ordered, with any
- * older one? */
-bool unacked_has_to_follow(struct unacked_table *t, const struct unacked *u,
-                           bool is_ordered);
+/* Is there an older request that is doubtful and conflicts with u, or that is a change
+ * of the same bytes as u is? */
+bool unacked_has_to_follow(struct unacked_table *t, const struct unacked *u);
 
 #endif

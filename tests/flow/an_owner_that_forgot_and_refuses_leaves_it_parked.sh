@@ -29,7 +29,7 @@ tell() { # COMMAND ANSWER: one at a time, since it looks at its input once for a
     echo "$1" >&"$COMMANDS"
     until grep -q "$2" "$T/client.log"; do
         [ "$SECONDS" -lt "$end" ] || fail "$1: $(cat "$T/client.log")"
-        pause 20
+        pause_ms 20
     done
 }
 tell "write -P 5 0 4k" 'wrote 4096'

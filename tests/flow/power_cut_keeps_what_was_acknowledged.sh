@@ -36,7 +36,7 @@ start_load() {
     load=$!
     until [ -e "$T/filled" ]; do
         kill -0 "$load" || fail "stampcheck: $(cat "$T/load.log")"
-        pause 20
+        pause_ms 20
     done
 }
 
@@ -46,9 +46,9 @@ start c ""
 handoff vda c a >/dev/null
 start_load
 for ((i = 1; i <= rounds; i++)); do
-    pause $((100 + RANDOM % 900))
+    pause_ms $((100 + RANDOM % 900))
     power_cut a disk
-    pause $((RANDOM % 300))
+    pause_ms $((RANDOM % 300))
     boot
     settle a c "cut $i"
     eq "$owner" a "owner after cut $i"
@@ -56,7 +56,7 @@ for ((i = 1; i <= rounds; i++)); do
     # There and back: then nothing is kept, and writes are not repeated over newer ones.
     if [ $((i % 2)) -eq 0 ]; then
         handoff vda a c >/dev/null
-        pause $((RANDOM % 200))
+        pause_ms $((RANDOM % 200))
         handoff vda c a >/dev/null
     fi
 done
@@ -75,7 +75,7 @@ start c ""
 start_load
 # A cut right after a flush takes nothing, so there may have to be several.
 for ((i = 1; i <= 10; i++)); do
-    pause 300
+    pause_ms 300
     kill -0 "$load" 2>/dev/null || break
     power_cut a disk
     boot

@@ -32,7 +32,7 @@ keep_moving() { # KIND
     local at=$owner next=$other then=''
     while handoff vda "$at" "$next" >>"$T/reports" 2>>"$T/command.log"; do
         then=$at at=$next next=$then
-        pause $((RANDOM % 100))
+        pause_ms $((RANDOM % 100))
     done
 }
 
@@ -47,11 +47,11 @@ one_round() { # KIND ROUND
     load=$!
     until [ -e "$T/filled" ]; do
         kill -0 "$load" || fail "stampcheck: $(cat "$T/load.log")"
-        pause 20
+        pause_ms 20
     done
     keep_moving "$1" &
     mover=$!
-    pause $((300 + delay))
+    pause_ms $((300 + delay))
     power_cut "${machine[@]}"
     wait "$load" || fail "round $2: stampcheck: $(cat "$T/load.log")"
     wait "$mover" || true # it ends when there is nobody to ask

@@ -25,7 +25,7 @@ start_service_vm vm host "$device" "name=vda,device=/dev/vdb,appears-within=5s,r
 load=$!
 until [ -e "$T/filled" ]; do
     kill -0 "$load" || fail "stampcheck: $(cat "$T/load.log")"
-    pause 50
+    pause_ms 50
 done
 
 # until_owner NAME COMMAND...: until the owner is NAME, since the line may be away
@@ -34,7 +34,7 @@ until_owner() {
     shift
     until [ "$(status_of "$name" vda .role 2>/dev/null)" = owner ]; do
         [ "$SECONDS" -lt "$end" ] || fail "$name is not the owner: $(cat "$T/move.err")"
-        "$@" --json >>"$T/reports" 2>"$T/move.err" || pause 50
+        "$@" --json >>"$T/reports" 2>"$T/move.err" || pause_ms 50
     done
 }
 to_vm() { until_owner vm handoff vda host vm --deadline 20s; }
@@ -49,17 +49,17 @@ cut() {
 }
 
 to_vm
-pause 500
+pause_ms 500
 to_host
 for ((i = 1; i <= cuts; i++)); do
     # Once while a handoff goes on, once with the disk there and requests on their way.
     to_vm &
     mover=$!
-    pause $((1 + RANDOM % 900))
+    pause_ms $((1 + RANDOM % 900))
     cut
     wait "$mover" || fail "to the VM, cut $i"
     settle vm host "cut $i"
-    pause $((1 + RANDOM % 900))
+    pause_ms $((1 + RANDOM % 900))
     cut
     to_host
     settle host vm "cut $i, back"

@@ -42,7 +42,7 @@ start_load() { # OPTION...
     load=$!
     until [ -e "$T/filled" ]; do
         kill -0 "$load" || fail "stampcheck: $(cat "$T/load.log")"
-        pause 20
+        pause_ms 20
     done
 }
 
@@ -63,7 +63,7 @@ start_load --power-cut
 to_host
 eq "$(status_of host vda .role)" owner "role of the host's service"
 to_vm
-pause 1500
+pause_ms 1500
 power_cut host vm
 wait "$load" || fail "stampcheck: $(cat "$T/load.log")"
 check_device "what was flushed is not on the disk"
@@ -77,7 +77,7 @@ if [ -n "$policy" ]; then
     start_host "$policy"
     start_load
     for ((i = 1; i <= cuts; i++)); do
-        pause $((500 + RANDOM % 1000))
+        pause_ms $((500 + RANDOM % 1000))
         power_cut vm
         boot
         settle vm host "cut $i"

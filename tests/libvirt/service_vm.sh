@@ -81,7 +81,7 @@ virt_await() {
     local end=$((SECONDS + 120))
     until [ "$(grep -c 'SERVICE READY' "$(log_of "$1")")" -gt "${READY_BEFORE[$1]}" ]; do
         [ "$SECONDS" -lt "$end" ] || fail "the service VM $1 does not start"
-        pause 100
+        pause_ms 100
     done
     wait_answer "$1"
 }

@@ -22,39 +22,43 @@ START_TEST(doubtful_requests_that_conflict_go_in_their_order_of_arrival)
         unacked_arrive(&t, &u[i]);
     }
     for (int i = 3; i >= 0; i--) {
-        ck_assert(
-            !unacked_has_to_follow(&t, &u[0], false)); /* whoever is doubted first */
+        ck_assert(!unacked_has_to_follow(&t, &u[0])); /* whoever is doubted first */
         unacked_doubt(&t, &u[i]);
     }
-    ck_assert(!unacked_has_to_follow(&t, &u[0], false));
-    ck_assert(unacked_has_to_follow(&t, &u[1], false));
-    ck_assert(unacked_has_to_follow(&t, &u[2], false));
-    ck_assert(!unacked_has_to_follow(&t, &u[3], false));
+    ck_assert(!unacked_has_to_follow(&t, &u[0]));
+    ck_assert(unacked_has_to_follow(&t, &u[1]));
+    ck_assert(unacked_has_to_follow(&t, &u[2]));
+    ck_assert(!unacked_has_to_follow(&t, &u[3]));
     ck_assert(unacked_depart(&t, &u[0]));
-    ck_assert(!unacked_has_to_follow(&t, &u[1], false));
-    ck_assert(unacked_has_to_follow(&t, &u[2], false));
+    ck_assert(!unacked_has_to_follow(&t, &u[1]));
+    ck_assert(unacked_has_to_follow(&t, &u[2]));
     ck_assert(unacked_depart(&t, &u[1]));
-    ck_assert(!unacked_has_to_follow(&t, &u[2], false));
+    ck_assert(!unacked_has_to_follow(&t, &u[2]));
 }
 END_TEST
 
-START_TEST(newer_requests_follow_only_the_doubtful)
+START_TEST(newer_reads_and_reads_before_them_follow_only_the_doubtful)
 {
-    struct unacked old = {.rq = &first}, new = {.rq = &second};
+    struct unacked read = {.rq = &third}, write = {.rq = &second},
+                   again = {.rq = &third};
     struct unacked_table t;
 
     unacked_init(&t);
-    unacked_arrive(&t, &old);
-    unacked_arrive(&t, &new);
-    ck_assert(!unacked_has_to_follow(&t, &new, false));
-    unacked_doubt(&t, &old);
-    ck_assert(unacked_has_to_follow(&t, &new, false));
-    unacked_depart(&t, &old);
-    ck_assert(!unacked_has_to_follow(&t, &new, false));
+    unacked_arrive(&t, &read);
+    unacked_arrive(&t, &write);
+    unacked_arrive(&t, &again);
+    ck_assert(!unacked_has_to_follow(&t, &write));
+    ck_assert(!unacked_has_to_follow(&t, &again));
+    unacked_doubt(&t, &read);
+    ck_assert(unacked_has_to_follow(&t, &write));
+    unacked_depart(&t, &read);
+    ck_assert(!unacked_has_to_follow(&t, &write));
+    unacked_doubt(&t, &write);
+    ck_assert(unacked_has_to_follow(&t, &again));
 }
 END_TEST
 
-START_TEST(in_order_all_that_conflict_follow_and_nobody_else)
+START_TEST(changes_that_overlap_go_one_after_the_other_and_nobody_else_waits)
 {
     struct unacked u[3] = {{.rq = &first}, {.rq = &second}, {.rq = &beside}};
     struct unacked_table t;
@@ -63,12 +67,12 @@ START_TEST(in_order_all_that_conflict_follow_and_nobody_else)
     for (int i = 0; i < 3; i++) {
         unacked_arrive(&t, &u[i]);
     }
-    ck_assert(!unacked_has_to_follow(&t, &u[0], true));
-    ck_assert(!unacked_has_to_follow(&t, &u[2], true));
+    ck_assert(!unacked_has_to_follow(&t, &u[0]));
+    ck_assert(!unacked_has_to_follow(&t, &u[2]));
     ck_assert(!unacked_depart(&t, &u[2])); /* nobody waits for anybody */
-    ck_assert(unacked_has_to_follow(&t, &u[1], true));
+    ck_assert(unacked_has_to_follow(&t, &u[1]));
     ck_assert(unacked_depart(&t, &u[0]));
-    ck_assert(!unacked_has_to_follow(&t, &u[1], true));
+    ck_assert(!unacked_has_to_follow(&t, &u[1]));
     ck_assert_uint_lt(u[0].arrival, u[1].arrival);
 }
 END_TEST
@@ -83,8 +87,9 @@ main(void)
 
     suite_add_tcase(s, c);
     tcase_add_test(c, doubtful_requests_that_conflict_go_in_their_order_of_arrival);
-    tcase_add_test(c, newer_requests_follow_only_the_doubtful);
-    tcase_add_test(c, in_order_all_that_conflict_follow_and_nobody_else);
+    tcase_add_test(c, newer_reads_and_reads_before_them_follow_only_the_doubtful);
+    tcase_add_test(c,
+                   changes_that_overlap_go_one_after_the_other_and_nobody_else_waits);
     srunner_run_all(r, CK_NORMAL);
     nr_failed = srunner_ntests_failed(r);
     srunner_free(r);
