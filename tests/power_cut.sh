@@ -64,8 +64,4 @@ $(status_of "$2" vda '| .role, .handoff')" || now='no answer'
     fail "no owner after $3: $now"
 }
 
-# pause_ms MILLISECONDS
-pause_ms() {
-    read -rt "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))" <>"$T/never" || true
-}
 mkfifo "$T/never" # a read of it is a wait

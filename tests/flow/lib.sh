@@ -279,6 +279,7 @@ pause() {
     [ -p "$T/never" ] || mkfifo "$T/never"
     read -rt "$1" <>"$T/never" || true
 }
+pause_ms() { pause "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
 
 roles_of() { echo "$(status_of a "$1" .role) $(status_of b "$1" .role)"; }
 

@@ -151,6 +151,6 @@ wait_answer() {
     local end=$((SECONDS + 30))
     until BATON_TIMEOUT=5 baton status --at "$(control_of "$1")" --json >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$end" ] || fail "$1 does not answer"
-        pause 50
+        pause_ms 50
     done
 }

@@ -82,7 +82,7 @@ start_load() {
     LOAD_PID[$1]=$!
     until [ -e "$T/filled.$1" ]; do
         kill -0 "${LOAD_PID[$1]}" || fail "stampcheck: $(cat "$T/load.$1.log")"
-        pause 100
+        pause_ms 100
     done
 }
 
@@ -138,7 +138,7 @@ has_device() {
     answer=$({
         echo '{"execute":"qmp_capabilities"}'
         echo '{"execute":"qom-list","arguments":{"path":"/machine/peripheral"}}'
-        pause 1000
+        pause_ms 1000
     } | socat -t 5 - "UNIX-CONNECT:$(qmp_of "$1")")
     grep -q '"name": "vda"' <<<"$answer"
 }
@@ -154,7 +154,7 @@ move_and_kill() {
     MOVE_SAID=''
     while read -r line; do
         if [ "$line" = "vda: $phase" ]; then
-            [ "$delay" -eq 0 ] || pause "$delay"
+            [ "$delay" -eq 0 ] || pause_ms "$delay"
             kill -KILL -- "-${SERVICE_PID[$from]}"
         fi
         [ "${line#baton: }" = "$line" ] || MOVE_SAID=$line
@@ -199,7 +199,7 @@ kill_command() {
     MOVE_SAID=''
     while read -r line; do
         if [ "$line" = "vda: $phase" ]; then
-            [ "$delay" -eq 0 ] || pause "$delay"
+            [ "$delay" -eq 0 ] || pause_ms "$delay"
             kill -KILL "$mover" 2>/dev/null || true # it was done before
         fi
         [ "${line#baton: }" = "$line" ] || MOVE_SAID=$line
