@@ -72,6 +72,7 @@ nbdkit_server_spawn(struct nbdkit_server *s, int fd, const char *const *args)
                                  "--exit-with-parent \"$@\"";
     const char *argv[NBDKIT_MAX_ARGS] = {"sh", "-c", script, "sh"};
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
     int n = 4;
 
     for (; *args != NULL && n < NBDKIT_MAX_ARGS - 1; args++) {
@@ -81,12 +82,16 @@ nbdkit_server_spawn(struct nbdkit_server *s, int fd, const char *const *args)
         fd = dup(fd);
         close(3);
     }
+    /* A group of its own, with the scripts of its requests. */
     if (posix_spawn_file_actions_init(&actions) != 0 ||
         posix_spawn_file_actions_adddup2(&actions, fd, 3) != 0 ||
-        posix_spawn(&s->pid, "/bin/sh", &actions, NULL, (char *const *)(uintptr_t)argv,
+        posix_spawnattr_init(&attr) != 0 ||
+        posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP) != 0 ||
+        posix_spawn(&s->pid, "/bin/sh", &actions, &attr, (char *const *)(uintptr_t)argv,
                     environ) != 0) {
         abort();
     }
+    posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
     close(fd);
 }
@@ -129,7 +134,7 @@ static inline void
 nbdkit_server_kill(struct nbdkit_server *s)
 {
     if (s->pid > 0) {
-        kill(s->pid, SIGKILL);
+        kill(-s->pid, SIGKILL);
         while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR) {
         }
         s->pid = 0;
