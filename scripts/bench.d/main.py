@@ -28,6 +28,7 @@ class Context:
         self.place, self.report, self.quick = place, report, options.quick
         self.rounds = options.rounds or (2 if options.quick else 5)
         self.milliseconds = options.milliseconds or (250 if options.quick else 1500)
+        self.seconds = options.seconds or (5 if options.quick else 1800)
         self.size = (64 if options.quick else 512) << 20
 
 
@@ -37,6 +38,7 @@ def arguments():
     p.add_argument("--quick", action="store_true")
     p.add_argument("--rounds", type=int)
     p.add_argument("--milliseconds", type=int)
+    p.add_argument("--seconds", type=int)
     p.add_argument("--results",
                    default=time.strftime("build/bench/%Y-%m-%d-%H%M%S"))
     p.add_argument("--cpus")

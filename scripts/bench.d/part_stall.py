@@ -90,7 +90,7 @@ def under_load(ctx, file):
     for row in loads(ctx):
         with pair_on(ctx.place, file) as pair:
             with background(ctx.place, row, pair[0].uri) as seen:
-                reports = there_and_back(pair, nr, seconds=5 if ctx.quick else 1800)
+                reports = there_and_back(pair, nr, seconds=ctx.seconds)
         s = summary(reports)
         s["client_max_us"] = seen["max_us"]
         if seen["errors"]:
@@ -118,7 +118,7 @@ def by_size(ctx):
         with pair_on(ctx.place, file) as pair:
             with background(ctx.place, Row("mixed", "4k", 1, 1), pair[0].uri,
                             "--size=1g"):
-                raw[name] = summary(there_and_back(pair, nr))
+                raw[name] = summary(there_and_back(pair, nr, seconds=ctx.seconds))
         lines.append(line(f"{name}, sparse", raw[name]))
         os.unlink(file)
     ctx.report.data["stall"]["size"] = raw
@@ -149,9 +149,9 @@ def by_dirty_cache(ctx):
 def one_case(ctx, pair, row, nr, *options):
     """row None: nobody asks for anything."""
     if row is None:
-        return summary(there_and_back(pair, nr))
+        return summary(there_and_back(pair, nr, seconds=ctx.seconds))
     with background(ctx.place, row, pair[0].uri, *options) as seen:
-        reports = there_and_back(pair, nr)
+        reports = there_and_back(pair, nr, seconds=ctx.seconds)
     if seen["errors"]:
         raise Failure(f"errors under {row}")
     return summary(reports)
