@@ -82,6 +82,20 @@ disk_open_device(struct disk *d, struct err *e, struct port **ret_port)
 }
 
 int
+disk_own(struct disk *d, struct port *port, bool trusts_cache, struct err *e)
+{
+    int rc = disk_can_take(d, port, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (!d->cfg->is_nbd) {
+        port_file_trust_cache(port, trusts_cache);
+    }
+    return port_own(port, e);
+}
+
+int
 disk_need_redir(struct disk *d, const struct port_info *info, struct err *e)
 {
     struct redir *r = disk_redir(d);

@@ -42,8 +42,7 @@ struct disk {
 
     struct channel_kept_count kept; /* by port B; for status */
     _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */
-    _Atomic unsigned
-        nr_told; /* answers to where it was given; relaxed: a plain count */
+    _Atomic unsigned nr_told;       /* who asked whom we gave it to; the same */
 
     struct lk build_lock; /* one thread builds the stack; held over its first reads */
     /* Made under build_lock, then constant; release, and acquire by who has no lock:
@@ -111,6 +110,9 @@ int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);
 /* Can port be port A of this disk? -EINVAL and a sentence when it breaks what clients
  * were promised. There is a redirector. */
 int disk_can_take(struct disk *d, const struct port *port, struct err *e);
+
+/* Own port (it stays the caller's) if it can take; trusts_cache is port_file.h's. */
+int disk_own(struct disk *d, struct port *port, bool trusts_cache, struct err *e);
 
 /* Make the redirector if there is none yet. */
 int disk_need_redir(struct disk *d, const struct port_info *info, struct err *e);

@@ -12,7 +12,6 @@
 #include "handoff_turn.h"
 #include "log.h"
 #include "port_channel.h"
-#include "port_file.h"
 
 #define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
 #define REPLAY_REPORT_NS (5 * NS_PER_S)
@@ -214,14 +213,8 @@ reopen_all(struct handoff *h, struct port **ports, struct err *e)
         if (rc < 0) {
             break;
         }
-        rc = disk_can_take(d, ports[i], e);
-        if (rc == 0 && !d->cfg->is_nbd) { /* who refuses may have forgotten that it
-                                           * served the disk, and wrote elsewhere */
-            port_file_trust_cache(ports[i], h->shares_cache);
-        }
-        if (rc == 0) {
-            rc = port_own(ports[i], e);
-        }
+        /* Who refuses may have forgotten that it served the disk, and wrote. */
+        rc = disk_own(d, ports[i], h->shares_cache, e);
         if (rc < 0) {
             (void)err_prefix(e, rc, "disk %s", d->cfg->name);
             port_close(ports[i]);

@@ -210,13 +210,7 @@ incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct e
         }
     }
     if (rc == 0) {
-        rc = disk_can_take(d, in.port, e);
-    }
-    if (rc == 0) {
-        if (!d->cfg->is_nbd) {
-            port_file_trust_cache(in.port, may_trust_cache(b, i));
-        }
-        rc = port_own(in.port, e);
+        rc = disk_own(d, in.port, may_trust_cache(b, i), e);
     }
     if (rc == 0) {
         rc = BREAKPOINT("next-locked");

@@ -10,7 +10,6 @@
 #include "disk.h"
 #include "handoff.h"
 #include "log.h"
-#include "port_file.h"
 #include "recover.h"
 
 struct take {
@@ -34,13 +33,7 @@ open_one(struct disk *d, struct err *e, struct port **ret_port)
     }
     rc = disk_need_redir(d, &rec.info, e);
     if (rc == 0) {
-        rc = disk_can_take(d, port, e);
-    }
-    if (rc == 0) {
-        if (!d->cfg->is_nbd) {
-            port_file_trust_cache(port, false); /* who wrote last is not known */
-        }
-        rc = port_own(port, e);
+        rc = disk_own(d, port, false, e); /* who wrote last is not known */
     }
     if (rc < 0) {
         port_close(port);

@@ -4,6 +4,7 @@
  * take it is kept, a window at most; credit goes back when the socket has taken it. */
 #include "serial_mux.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -194,7 +195,6 @@ is_over(const struct stream *s)
 static void
 pass(struct serial_mux *m, struct stream *s)
 {
-    unsigned char credit[4];
     ssize_t n = 0;
 
     if (s->rx_pos < s->rx_end) {
@@ -208,10 +208,9 @@ pass(struct serial_mux *m, struct stream *s)
     s->rx_pos += (size_t)n;
     s->owed += (uint32_t)n;
     if (s->owed >= CREDIT_STEP) {
-        for (unsigned i = 0; i < sizeof credit; i++) {
-            credit[i] = (unsigned char)(s->owed >> (8 * i));
-        }
-        wire_put(&m->wire, WIRE_CREDIT, s->id, credit, sizeof credit);
+        uint32_t credit = htole32(s->owed);
+
+        wire_put(&m->wire, WIRE_CREDIT, s->id, &credit, sizeof credit);
         s->owed = 0;
     }
     if (s->rx_pos == s->rx_end && s->is_ending && !s->is_shut) {
@@ -251,8 +250,9 @@ take_credit(struct serial_mux *m, struct stream *s, const struct wire_frame *f)
 {
     uint32_t n = 0;
 
-    for (unsigned i = 0; i < 4 && f->len == 4; i++) {
-        n |= (uint32_t)f->data[i] << (8 * i);
+    if (f->len == sizeof n) {
+        memcpy(&n, f->data, sizeof n);
+        n = le32toh(n);
     }
     if (n == 0 || n > WINDOW - s->credit) {
         close_stream(m, s);

@@ -9,7 +9,6 @@
 #include "disk.h"
 #include "handoff.h"
 #include "log.h"
-#include "port_file.h"
 
 struct parked {
     unsigned nr;
@@ -51,32 +50,17 @@ claim_parked(struct service *s, const char *target, struct parked *p, struct err
 }
 
 static int
-own_one(struct disk *d, struct err *e, struct port **ret_port)
-{
-    int rc;
-
-    disk_await_device(d);
-    rc = disk_open_device(d, e, ret_port);
-    if (rc == 0) {
-        rc = disk_can_take(d, *ret_port, e);
-    }
-    if (rc == 0) {
-        if (!d->cfg->is_nbd) { /* the device may have been elsewhere meanwhile */
-            port_file_trust_cache(*ret_port, false);
-        }
-        rc = port_own(*ret_port, e);
-    }
-    return rc;
-}
-
-static int
 own_parked(struct service *s, struct parked *p, struct err *e)
 {
     bool is_committed = false;
     int rc = 0;
 
     for (unsigned i = 0; i < p->nr && rc == 0; i++) {
-        rc = own_one(p->disks[i], e, &p->ports[i]);
+        disk_await_device(p->disks[i]);
+        rc = disk_open_device(p->disks[i], e, &p->ports[i]);
+        if (rc == 0) { /* the device may have been elsewhere meanwhile */
+            rc = disk_own(p->disks[i], p->ports[i], false, e);
+        }
     }
     if (rc == 0) {
         rc = BREAKPOINT("unpark-locked");
