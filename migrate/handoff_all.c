@@ -15,6 +15,7 @@
 #include "handoff.h"
 #include "lock.h"
 #include "log.h"
+#include "urgency.h"
 
 struct target {
     char name[NAME_MAX_LEN + 8]; /* "D" or "vm:VM" */
@@ -110,6 +111,7 @@ hand_some(void *arg)
 {
     struct all *a = arg;
 
+    (void)urgency_set(URGENCY_CONTROL);
     for (;;) {
         const struct target *t = NULL;
 

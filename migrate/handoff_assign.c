@@ -12,6 +12,7 @@
 #include "handoff_turn.h"
 #include "log.h"
 #include "port_channel.h"
+#include "urgency.h"
 
 #define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
 #define REPLAY_REPORT_NS (5 * NS_PER_S)
@@ -127,6 +128,7 @@ job_assign(struct handoff *h, struct err *e)
             return read_answer(h, result, e);
         }
         job_leave_turn(h); /* it may last */
+        (void)urgency_set(URGENCY_CONTROL);
         job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
         if (!is_told) {
             log_warn("%s was given to %s at epoch %" PRIu64 ", which does not answer "
@@ -163,6 +165,7 @@ begin_replay(struct handoff *h)
     share_claims(h);
     h->opened_at_ns = clock_now_ns(); /* afterwards who was held runs before us */
     job_follow(h);
+    (void)urgency_set(URGENCY_CONTROL); /* who was held comes first now */
 }
 
 void

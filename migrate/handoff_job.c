@@ -16,6 +16,7 @@
 #include "handoff_turn.h"
 #include "log.h"
 #include "trace.h"
+#include "urgency.h"
 
 const char *
 handoff_phase_name(enum handoff_phase p)
@@ -26,6 +27,16 @@ handoff_phase_name(enum handoff_phase p)
 
     assert((unsigned)p < HANDOFF_NR_PHASES);
     return names[p];
+}
+
+/* Requests are held from HOLD until the queue is let go in REPLAY. A job that goes on
+ * after a restart is one of many, which connect first. */
+static void
+hurry(const struct handoff *h, enum handoff_phase p)
+{
+    bool is_stall = p >= HANDOFF_HOLD && p <= HANDOFF_REPLAY && !h->is_resumed;
+
+    (void)urgency_set(is_stall ? URGENCY_STALL : URGENCY_CONTROL);
 }
 
 void
@@ -45,8 +56,9 @@ job_set_phase(struct handoff *h, enum handoff_phase next)
 #undef TO
     struct handoff_locked *l;
     uint64_t now_ns = clock_now_ns();
-    LK_GUARD(&h->lock);
 
+    hurry(h, next);
+    LK_GUARD(&h->lock);
     l = job_locked(h);
     trace_state("handoff", h->target, handoff_phase_name(l->phase),
                 handoff_phase_name(next));
@@ -234,6 +246,7 @@ job_run(void *arg)
     struct err e = {0};
     int rc;
 
+    (void)urgency_set(URGENCY_CONTROL);
     if (!h->is_resumed) {
         rc = up_to_commit(h, &phase, &e);
         if (rc < 0) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,12 +52,22 @@ hash(const void *buf, size_t len, char *ret_hex)
     ret_hex[2 * sizeof digest] = '\0';
 }
 
-void
-identity_boot_id(char *buf)
+static pthread_once_t boot_id_once = PTHREAD_ONCE_INIT;
+static char boot_id[37]; /* written once, then constant: we do not outlive the boot */
+
+static void
+read_boot_id(void)
 {
     AUTO_FILE FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
-    buf[0] = '\0';
+    if (f != NULL && fscanf(f, "%36s", boot_id) != 1) {
+        boot_id[0] = '\0';
+    }
+}
+
+void
+identity_boot_id(char *buf)
+{
 #ifdef BATON_BREAKPOINTS /* two machines on one, for tests */
     const char *other = getenv("BATON_TEST_BOOT_ID");
 
@@ -65,9 +76,8 @@ identity_boot_id(char *buf)
         return;
     }
 #endif
-    if (f != NULL && fscanf(f, "%36s", buf) != 1) {
-        buf[0] = '\0';
-    }
+    (void)pthread_once(&boot_id_once, read_boot_id); /* cannot fail */
+    memcpy(buf, boot_id, sizeof boot_id);
 }
 
 int

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "peer_batch.h"
 #include "service.h"
+#include "urgency.h"
 #include "where.h"
 
 static int
@@ -98,6 +99,8 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     int rc = batch_parse(s, params, e, &b);
 
     (void)call;
+    (void)urgency_set(
+        URGENCY_CONTROL); /* the caller may have given an earlier one up */
     if (rc == 0) {
         rc = batch_claim(&b, e);
         rc = rc == -EBUSY ? explain_busy(&b, e) : rc;
@@ -130,6 +133,8 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     *ret_result = json_pack("{s:s,s:o,s:o}", "service", s->cfg->name, "channels",
                             where_channels(s->cfg), "disks", disks);
     (void)BREAKPOINT("next-prepared");
+    (void)urgency_set(
+        URGENCY_STALL); /* the call that assigns comes on this connection */
     return 0;
 }
 

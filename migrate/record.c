@@ -167,9 +167,13 @@ record_settle_locked(struct record_dir *d, struct err *e)
 int
 record_settle(struct record_dir *d, struct err *e)
 {
-    LK_GUARD(&d->lock);
+    int rc;
 
-    return record_settle_locked(d, e);
+    lk_acquire(&d->lock);
+    rc = record_settle_locked(d, e);
+    lk_release(&d->lock);
+    record_draft_free_committed(d);
+    return rc;
 }
 
 int

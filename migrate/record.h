@@ -130,8 +130,8 @@ int record_draft_commit(struct record_dir *d, struct record_draft *dr, struct er
 void record_draft_drop(struct record_dir *d,
                        struct record_draft *dr); /* NULL is fine */
 
-/* Spread what a group commit left in group.json. May be called at leisure; the next
- * commit does it too. */
+/* What commits left for later: group.json is spread (the next commit would do it, too),
+ * the space of the files that drafts replaced is given back. */
 int record_settle(struct record_dir *d, struct err *e);
 
 #endif

@@ -245,6 +245,7 @@ record_dir_close(struct record_dir *d)
     if (d == NULL) {
         return;
     }
+    record_draft_free_committed(d);
     lk_acquire(&d->lock);
     free(record_dir_locked(d)->pending);
     lk_release(&d->lock);

@@ -26,7 +26,7 @@ struct record_dir {
         unsigned nr_pending; /* records in group.json, not spread yet; win over disk/ */
         struct record *pending; /* nr_pending, or NULL */
         uint64_t pending_stamp;
-        LIST_HEAD(, record_draft) drafts;
+        LIST_HEAD(, record_draft) drafts, committed; /* the latter to be freed */
     } locked_;
 };
 
@@ -41,6 +41,9 @@ void record_file_name(const char *name, char *buf);
 
 /* record_settle(), for who has the lock. */
 int record_settle_locked(struct record_dir *d, struct err *e) LK_REQUIRES(d->lock);
+
+/* Free the drafts that were committed, and the space of the files they replaced. */
+void record_draft_free_committed(struct record_dir *d);
 
 /* Take over what group.json says, if it is there: nothing is written. */
 int record_load_group(struct record_dir *d, struct err *e);

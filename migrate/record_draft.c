@@ -2,11 +2,13 @@
 /* Committing: a draft, and its rename. */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "record_dir.h"
@@ -20,6 +22,9 @@ struct record_draft {
     uint64_t stamp;
     char *text;
     bool is_stale; /* another commit, with a later stamp, spoke of one of its disks */
+    /* The file that the commit replaces, or -1: the rename would also give back its
+     * space, which takes as long as the fsync, were it not open. */
+    int replaced_fd;
     LIST_ENTRY(record_draft) link;
 };
 
@@ -95,17 +100,23 @@ restamp_locked(struct record_dir *d, struct record_draft *dr, struct err *e)
 static void
 free_draft(struct record_draft *dr)
 {
+    if (dr->replaced_fd >= 0) {
+        (void)close(dr->replaced_fd); /* O_PATH: nothing was written */
+    }
     free(dr->records);
     free(dr->text);
     free(dr);
 }
 
 static int
-write_draft(struct record_dir *d, const struct record_draft *dr, struct err *e)
+write_draft(struct record_dir *d, struct record_draft *dr, struct err *e)
 {
     struct place p = place_of(d, dr);
     int rc = record_store_write_tmp(d->io, p.dir_fd, p.tmp, dr->text, e);
 
+    if (dr->replaced_fd < 0) {
+        dr->replaced_fd = openat(p.dir_fd, p.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    }
     return rc < 0 ? err_prefix(e, rc, "state directory %s: %s%s", d->path, p.folder,
                                p.name)
                   : 0;
@@ -130,6 +141,7 @@ record_draft_new(struct record_dir *d, const struct record *records, unsigned nr
         return err_set(e, -ENOMEM, "state directory %s: out of memory", d->path);
     }
     dr->nr = nr;
+    dr->replaced_fd = -1;
     memcpy(dr->records, records, nr * sizeof *records);
     lk_acquire(&d->lock);
     rc = restamp_locked(d, dr, e);
@@ -255,9 +267,29 @@ record_draft_commit(struct record_dir *d, struct record_draft *dr, struct err *e
     }
     if (*ret_is_committed) {
         committed_locked(d, dr);
+        LIST_INSERT_HEAD(&record_dir_locked(d)->committed, dr, link);
+    } else {
+        free_draft(dr);
     }
-    free_draft(dr);
     return rc < 0 && *ret_is_committed ? -EIO : rc;
+}
+
+void
+record_draft_free_committed(struct record_dir *d)
+{
+    LIST_HEAD(, record_draft) list = LIST_HEAD_INITIALIZER(list);
+    struct record_draft *dr;
+
+    lk_acquire(&d->lock);
+    while ((dr = LIST_FIRST(&record_dir_locked(d)->committed)) != NULL) {
+        LIST_REMOVE(dr, link);
+        LIST_INSERT_HEAD(&list, dr, link);
+    }
+    lk_release(&d->lock);
+    while ((dr = LIST_FIRST(&list)) != NULL) { /* others may commit meanwhile */
+        LIST_REMOVE(dr, link);
+        free_draft(dr);
+    }
 }
 
 void
@@ -281,5 +313,9 @@ record_commit(struct record_dir *d, const struct record *records, unsigned nr,
 
     *ret_is_committed = false;
     rc = record_draft_new(d, records, nr, e, &dr);
-    return dr == NULL ? rc : record_draft_commit(d, dr, e, ret_is_committed);
+    if (dr != NULL) {
+        rc = record_draft_commit(d, dr, e, ret_is_committed);
+        record_draft_free_committed(d);
+    }
+    return rc;
 }

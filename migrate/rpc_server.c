@@ -23,6 +23,7 @@
 #include "lock.h"
 #include "rpc.h"
 #include "rpc_conn.h"
+#include "urgency.h"
 
 /* Handlers have the records of a group on it, 64 times 7 KiB. Address space, not
  * memory: untouched pages cost nothing. */
@@ -106,6 +107,7 @@ connection_main(void *opaque)
     struct rpc_server *s = arg->server;
     int fd;
 
+    (void)urgency_set(URGENCY_CONTROL);
     lk_acquire(&s->lock);
     fd = server_locked(s)->fds[arg->i];
     lk_release(&s->lock);
@@ -197,6 +199,7 @@ acceptor_main(void *opaque)
     bool is_short_of_fds = false;
     eventfd_t ignored;
 
+    (void)urgency_set(URGENCY_CONTROL);
     while (!is_stopping(s)) {
         int fd;
 

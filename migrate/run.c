@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "give_away.h"
 #include "log.h"
+#include "urgency.h"
 #include "uri.h"
 
 #define STOP_TIMEOUT_NS (10 * NS_PER_S)
@@ -57,6 +58,11 @@ stop_thread(void *service)
     struct service *s = service;
     pid_t sender = 0;
 
+    if (!urgency_set(URGENCY_STALL)) {
+        log_info("no right to a real-time priority (CAP_SYS_NICE): when all processors "
+                 "are busy a handoff waits for its turn, a few ms for each step");
+    }
+    (void)urgency_set(URGENCY_CONTROL);
     while (read(stop_pipe[0], &sender, sizeof sender) < 0 && errno == EINTR) {
     }
     tell_sender(sender);

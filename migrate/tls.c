@@ -25,6 +25,7 @@
 
 #include "clock.h"
 #include "tls_session.h"
+#include "urgency.h"
 
 #define BUFFER 16384U /* a record of TLS */
 #define LAST_WORDS_NS (1 * NS_PER_S)
@@ -179,6 +180,7 @@ stream_main(void *opaque)
 {
     struct tls_stream *s = opaque;
 
+    (void)urgency_set(URGENCY_STALL); /* a few messages, and a stall waits for each */
     while (!s->has_ended && !(s->out.is_eof && s->out.pos == s->out.end)) {
         bool is_busy = receive_tls(s);
 

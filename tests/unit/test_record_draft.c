@@ -190,6 +190,51 @@ START_TEST(the_commit_of_a_draft_is_a_rename_and_one_fsync)
 }
 END_TEST
 
+/* Files that are open here and have no name any more. */
+static unsigned
+nr_nameless(void)
+{
+    char path[300], target[300];
+    unsigned n = 0;
+    struct dirent *entry;
+    DIR *d = opendir("/proc/self/fd");
+
+    ck_assert_ptr_nonnull(d);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
+    while ((entry = readdir(d)) != NULL) {
+        ssize_t len;
+
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
+        len = readlink(path, target, sizeof target - 1);
+        target[len > 0 ? len : 0] = '\0';
+        n += strncmp(target, folder, strlen(folder)) == 0 &&
+             strstr(target, " (deleted)") != NULL;
+    }
+    (void)closedir(d);
+    return n;
+}
+
+/* The file system frees the space of a file when nobody has it open any more, and
+ * whoever lets go waits for that. */
+START_TEST(a_commit_does_not_wait_until_the_old_file_is_freed)
+{
+    struct record old = parked("vda", 1), next = parked("vda", 2);
+    struct record_draft *dr;
+
+    commit(&old);
+    dr = draft(&next, 1);
+    ck_assert_uint_eq(nr_nameless(), 0);
+    commit_draft(dr);
+    ck_assert_uint_eq(nr_nameless(), 1);
+    ck_assert_int_eq(record_settle(dir, NULL), 0);
+    ck_assert_uint_eq(nr_nameless(), 0);
+    commit_draft(draft(&old, 1));
+    ck_assert_uint_eq(nr_nameless(), 1);
+    commit(&next); /* who is not in a hurry cleans up */
+    ck_assert_uint_eq(nr_nameless(), 0);
+}
+END_TEST
+
 START_TEST(a_dropped_draft_leaves_no_file)
 {
     struct record r = parked("vda", 1);
@@ -243,6 +288,7 @@ main(void)
     tcase_add_test(tc, a_draft_means_nothing_until_it_is_committed);
     tcase_add_test(tc, a_crash_before_the_commit_leaves_the_old_record_and_no_file);
     tcase_add_loop_test(tc, the_commit_of_a_draft_is_a_rename_and_one_fsync, 0, 2);
+    tcase_add_test(tc, a_commit_does_not_wait_until_the_old_file_is_freed);
     tcase_add_test(tc, a_dropped_draft_leaves_no_file);
     tcase_add_test(
         tc, a_group_draft_that_is_older_than_another_commit_still_wins_when_committed);
