@@ -147,7 +147,7 @@ disk_stop(struct disk *d, uint64_t deadline_ns)
     if (redir_drain(r, deadline_ns) < 0) {
         return; /* the kernel lets the lock go when the process ends */
     }
-    if (flusher_start(&d->flusher, redir_active(r), deadline_ns) < 0 ||
+    if (flusher_start(&d->flusher, redir_active(r), URGENCY_CONTROL, deadline_ns) < 0 ||
         flusher_wait(&d->flusher, deadline_ns) == -ETIMEDOUT) {
         return; /* unflushed writes were not promised; the flush has the port still */
     }

@@ -38,7 +38,10 @@ flush(void *arg)
 {
     const struct req rq = {.op = REQ_FLUSH};
     struct flusher *f = arg;
-    int rc = port_submit(f->port, &rq);
+    int rc;
+
+    (void)urgency_set(f->urgency);
+    rc = port_submit(f->port, &rq);
     LK_GUARD(&f->lock);
 
     f->rc = rc;
@@ -48,7 +51,8 @@ flush(void *arg)
 }
 
 int
-flusher_start(struct flusher *f, struct port *port, uint64_t deadline_ns)
+flusher_start(struct flusher *f, struct port *port, enum urgency urgency,
+              uint64_t deadline_ns)
 {
     pthread_attr_t attr;
     pthread_t thread;
@@ -63,6 +67,7 @@ flusher_start(struct flusher *f, struct port *port, uint64_t deadline_ns)
     if (rc == 0) {
         (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         f->port = port;
+        f->urgency = urgency;
         f->is_running = true;
         rc = -pthread_create(&thread, &attr, flush, f);
         f->is_running = rc == 0;

@@ -9,6 +9,7 @@
 
 #include "lock.h"
 #include "port.h"
+#include "urgency.h"
 
 struct flusher {
     struct lk lock;  /* leaf; not held during the flush */
@@ -16,6 +17,7 @@ struct flusher {
     bool is_running;
     int rc; /* of the flush that ended last */
     struct port *port;
+    enum urgency urgency;
 };
 
 void flusher_init(struct flusher *f);
@@ -23,7 +25,8 @@ void flusher_done(struct flusher *f); /* waits for a flush that is running */
 
 /* Begin to flush port, which stays open until it has ended. -ETIMEDOUT: an earlier one
  * was still running at deadline_ns. -EAGAIN: no thread. */
-int flusher_start(struct flusher *f, struct port *port, uint64_t deadline_ns);
+int flusher_start(struct flusher *f, struct port *port, enum urgency urgency,
+                  uint64_t deadline_ns);
 
 /* The result of the flush, or -ETIMEDOUT. */
 int flusher_wait(struct flusher *f, uint64_t deadline_ns);

@@ -100,7 +100,8 @@ flush_all(struct handoff *h, struct err *e)
 {
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
-        int rc = flusher_start(&d->flusher, redir_active(d->redir), h->deadline_ns);
+        int rc = flusher_start(&d->flusher, redir_active(d->redir), URGENCY_STALL,
+                               h->deadline_ns);
 
         if (rc < 0) {
             return err_set(e, rc, "%s: an earlier flush of %s has not ended",

@@ -34,10 +34,10 @@ tear_down(void)
 
 START_TEST(a_flush_ends_with_what_the_port_says)
 {
-    ck_assert_int_eq(flusher_start(&flusher, fault, SOON), 0);
+    ck_assert_int_eq(flusher_start(&flusher, fault, URGENCY_CONTROL, SOON), 0);
     ck_assert_int_eq(flusher_wait(&flusher, SOON), 0);
     port_fault_fail_nth(fault, 1, -EIO, false);
-    ck_assert_int_eq(flusher_start(&flusher, fault, SOON), 0);
+    ck_assert_int_eq(flusher_start(&flusher, fault, URGENCY_CONTROL, SOON), 0);
     ck_assert_int_eq(flusher_wait(&flusher, SOON), -EIO);
 }
 END_TEST
@@ -45,13 +45,14 @@ END_TEST
 START_TEST(whoever_gives_up_leaves_the_flush_to_the_next_who_waits)
 {
     port_fault_hold(fault, "stuck", REQ_FLUSH, 0);
-    ck_assert_int_eq(flusher_start(&flusher, fault, SOON), 0);
+    ck_assert_int_eq(flusher_start(&flusher, fault, URGENCY_CONTROL, SOON), 0);
     ck_assert_int_eq(port_fault_wait_held(fault, "stuck", SOON), 0);
     ck_assert_int_eq(flusher_wait(&flusher, PASSED), -ETIMEDOUT);
-    ck_assert_int_eq(flusher_start(&flusher, fault, PASSED), -ETIMEDOUT);
+    ck_assert_int_eq(flusher_start(&flusher, fault, URGENCY_CONTROL, PASSED),
+                     -ETIMEDOUT);
     port_fault_release(fault, "stuck", -ENOSPC);
     ck_assert_int_eq(flusher_wait(&flusher, SOON), -ENOSPC);
-    ck_assert_int_eq(flusher_start(&flusher, fault, SOON), 0);
+    ck_assert_int_eq(flusher_start(&flusher, fault, URGENCY_CONTROL, SOON), 0);
     ck_assert_int_eq(flusher_wait(&flusher, SOON), 0);
 }
 END_TEST
