@@ -75,6 +75,14 @@ is_drained(struct redir *r) LK_REQUIRES(r->lock)
     return ledger_unfinished(&r->ledger) == redir_locked(r)->queue.nr_waiting;
 }
 
+void
+redir_tell_drain(struct redir *r)
+{
+    if (redir_locked(r)->state == REDIR_HOLDING && is_drained(r)) {
+        cv_broadcast(&r->changed);
+    }
+}
+
 int
 redir_drain(struct redir *r, uint64_t deadline_ns)
 {

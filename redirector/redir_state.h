@@ -28,8 +28,7 @@ struct redir {
     uint64_t fail_after_ns;
 
     struct lk lock;    /* leaf: take no other lock, call no port while holding it */
-    struct cv changed; /* a request ended or queued while the gate was closed, the state
-                        * changed, or a drain was cancelled */
+    struct cv changed; /* a drain is complete or was cancelled, or the state changed */
     struct redir_locked {
         enum redir_state state;
         struct hold_queue queue;
@@ -50,6 +49,10 @@ redir_locked(struct redir *r)
 
 /* The only writer of the state; opens and closes the gate with it. */
 void redir_set_state(struct redir *r, enum redir_state next) LK_REQUIRES(r->lock);
+
+/* A request has ended or was queued while the gate was closed: it may have been the
+ * last that a drain waits for. */
+void redir_tell_drain(struct redir *r) LK_REQUIRES(r->lock);
 
 /* What was held has ended: whoever is late may go, and new requests pass the gate. */
 void redir_open_if_replayed(struct redir *r) LK_REQUIRES(r->lock);

@@ -7,10 +7,11 @@
  *   request:  accepted++            drainer:  gate = closed
  *             gate open?  -> port             sum == waiting?  -> drained
  *             ended++                         else wait for `changed`
- *             gate closed? -> wake drainer
+ *             gate closed? -> drained? -> wake drainer
  *
- * Either the drainer's sum sees ended++, or the request sees the closed gate and wakes
- * the drainer: no wake-up is lost, and no polling is needed.
+ * Either the drainer's sum sees ended++, or the request sees the closed gate and, under
+ * the lock, sums for the drainer: the last one wakes it. No wake-up is lost, no polling
+ * is needed, and a drain of many requests wakes the drainer once.
  *
  * A port that is recalled gives requests back with -ESTALE. They were accepted before
  * anything that is queued and go to the head of the queue. That happens only while the
@@ -119,7 +120,7 @@ see_through(struct redir *r, struct ledger_stripe *s, struct held *e)
         e->since_ns = clock_now_ns(); /* at the port it was not held: for the status */
         hold_queue_return(&l->queue, e);
         l->held++;
-        cv_broadcast(&r->changed);
+        redir_tell_drain(r);
         if (l->state == REDIR_REPLAYING) {
             hold_queue_dispatch(&l->queue);
         }
@@ -127,7 +128,7 @@ see_through(struct redir *r, struct ledger_stripe *s, struct held *e)
     ledger_end(s, outcome(r, rc));
     hold_queue_remove(&l->queue, e, l->state == REDIR_REPLAYING);
     redir_open_if_replayed(r);
-    cv_broadcast(&r->changed);
+    redir_tell_drain(r);
     return rc;
 }
 
@@ -146,7 +147,7 @@ submit_recalled(struct redir *r, struct ledger_stripe *s, const struct req *rq,
     assert(redir_locked(r)->state != REDIR_OPEN);
     hold_queue_prepend(&redir_locked(r)->queue, &e);
     redir_locked(r)->held++;
-    cv_broadcast(&r->changed);
+    redir_tell_drain(r);
     if (redir_locked(r)->state == REDIR_REPLAYING) {
         hold_queue_dispatch(&redir_locked(r)->queue);
     }
@@ -170,7 +171,7 @@ submit_open(struct redir *r, struct ledger_stripe *s, const struct req *rq,
     ledger_end(s, outcome(r, rc));
     if (!atomic_load(&r->is_gate_open)) {
         LK_GUARD(&r->lock);
-        cv_broadcast(&r->changed);
+        redir_tell_drain(r);
     }
     return rc;
 }
@@ -196,7 +197,7 @@ submit_closed(struct redir *r, struct ledger_stripe *s, const struct req *rq,
     }
     hold_queue_append(&l->queue, &e);
     l->held++;
-    cv_broadcast(&r->changed); /* it counts as waiting now: a drain may be complete */
+    redir_tell_drain(r); /* it counts as waiting now */
     rc = see_through(r, s, &e);
     lk_release(&r->lock);
     cv_done(&e.woken);
