@@ -10,13 +10,14 @@
 #define REALTIME_PRIORITY 1 /* the lowest: before all ordinary threads is enough */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool is_left_alone; /* set once, then constant */
+static bool is_left_alone; /* this and the next: set once, then constant */
+static int normal_nice;
 
 static void
 look_at_process(void)
 {
-    is_left_alone = sched_getscheduler(getpid()) != SCHED_OTHER ||
-                    getpriority(PRIO_PROCESS, (id_t)getpid()) <= NICE;
+    normal_nice = getpriority(PRIO_PROCESS, (id_t)getpid());
+    is_left_alone = sched_getscheduler(getpid()) != SCHED_OTHER || normal_nice <= NICE;
 }
 
 static bool
@@ -40,6 +41,7 @@ urgency_set(enum urgency u)
         return true;
     }
     is_allowed = schedule(SCHED_OTHER, 0);
-    is_allowed &= setpriority(PRIO_PROCESS, (id_t)gettid(), NICE) == 0;
+    is_allowed &= setpriority(PRIO_PROCESS, (id_t)gettid(),
+                              u == URGENCY_NORMAL ? normal_nice : NICE) == 0;
     return is_allowed && u != URGENCY_STALL;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 enum urgency {
+    URGENCY_NORMAL,  /* as the process was started */
     URGENCY_CONTROL, /* control calls, PREPARE: a share of 28 ordinary threads (nice
                       * -15), since it may compute for seconds, for 1,000 disks */
     URGENCY_STALL,   /* while requests are held: before all others (SCHED_RR, 1) */

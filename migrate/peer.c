@@ -15,7 +15,6 @@
 #include "log.h"
 #include "peer_batch.h"
 #include "service.h"
-#include "urgency.h"
 #include "where.h"
 
 static int
@@ -98,9 +97,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     struct batch b;
     int rc = batch_parse(s, params, e, &b);
 
-    (void)call;
-    (void)urgency_set(
-        URGENCY_CONTROL); /* the caller may have given an earlier one up */
+    rpc_set_urgency(call, URGENCY_CONTROL); /* after one that was given up, too */
     if (rc == 0) {
         rc = batch_claim(&b, e);
         rc = rc == -EBUSY ? explain_busy(&b, e) : rc;
@@ -133,8 +130,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     *ret_result = json_pack("{s:s,s:o,s:o}", "service", s->cfg->name, "channels",
                             where_channels(s->cfg), "disks", disks);
     (void)BREAKPOINT("next-prepared");
-    (void)urgency_set(
-        URGENCY_STALL); /* the call that assigns comes on this connection */
+    rpc_set_urgency(call, URGENCY_STALL); /* peer.assign comes this way */
     return 0;
 }
 

@@ -14,7 +14,6 @@
 #include "peer.h"
 #include "peer_batch.h"
 #include "service.h"
-#include "urgency.h"
 
 /* From now on, whatever crashes, a call that was delayed on its way cannot make us own
  * what its sender has taken back. A call for another disk (uuid) never can: it must not
@@ -209,7 +208,7 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
         rpc_notify(call, "assigned", json_object());
     }
     open_all(b);
-    (void)urgency_set(URGENCY_CONTROL); /* who waited comes first now */
+    rpc_set_urgency(call, URGENCY_CONTROL); /* who waited comes first now */
     if (draft != NULL) {
         (void)BREAKPOINT("next-serving");
         rc = make_durable(s, b, draft, recs, e);
@@ -293,6 +292,6 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
         rc = assign_or_refuse(s, &b, call, e, ret_result);
     }
     batch_unclaim(&b);
-    (void)urgency_set(URGENCY_CONTROL);
+    rpc_set_urgency(call, URGENCY_CONTROL);
     return rc;
 }

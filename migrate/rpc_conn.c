@@ -22,6 +22,7 @@
 #include "err.h"
 #include "lock.h"
 #include "rpc_frame.h"
+#include "tls.h"
 
 #define PARSE_ERROR (-32700)
 #define INVALID_REQUEST (-32600)
@@ -101,6 +102,15 @@ rpc_notify(struct rpc_call *call, const char *method, json_t *params)
         enqueue(call, line, len);
     }
     json_decref(j);
+}
+
+void
+rpc_set_urgency(const struct rpc_call *call, enum urgency u)
+{
+    (void)urgency_set(u); /* what is not allowed is done without */
+    if (call != NULL && call->service->stream != NULL) {
+        tls_stream_set_urgency(call->service->stream, u);
+    }
 }
 
 const struct tls_peer *

@@ -11,6 +11,7 @@ struct rpc_service {
     void *ctx;
     rpc_admit admit;
     const struct tls_peer *peer;
+    struct tls_stream *stream; /* NULL without TLS */
 };
 
 /* Serve the connection fd (borrowed) until either side ends it; shutdown(2) of fd from

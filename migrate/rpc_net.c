@@ -42,6 +42,7 @@ serve_tls(int fd, struct rpc_service service)
         return;
     }
     service.peer = tls_stream_peer(stream);
+    service.stream = stream;
     rpc_conn_serve(tls_stream_fd(stream), &service);
     tls_stream_close(stream);
 }

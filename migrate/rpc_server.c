@@ -107,7 +107,9 @@ connection_main(void *opaque)
     struct rpc_server *s = arg->server;
     int fd;
 
-    (void)urgency_set(URGENCY_CONTROL);
+    if (s->admit == NULL) { /* others have to say first who they are */
+        (void)urgency_set(URGENCY_CONTROL);
+    }
     lk_acquire(&s->lock);
     fd = server_locked(s)->fds[arg->i];
     lk_release(&s->lock);

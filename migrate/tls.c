@@ -25,7 +25,6 @@
 
 #include "clock.h"
 #include "tls_session.h"
-#include "urgency.h"
 
 #define BUFFER 16384U /* a record of TLS */
 #define LAST_WORDS_NS (1 * NS_PER_S)
@@ -50,8 +49,9 @@ struct tls_stream {
     int near, far;
     pthread_t thread;
     struct tls_peer peer;
-    _Atomic int trouble; /* an error of gnutls; relaxed: for people */
-    _Atomic int alert;   /* with GNUTLS_E_FATAL_ALERT_RECEIVED */
+    _Atomic int trouble;          /* an error of gnutls; relaxed: for people */
+    _Atomic int alert;            /* with GNUTLS_E_FATAL_ALERT_RECEIVED */
+    _Atomic enum urgency urgency; /* wanted; relaxed: it orders nothing */
     /* The thread's. */
     uint64_t last_words_ns;
     bool has_ended;
@@ -179,11 +179,17 @@ static void *
 stream_main(void *opaque)
 {
     struct tls_stream *s = opaque;
+    enum urgency urgency = URGENCY_NORMAL;
 
-    (void)urgency_set(URGENCY_STALL); /* a few messages, and a stall waits for each */
     while (!s->has_ended && !(s->out.is_eof && s->out.pos == s->out.end)) {
-        bool is_busy = receive_tls(s);
+        enum urgency wanted = atomic_load_explicit(&s->urgency, memory_order_relaxed);
+        bool is_busy;
 
+        if (wanted != urgency) {
+            urgency = wanted;
+            (void)urgency_set(urgency); /* what is not allowed is done without */
+        }
+        is_busy = receive_tls(s);
         is_busy |= send_plain(s);
         is_busy |= receive_plain(s);
         is_busy |= send_tls(s);
@@ -262,6 +268,7 @@ open_stream(const struct tls_settings *t, int fd, const char *host,
     s->fd = fd;
     s->near = s->far = -1;
     s->last_words_ns = CLOCK_NEVER;
+    atomic_init(&s->urgency, host != NULL ? URGENCY_STALL : URGENCY_NORMAL);
     rc = tls_session_init(&s->tls, t, host, e);
     if (rc == 0 && (rc = set_up_socket(fd)) < 0) {
         (void)err_set(e, rc, "TLS: the socket: %s", err_text(NULL, rc));
@@ -299,6 +306,12 @@ tls_connect(const struct tls_settings *t, int fd, const char *host,
             uint64_t deadline_ns, struct err *e, struct tls_stream **ret_stream)
 {
     return open_stream(t, fd, host, deadline_ns, e, ret_stream);
+}
+
+void
+tls_stream_set_urgency(struct tls_stream *s, enum urgency u)
+{
+    atomic_store_explicit(&s->urgency, u, memory_order_relaxed);
 }
 
 int

@@ -11,6 +11,7 @@
 #include "err.h"
 #include "tls_peer.h"
 #include "tls_settings.h"
+#include "urgency.h"
 
 struct tls_stream;
 
@@ -33,6 +34,11 @@ int tls_connect(const struct tls_settings *t, int fd, const char *host,
 /* The plain socket; belongs to the stream. */
 int tls_stream_fd(const struct tls_stream *s);
 const struct tls_peer *tls_stream_peer(const struct tls_stream *s);
+
+/* Of the stream's thread, from when it next has something to carry. A stream of
+ * tls_connect() begins with URGENCY_STALL, of tls_accept() with URGENCY_NORMAL: there
+ * the other side chose to connect. */
+void tls_stream_set_urgency(struct tls_stream *s, enum urgency u);
 
 /* What has ended the stream from the other side, or NULL when nothing is known. A
  * client's handshake ends before the server has judged it: its no arrives later. */

@@ -71,6 +71,22 @@ def measure(place, row, target, milliseconds):
     return parse(output)
 
 
+def await_load(pid):
+    """Until the jobs of fio, its children, have run for a while: when it is told to stop
+    before, it has nothing to report."""
+    end = time.monotonic() + 10
+    ticks = 0
+    while ticks < os.sysconf("SC_CLK_TCK") // 10 and time.monotonic() < end:
+        time.sleep(0.1)
+        ticks = 0
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            for child in f.read().split():
+                with contextlib.suppress(OSError):  # it has ended
+                    with open(f"/proc/{child}/stat", encoding="utf-8") as stat:
+                        fields = stat.read().rpartition(")")[2].split()
+                        ticks += int(fields[11]) + int(fields[12])
+
+
 @contextlib.contextmanager
 def background(place, row, uri, *options):
     """Load as long as the block runs; afterwards yields[0] is what fio saw."""
@@ -80,7 +96,7 @@ def background(place, row, uri, *options):
                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        time.sleep(0.5)
+        await_load(p.pid)
         yield seen
     finally:
         os.killpg(p.pid, signal.SIGINT)
