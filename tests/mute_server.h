@@ -72,10 +72,11 @@ mute_server_wait(const struct mute_server *m, int nr_reads)
 static inline void
 mute_server_done(struct mute_server *m)
 {
-    close(m->started_fd);
-    close(m->hang_fd); /* the scripts end */
+    /* Gone first: a script that comes late must not wait for our end of a pipe. */
     unlink(m->started);
     unlink(m->hang);
+    close(m->started_fd);
+    close(m->hang_fd); /* the scripts end */
 }
 
 #endif
