@@ -141,7 +141,7 @@ peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
     struct batch b;
     int rc = batch_parse(service, params, e, &b);
 
-    (void)call;
+    rpc_set_urgency(call, URGENCY_CONTROL); /* nothing is going to be assigned */
     *ret_result = NULL;
     if (rc == 0) {
         rc = batch_claim(&b, e);

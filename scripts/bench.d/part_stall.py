@@ -231,8 +231,10 @@ def longest(ctx, uri, event, milliseconds):
     t = threading.Thread(target=client)
     t.start()
     time.sleep(0.4)
-    event()  # on this thread: a server that it starts ends with the thread (nbdkit)
-    t.join()
+    try:
+        event()  # on this thread: a server that it starts ends with the thread (nbdkit)
+    finally:
+        t.join()
     return seen[0] if seen else None
 
 

@@ -127,22 +127,35 @@ epoch_of(const char *name)
 }
 
 static unsigned
-nr_temporary(void)
+count_in(const char *path, bool (*matches)(const char *path, const char *name))
 {
-    char path[128];
     unsigned n = 0;
     struct dirent *entry;
-    DIR *d;
+    DIR *d = opendir(path);
 
-    (void)snprintf(path, sizeof path, "%s/disk", dir_path);
-    d = opendir(path);
     ck_assert_ptr_nonnull(d);
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while ((entry = readdir(d)) != NULL) {
-        n += strncmp(entry->d_name, RECORD_STORE_TMP, strlen(RECORD_STORE_TMP)) == 0;
+        n += matches(path, entry->d_name);
     }
     (void)closedir(d);
     return n;
+}
+
+static bool
+is_temporary(const char *path, const char *name)
+{
+    (void)path;
+    return strncmp(name, RECORD_STORE_TMP, strlen(RECORD_STORE_TMP)) == 0;
+}
+
+static unsigned
+nr_temporary(void)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/disk", dir_path);
+    return count_in(path, is_temporary);
 }
 
 START_TEST(a_draft_means_nothing_until_it_is_committed)
@@ -190,28 +203,24 @@ START_TEST(the_commit_of_a_draft_is_a_rename_and_one_fsync)
 }
 END_TEST
 
-/* Files that are open here and have no name any more. */
+/* Is it a file of ours that is open and has no name any more? */
+static bool
+is_nameless(const char *path, const char *name)
+{
+    char link[300], target[300];
+    ssize_t len;
+
+    (void)snprintf(link, sizeof link, "%s/%s", path, name);
+    len = readlink(link, target, sizeof target - 1);
+    target[len > 0 ? len : 0] = '\0';
+    return strncmp(target, folder, strlen(folder)) == 0 &&
+           strstr(target, " (deleted)") != NULL;
+}
+
 static unsigned
 nr_nameless(void)
 {
-    char path[300], target[300];
-    unsigned n = 0;
-    struct dirent *entry;
-    DIR *d = opendir("/proc/self/fd");
-
-    ck_assert_ptr_nonnull(d);
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
-    while ((entry = readdir(d)) != NULL) {
-        ssize_t len;
-
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
-        len = readlink(path, target, sizeof target - 1);
-        target[len > 0 ? len : 0] = '\0';
-        n += strncmp(target, folder, strlen(folder)) == 0 &&
-             strstr(target, " (deleted)") != NULL;
-    }
-    (void)closedir(d);
-    return n;
+    return count_in("/proc/self/fd", is_nameless);
 }
 
 /* The file system frees the space of a file when nobody has it open any more, and
