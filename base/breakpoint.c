@@ -49,6 +49,7 @@ static const char *const names[] = {
     "next-preparing", /* peer.prepare received */
     "next-opened",    /* device of one disk opened, not owned */
     "next-prepared",  /* no reply sent yet */
+    "next-paused",    /* peer.pause done, no reply sent yet */
     "next-cancelled", /* peer.cancel done, no reply sent yet */
     "next-assigning", /* peer.assign received */
     "next-locked",    /* device of one disk locked, no record of it */

@@ -289,6 +289,7 @@ const struct rpc_method control_methods[] = {
     {"abort", control_abort},
     {"ping", peer_ping},
     {"peer.prepare", peer_prepare},
+    {"peer.pause", peer_pause},
     {"peer.assign", peer_assign},
     {"peer.cancel", peer_cancel},
     {"peer.where", where_answer},

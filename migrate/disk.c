@@ -192,12 +192,10 @@ recall_channel(struct disk *d)
     int rc;
 
     redir_status(d->redir, &st);
-    if (st.state == REDIR_OPEN || st.state == REDIR_REPLAYING) {
+    if (st.state != REDIR_QUIESCED) {
         rc = redir_hold(d->redir);
         assert(rc == 0); /* we have the claim, so nobody else moves the state but
-                          * REPLAYING -> OPEN, and hold takes both */
-    }
-    if (st.state != REDIR_QUIESCED) {
+                          * REPLAYING -> OPEN, and a pause; hold takes all of them */
         port_channel_recall(redir_active(d->redir));
         rc = redir_drain(d->redir, CLOCK_NEVER); /* a recalled port answers at once */
         assert(rc == 0);

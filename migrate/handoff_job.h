@@ -42,9 +42,9 @@ struct handoff {
     struct port *channels[GROUP_MAX_DISKS];
     char devices[GROUP_MAX_DISKS][IDENTITY_DEVICE_LEN]; /* as the next owner knows it */
     bool is_same_device[GROUP_MAX_DISKS];               /* and we know it as the same */
-    bool has_turn;
-    struct redir_ledger ledger_before[GROUP_MAX_DISKS];
+    bool has_turn, wants_pause; /* the latter: the next owner; see peer_pause.c */
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns, predicted_ns;
+    uint64_t peer_drain_ns; /* of HOLD: the next owner waited for its requests */
     struct handoff_forecast {
         uint64_t since_ns, ended, in_flight; /* as it was seen at the beginning */
         uint64_t drain_ns, flush_ns, record_ns, trip_ns; /* see forecast.h */

@@ -104,6 +104,7 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
         !name_is_valid(name) || json_array_size(disks) != h->nr) {
         return err_set(e, -EPROTO, "%s gives a malformed answer", h->to.text);
     }
+    h->wants_pause = json_is_true(json_object_get(answer, "pause"));
     n = json_array_size(channels);
     if (n == 0) {
         return err_set(e, -EINVAL, "%s has no listener that we could reach", name);

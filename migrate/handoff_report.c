@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a handoff says when it has ended; the fields are those of "handoff --json". */
 #include <inttypes.h>
+#include <string.h>
 
 #include "clock.h"
 #include "handoff_job.h"
@@ -11,11 +12,17 @@ phases(const struct handoff *h)
 {
     json_t *o = json_object();
     char key[32];
+    uint64_t ns[HANDOFF_NR_PHASES], peer_drain_ns;
 
+    memcpy(ns, h->phase_ns, sizeof ns);
+    /* What the next owner waited for in HOLD were requests at our device. */
+    peer_drain_ns = clock_earlier(h->peer_drain_ns, ns[HANDOFF_HOLD]);
+    ns[HANDOFF_HOLD] -= peer_drain_ns;
+    ns[HANDOFF_DRAIN] += peer_drain_ns;
     for (unsigned p = HANDOFF_PREPARE; p <= HANDOFF_REPLAY; p++) {
         (void)snprintf(key, sizeof key, "%s_us", handoff_phase_name(p));
-        (void)json_object_set_new(
-            o, key, json_integer((json_int_t)(h->phase_ns[p] / NS_PER_US)));
+        (void)json_object_set_new(o, key,
+                                  json_integer((json_int_t)(ns[p] / NS_PER_US)));
     }
     return o;
 }

@@ -18,11 +18,39 @@
 
 #define LOOK_AGAIN_NS (200 * NS_PER_MS) /* while a drain or flush is slow */
 
+/* Have the next owner hold its clients first. An error: it does not answer. */
+static int
+pause_peer(struct handoff *h, struct err *e)
+{
+    json_t *answer = NULL;
+    int code = 0;
+    int rc = job_call(h, "peer.pause",
+                      json_pack("{s:s,s:I,s:o}", "from", h->service->cfg->name,
+                                "for_ms", (json_int_t)(h->deadline_len_ns / NS_PER_MS),
+                                "disks", job_disk_list(h)),
+                      h->deadline_len_ns, e, &code, &answer);
+
+    if (rc == 0) {
+        h->peer_drain_ns =
+            (uint64_t)json_integer_value(json_object_get(answer, "drain_us")) *
+            NS_PER_US;
+    }
+    json_decref(answer);
+    return code != 0 ? 0 : rc; /* who refuses it can do without */
+}
+
 int
 job_hold(struct handoff *h, struct err *e)
 {
     h->held_at_ns = clock_now_ns();
     h->deadline_ns = clock_deadline_ns(h->deadline_len_ns);
+    if (h->wants_pause) {
+        int rc = pause_peer(h, e);
+
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s", h->next[0].peer_name);
+        }
+    }
     for (unsigned i = 0; i < h->nr; i++) {
         int rc = redir_hold(h->disks[i]->redir);
 

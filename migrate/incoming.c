@@ -72,6 +72,9 @@ incoming_drop(struct disk *d)
     if (d->sessions != NULL) {
         session_table_expect(d->sessions, 0);
     }
+    if (disk_redir(d) != NULL) {
+        redir_end_pause(disk_redir(d));
+    }
     record_draft_drop(d->service->records, in.draft);
     port_close(in.port);
 }

@@ -93,6 +93,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
              json_t **ret_result)
 {
     struct service *s = service;
+    struct peer_traffic before, now;
     json_t *disks;
     struct batch b;
     int rc = batch_parse(s, params, e, &b);
@@ -105,6 +106,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     if (rc < 0) {
         return rc;
     }
+    peer_see_traffic(&b, &before);
     (void)BREAKPOINT("next-preparing");
     rc = record_settle(s->records, e); /* now, and not when we are assigned */
     disks = json_array();
@@ -127,8 +129,10 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
         json_decref(disks);
         return rc;
     }
-    *ret_result = json_pack("{s:s,s:o,s:o}", "service", s->cfg->name, "channels",
-                            where_channels(s->cfg), "disks", disks);
+    peer_see_traffic(&b, &now);
+    *ret_result = json_pack("{s:s,s:o,s:o,s:b}", "service", s->cfg->name, "channels",
+                            where_channels(s->cfg), "disks", disks, "pause",
+                            now.in_flight > 0 || now.accepted != before.accepted);
     (void)BREAKPOINT("next-prepared");
     rpc_set_urgency(call, URGENCY_STALL); /* peer.assign comes this way */
     return 0;

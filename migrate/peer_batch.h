@@ -27,6 +27,13 @@ int batch_parse(struct service *s, json_t *params, struct err *e, struct batch *
  * (superseded.h). */
 void batch_history(const struct batch *b, unsigned i, struct record *rec);
 
+/* What our own clients do with the disks: of two looks, the later one tells by more
+ * accepted, or by some in flight, that peer.pause is worth its round trip. */
+struct peer_traffic {
+    uint64_t accepted, in_flight;
+};
+void peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t);
+
 /* Claim all or none: -EBUSY. */
 int batch_claim(struct batch *b, struct err *e);
 void batch_unclaim(struct batch *b);

@@ -56,6 +56,10 @@ const struct tls_peer *rpc_caller(const struct rpc_call *call);
  * accepted: only the thread. */
 void rpc_set_urgency(const struct rpc_call *call, enum urgency u);
 
+/* Call fn with arg, on the connection's thread, when the connection ends; what was set
+ * by an earlier call is called now. */
+void rpc_at_end(struct rpc_call *call, void (*fn)(void *arg), void *arg);
+
 /* Has the caller closed its end? */
 bool rpc_is_gone(const struct rpc_call *call);
 

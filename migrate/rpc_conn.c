@@ -36,6 +36,8 @@
 struct rpc_call {
     int fd;
     const struct rpc_service *service;
+    void (*at_end)(void *arg); /* NULL: nothing. Only the connection's thread uses it */
+    void *at_end_arg;
     struct lk lock; /* leaf; held over a send that does not wait */
     struct rpc_call_locked {
         char *queue; /* MAX_QUEUED bytes once one was needed */
@@ -117,6 +119,16 @@ const struct tls_peer *
 rpc_caller(const struct rpc_call *call)
 {
     return call->service->peer;
+}
+
+void
+rpc_at_end(struct rpc_call *call, void (*fn)(void *arg), void *arg)
+{
+    if (call->at_end != NULL) {
+        call->at_end(call->at_end_arg);
+    }
+    call->at_end = fn;
+    call->at_end_arg = arg;
 }
 
 bool
@@ -322,6 +334,7 @@ rpc_conn_serve(int fd, const struct rpc_service *service)
                                          "the request is too long", rc));
     }
     rpc_frame_reader_done(&reader);
+    rpc_at_end(&c, NULL, NULL);
     lk_acquire(&c.lock);
     free(call_locked(&c)->queue);
     lk_release(&c.lock);

@@ -34,6 +34,7 @@ redir_set_state(struct redir *r, enum redir_state next)
                 redir_state_name(next));
     assert(allowed[l->state][next]);
     l->state = next;
+    l->pause_end_ns = CLOCK_NEVER;
     atomic_store(&r->is_gate_open, next == REDIR_OPEN);
     cv_broadcast(&r->changed);
 }
@@ -49,6 +50,25 @@ redir_open_if_replayed(struct redir *r)
     }
 }
 
+static void
+close_gate(struct redir *r) LK_REQUIRES(r->lock)
+{
+    struct redir_locked *l = redir_locked(r);
+
+    l->is_drain_cancelled = false;
+    l->max_held_ns = 0;
+    l->held = l->queue.nr_waiting;
+    l->queue.nr_sent = 0;
+    redir_set_state(r, REDIR_HOLDING);
+    hold_queue_rehold(&l->queue);
+}
+
+static bool
+is_paused(struct redir *r) LK_REQUIRES(r->lock)
+{
+    return redir_locked(r)->pause_end_ns != CLOCK_NEVER;
+}
+
 int
 redir_hold(struct redir *r)
 {
@@ -56,16 +76,31 @@ redir_hold(struct redir *r)
     LK_GUARD(&r->lock);
 
     l = redir_locked(r);
+    if (is_paused(r)) {
+        l->pause_end_ns = CLOCK_NEVER;
+        cv_broadcast(&r->changed); /* who awaits the pause */
+        return 0;
+    }
     if (l->state != REDIR_OPEN && l->state != REDIR_REPLAYING) {
         trace_refused("redirector", r->id, redir_state_name(l->state), "holding");
         return -EBUSY;
     }
-    l->is_drain_cancelled = false;
-    l->max_held_ns = 0;
-    l->held = l->queue.nr_waiting;
-    l->queue.nr_sent = 0;
-    redir_set_state(r, REDIR_HOLDING);
-    hold_queue_rehold(&l->queue);
+    close_gate(r);
+    return 0;
+}
+
+int
+redir_pause(struct redir *r, uint64_t until_ns)
+{
+    LK_GUARD(&r->lock);
+
+    if (redir_locked(r)->state != REDIR_OPEN) {
+        trace_refused("redirector", r->id, redir_state_name(redir_locked(r)->state),
+                      "paused");
+        return -EBUSY;
+    }
+    close_gate(r);
+    redir_locked(r)->pause_end_ns = until_ns;
     return 0;
 }
 
@@ -84,6 +119,19 @@ redir_tell_drain(struct redir *r)
 }
 
 int
+redir_await_pause(struct redir *r, uint64_t deadline_ns)
+{
+    LK_GUARD(&r->lock);
+
+    while (is_paused(r) && !is_drained(r)) {
+        if (cv_wait_until(&r->changed, &r->lock, deadline_ns) == -ETIMEDOUT) {
+            break;
+        }
+    }
+    return is_paused(r) && is_drained(r) ? 0 : -ETIMEDOUT;
+}
+
+int
 redir_drain(struct redir *r, uint64_t deadline_ns)
 {
     struct redir_ledger sum;
@@ -91,13 +139,14 @@ redir_drain(struct redir *r, uint64_t deadline_ns)
     LK_GUARD(&r->lock);
 
     l = redir_locked(r);
-    while (l->state == REDIR_HOLDING && !l->is_drain_cancelled && !is_drained(r)) {
+    while (l->state == REDIR_HOLDING && !is_paused(r) && !l->is_drain_cancelled &&
+           !is_drained(r)) {
         if (cv_wait_until(&r->changed, &r->lock, deadline_ns) == -ETIMEDOUT &&
             !is_drained(r)) {
             return -ETIMEDOUT;
         }
     }
-    if (l->state != REDIR_HOLDING) {
+    if (l->state != REDIR_HOLDING || is_paused(r)) {
         trace_refused("redirector", r->id, redir_state_name(l->state), "quiesced");
         return -EBUSY;
     }
@@ -143,6 +192,32 @@ redir_swap(struct redir *r, struct port *next, enum redir_side side, struct err 
     return 0;
 }
 
+static void
+let_go(struct redir *r) LK_REQUIRES(r->lock)
+{
+    redir_set_state(r, REDIR_REPLAYING);
+    hold_queue_dispatch(&redir_locked(r)->queue);
+    redir_open_if_replayed(r);
+}
+
+void
+redir_end_pause_if_due(struct redir *r)
+{
+    if (is_paused(r) && clock_now_ns() >= redir_locked(r)->pause_end_ns) {
+        let_go(r);
+    }
+}
+
+void
+redir_end_pause(struct redir *r)
+{
+    LK_GUARD(&r->lock);
+
+    if (is_paused(r)) {
+        let_go(r);
+    }
+}
+
 int
 redir_release(struct redir *r)
 {
@@ -157,9 +232,7 @@ redir_release(struct redir *r)
     if (r->active == NULL) {
         return -ENODEV;
     }
-    redir_set_state(r, REDIR_REPLAYING);
-    hold_queue_dispatch(&l->queue);
-    redir_open_if_replayed(r);
+    let_go(r);
     return 0;
 }
 
@@ -168,13 +241,12 @@ redir_wait_open(struct redir *r, uint64_t deadline_ns)
 {
     LK_GUARD(&r->lock);
 
-    while (redir_locked(r)->state != REDIR_OPEN) {
-        if (cv_wait_until(&r->changed, &r->lock, deadline_ns) == -ETIMEDOUT &&
-            redir_locked(r)->state != REDIR_OPEN) {
-            return -ETIMEDOUT;
-        }
+    while (redir_locked(r)->state != REDIR_OPEN && clock_now_ns() < deadline_ns) {
+        (void)cv_wait_until(&r->changed, &r->lock, /* either way: look again */
+                            clock_earlier(deadline_ns, redir_locked(r)->pause_end_ns));
+        redir_end_pause_if_due(r);
     }
-    return 0;
+    return redir_locked(r)->state == REDIR_OPEN ? 0 : -ETIMEDOUT;
 }
 
 static bool
@@ -210,6 +282,7 @@ redir_status(struct redir *r, struct redir_status *ret_status)
     struct redir_locked *l;
     LK_GUARD(&r->lock);
 
+    redir_end_pause_if_due(r);
     l = redir_locked(r);
     *ret_status = (struct redir_status){.state = l->state,
                                         .side = r->side,

@@ -33,6 +33,7 @@ struct redir {
         enum redir_state state;
         struct hold_queue queue;
         bool is_drain_cancelled;
+        uint64_t pause_end_ns;         /* of HOLDING; CLOCK_NEVER: it is no pause */
         uint64_t performed_at_quiesce; /* local + remote when it became QUIESCED */
         uint64_t max_held_ns;
         uint64_t held; /* since the last hold */
@@ -53,6 +54,10 @@ void redir_set_state(struct redir *r, enum redir_state next) LK_REQUIRES(r->lock
 /* A request has ended or was queued while the gate was closed: it may have been the
  * last that a drain waits for. */
 void redir_tell_drain(struct redir *r) LK_REQUIRES(r->lock);
+
+/* Let what is queued go when the time of a pause is over. Whoever waits in the queue
+ * looks, and whoever asks for the state. */
+void redir_end_pause_if_due(struct redir *r) LK_REQUIRES(r->lock);
 
 /* What was held has ended: whoever is late may go, and new requests pass the gate. */
 void redir_open_if_replayed(struct redir *r) LK_REQUIRES(r->lock);

@@ -70,16 +70,23 @@ perform(struct redir *r, const struct req *rq, uint64_t deadline_ns,
     return rc == -ESTALE ? -EIO : rc;
 }
 
+static bool
+is_over(const struct held *e)
+{
+    return e->deadline_ns != CLOCK_NEVER && clock_now_ns() >= e->deadline_ns;
+}
+
 /* Wait until e may go, was bounced (-ESTALE), or fail-after has passed (-EIO). */
 static int
 wait_turn(struct redir *r, struct held *e) LK_REQUIRES(r->lock)
 {
     struct redir_locked *l = redir_locked(r);
     uint64_t held_ns;
-    int rc = 0;
 
-    while (rc == 0 && e->state == HELD_WAITING) {
-        rc = cv_wait_until(&e->woken, &r->lock, e->deadline_ns);
+    while (e->state == HELD_WAITING && !is_over(e)) {
+        (void)cv_wait_until(&e->woken, &r->lock, /* either way: look again */
+                            clock_earlier(e->deadline_ns, l->pause_end_ns));
+        redir_end_pause_if_due(r);
     }
     held_ns = clock_now_ns() - e->since_ns;
     if (held_ns > l->max_held_ns) {
@@ -257,7 +264,7 @@ redir_new(const char *id, const struct port_info *info, uint64_t fail_after_ns,
         .port = {.ops = &redir_ops, .info = *info},
         .side = REDIR_LOCAL,
         .fail_after_ns = fail_after_ns,
-        .locked_ = {.state = REDIR_QUIESCED},
+        .locked_ = {.state = REDIR_QUIESCED, .pause_end_ns = CLOCK_NEVER},
     };
     (void)snprintf(r->id, sizeof r->id, "%s", id); /* only a name in traces */
     hold_queue_init(&r->locked_.queue);

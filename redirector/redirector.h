@@ -9,6 +9,7 @@
  *                   |                 | swap (stays QUIESCED)
  *                   '----release------'
  *   REPLAYING -hold-> HOLDING
+ *   OPEN -pause-> HOLDING, and by itself -> REPLAYING after a while; hold ends that
  *
  * Functions may be called on any thread; hold, drain, swap and release are called by
  * one handoff at a time (asserted by state). Nothing here logs.
@@ -60,13 +61,25 @@ int redir_new(const char *id, const struct port_info *info, uint64_t fail_after_
 /* The face that the stack sees. Lives as long as r; its close does nothing. */
 struct port *redir_port(struct redir *r);
 
-/* Close the gate: from now on requests queue. OPEN or REPLAYING -> HOLDING; -EBUSY in
- * any other state. Does not wait. */
+/* Close the gate: from now on requests queue. OPEN or REPLAYING -> HOLDING, or a pause
+ * becomes a hold; -EBUSY in any other state. Does not wait. */
 int redir_hold(struct redir *r);
+
+/* Close the gate as redir_hold(), but until until_ns at most: then what is queued goes
+ * on to the same port, as after redir_release(), unless there was a hold meanwhile. So
+ * who paused it may vanish. -EBUSY unless OPEN. Does not wait. */
+int redir_pause(struct redir *r, uint64_t until_ns);
+
+/* Wait until a pause leaves nothing in flight at the active port. -ETIMEDOUT, also when
+ * the pause has ended; it goes on otherwise. */
+int redir_await_pause(struct redir *r, uint64_t deadline_ns);
+
+/* End a pause before its time; does nothing when there is none. */
+void redir_end_pause(struct redir *r);
 
 /* Wait until the active port has nothing in flight: HOLDING -> QUIESCED. -ETIMEDOUT:
  * the state stays HOLDING. -ECANCELED: redir_cancel_drain() was called. -EBUSY: not
- * HOLDING. */
+ * HOLDING, or only paused. */
 int redir_drain(struct redir *r, uint64_t deadline_ns);
 
 /* Make the drain that waits, or else the next one of this hold, return -ECANCELED. The

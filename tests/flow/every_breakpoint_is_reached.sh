@@ -4,7 +4,7 @@
 # refusal, a restart, parking, or their command gets to: a name that nothing reaches
 # would make a test of crashes pass without a crash.
 . "$(dirname "$0")/lib.sh"
-need jq
+need jq qemu-io
 need_breakpoints
 mapfile -t names < <(break_names)
 
@@ -28,7 +28,13 @@ arm_all
 start a ''
 start b ',role=standby'
 BATON_BREAK_DIR=$(break_dir_of command) handoff vm:web a b >/dev/null
-handoff vm:web b a >/dev/null
+break_at a next-preparing wait
+handoff vm:web b a >/dev/null &
+job=$!
+await_hit a next-preparing
+io "$(uri_of a one)" "write 0 4k" # whose clients are at work is asked to pause
+break_go a next-preparing
+wait "$job" || fail "the handoff back failed"
 fails_with 1 'nothing changed' -- handoff vm:web a b --deadline 0
 break_at b next-locked fail
 fails_with 1 'is still served by a' -- handoff vm:web a b

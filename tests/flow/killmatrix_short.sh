@@ -7,4 +7,4 @@ grep -q BATON_BREAK_DIR "$BATON_BIN_DIR/baton" || {
     exit 77
 }
 exec "$(dirname "$0")/../../scripts/killmatrix" --times 1 --jobs 2 --iops 300 --only \
-    '^(hold owner now|eject-committed owner order|assign-locked next now|assign-owned next order|back-owned owner now|group-spread owner order)$'
+    '^(pause owner now|hold owner now|eject-committed owner order|assign-locked next now|assign-owned next order|back-owned owner now|group-spread owner order)$'

@@ -55,7 +55,7 @@ struct world {
         struct stamp buf[MAX_SPAN * STAMPS];
     } workers[NR_WORKERS];
     unsigned seed;
-    uint64_t nr_moves, nr_aborts, nr_recalls;
+    uint64_t nr_moves, nr_aborts, nr_recalls, nr_pauses;
 };
 
 static unsigned
@@ -221,6 +221,21 @@ exchange(struct world *w, bool is_local)
     w->nr_moves++;
 }
 
+/* The gate is closed for a moment, which may end before, in or without a handoff. */
+static void
+pause_first(struct world *w)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (redir_pause(w->r, now_ns + pick(&w->seed, 300) * NS_PER_US) == 0) {
+        w->nr_pauses++;
+        (void)redir_await_pause(w->r, now_ns + pick(&w->seed, 200) * NS_PER_US);
+    }
+    if (pick(&w->seed, 4) == 0) {
+        redir_end_pause(w->r);
+    }
+}
+
 /* One handoff, which may be given up before the exchange. Begins OPEN or REPLAYING. */
 static void
 handoff(struct world *w, bool *is_local)
@@ -228,6 +243,9 @@ handoff(struct world *w, bool *is_local)
     bool is_recalled = !*is_local && pick(&w->seed, 2) == 0;
     int rc;
 
+    if (pick(&w->seed, 3) == 0) {
+        pause_first(w);
+    }
     if (is_recalled) {
         end_set(&w->b, END_LOST); /* so that there is something to recall */
         sched_yield();
@@ -328,6 +346,7 @@ START_TEST(nothing_is_lost_repeated_or_reordered_by_handoffs)
     ck_assert_uint_gt(w.nr_moves, NR_ROUNDS / 4);
     ck_assert_uint_gt(w.nr_aborts, 0);
     ck_assert_uint_gt(w.nr_recalls, 0);
+    ck_assert_uint_gt(w.nr_pauses, 0);
     redir_free(w.r);
     port_close(w.mem);
 }

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Until it owns the disk the next owner is a client. When the owner closes its gate,
+ * what the next owner's clients have under way could only be sent back, to be queued
+ * there and performed again: two thread switches a request on either side, in the
+ * stall. So the next owner closes its own gate first, and these requests end as usual.
+ *
+ * Nothing depends on it: a request that comes too late is sent back as without it. It
+ * ends by itself: by the assignment or its refusal, when the owner gives the handoff up
+ * or its connection ends, and after the time that the owner has named. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "breakpoint.h"
+#include "clock.h"
+#include "disk.h"
+#include "peer.h"
+#include "peer_batch.h"
+
+#define PAUSE_MAX_MS UINT64_C(60000)
+/* What has not ended by then is for the owner's drain to wait for, and to tell of. */
+#define DRAIN_NS (NS_PER_S / 2)
+
+struct pause {
+    unsigned nr;
+    struct redir *redirs[GROUP_MAX_DISKS];
+};
+
+void
+peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t)
+{
+    *ret_t = (struct peer_traffic){0};
+    for (unsigned i = 0; i < b->nr; i++) {
+        struct redir *r = disk_redir(b->disks[i]);
+        struct redir_status st;
+
+        if (r != NULL) {
+            redir_status(r, &st);
+            ret_t->accepted += st.ledger.accepted;
+            ret_t->in_flight += st.in_flight;
+        }
+    }
+}
+
+/* As that peer has prepared it, and not assigned since. */
+static bool
+is_prepared(struct disk *d, uint64_t epoch)
+{
+    LK_GUARD(&d->lock);
+
+    return disk_locked(d)->incoming.port != NULL &&
+           disk_locked(d)->incoming.epoch == epoch;
+}
+
+/* At the end of the connection: of pauses that are none any more it changes nothing. */
+static void
+end_pause(void *arg)
+{
+    struct pause *p = arg;
+
+    for (unsigned i = 0; i < p->nr; i++) {
+        redir_end_pause(p->redirs[i]);
+    }
+    free(p);
+}
+
+static void
+pause_all(const struct batch *b, uint64_t until_ns, struct pause *p)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        struct redir *r = disk_redir(b->disks[i]);
+
+        if (is_prepared(b->disks[i], b->epochs[i]) && redir_pause(r, until_ns) == 0) {
+            p->redirs[p->nr++] = r;
+        }
+    }
+}
+
+int
+peer_pause(void *service, struct rpc_call *call, json_t *params, struct err *e,
+           json_t **ret_result)
+{
+    const uint64_t began_ns = clock_now_ns();
+    const json_int_t ms = json_integer_value(json_object_get(params, "for_ms"));
+    uint64_t until_ns;
+    struct pause *p;
+    struct batch b;
+    int rc = batch_parse(service, params, e, &b);
+
+    if (rc == 0 && ms <= 0) {
+        rc = err_set(e, -EBADMSG, "for_ms: a number of milliseconds");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    rpc_at_end(call, end_pause, p);
+    until_ns = clock_deadline_ns(clock_earlier((uint64_t)ms, PAUSE_MAX_MS) * NS_PER_MS);
+    pause_all(&b, until_ns, p);
+    for (unsigned i = 0; i < p->nr; i++) { /* else the owner sends back what is late */
+        (void)redir_await_pause(p->redirs[i], began_ns + DRAIN_NS);
+    }
+    (void)BREAKPOINT("next-paused");
+    *ret_result = json_pack("{s:I}", "drain_us",
+                            (json_int_t)((clock_now_ns() - began_ns) / NS_PER_US));
+    return 0;
+}
