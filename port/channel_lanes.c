@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "nbd_request.h"
+#include "nbd_spread.h"
 
 /* Of one attempt. Long, because an owner may have to fence an older session first; not
  * endless, so that another address is tried at some time. */
@@ -72,7 +73,7 @@ lanes_submit(struct port *p, const struct req *rq)
     struct channel_lanes *l = (struct channel_lanes *)p;
     unsigned nr = atomic_load_explicit(&l->nr, memory_order_acquire);
 
-    return nbd_request_submit(l->conns[nbd_share_of_thread(nr)], rq);
+    return nbd_request_submit(l->conns[nbd_spread(nr)], rq);
 }
 
 static void

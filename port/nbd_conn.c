@@ -7,19 +7,18 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <libnbd.h>
 
 #include "clock.h"
 #include "may_block.h"
 #include "nbd_address.h"
+#include "nbd_watch.h"
+#include "read_ahead.h"
 #include "tls_settings.h"
 
 #define MAX_PAYLOAD (INT64_C(32) << 20) /* NBD's when the server names none */
@@ -101,21 +100,6 @@ begin_connect(struct nbd_handle *h, const char *text, struct err *e)
     return rc < 0 ? fail(e, text) : 0;
 }
 
-/* A peer whose host vanished sends nothing: data without acknowledgement and a silent
- * idle connection both count as lost after ms. Not TCP: the calls fail, nothing to do.
- */
-static void
-watch_peer(int fd, unsigned ms)
-{
-    const int on = 1, seconds = ms < 3000 ? 1 : (int)(ms / 3000), probes = 2;
-
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-}
-
 static int
 negotiate(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
 {
@@ -125,7 +109,7 @@ negotiate(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
         int fd = nbd_conn_fd(c), n;
 
         if (fd != fds[0].fd && o->dead_after_ms != 0) { /* it tries several addresses */
-            watch_peer(fd, o->dead_after_ms);
+            nbd_watch_peer(fd, o->dead_after_ms);
         }
         fds[0].fd = fd;
         fds[0].events = nbd_conn_events(c);
@@ -142,6 +126,9 @@ negotiate(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
     }
     if (nbd_aio_is_ready(c->h) != 1) {
         return err_set(e, -ECONNRESET, "%s: the server hung up", o->address);
+    }
+    if (nbd_get_tls_negotiated(c->h) == 0) { /* GnuTLS has its own ideas of waiting */
+        read_ahead(nbd_conn_fd(c));
     }
     return 0;
 }
@@ -357,6 +344,12 @@ nbd_conn_events(struct nbd_conn *c)
 
     return (short)(((want & LIBNBD_AIO_DIRECTION_READ) != 0 ? POLLIN : 0) |
                    ((want & LIBNBD_AIO_DIRECTION_WRITE) != 0 ? POLLOUT : 0));
+}
+
+bool
+nbd_conn_has_input(struct nbd_conn *c)
+{
+    return (nbd_conn_events(c) & POLLIN) != 0 && has_read_ahead(nbd_conn_fd(c));
 }
 
 int

@@ -66,6 +66,10 @@ int nbd_conn_issue(struct nbd_conn *c, const struct req *rq, struct nbd_call *ca
 int nbd_conn_fd(struct nbd_conn *c);
 short nbd_conn_events(struct nbd_conn *c);
 
+/* Has some input been received already, so that the descriptor does not show it? Then
+ * it counts as POLLIN, and is not to be waited for. */
+bool nbd_conn_has_input(struct nbd_conn *c);
+
 /* The descriptor has these events, as poll has just said (revents; libnbd does not bear
  * to be told of input that is not there): send and receive. Calls done. 0, or
  * -ENOTCONN: the connection is lost. */

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -59,18 +58,6 @@ static struct share_locked *
 share_locked(struct nbd_share *s) LK_REQUIRES(s->lock)
 {
     return &s->locked_;
-}
-
-unsigned
-nbd_share_of_thread(unsigned nr)
-{
-    static _Atomic unsigned threads; /* relaxed: it only spreads */
-    static _Thread_local unsigned number;
-
-    if (number == 0) {
-        number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed);
-    }
-    return number % nr;
 }
 
 static void
@@ -195,6 +182,9 @@ poll_socket(struct nbd_share *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
     uint64_t count;
     int n;
 
+    if (nbd_conn_has_input(s->conn)) {
+        return POLLIN;
+    }
     l->polled = fds[0].events;
     release_and_wake(s);
     n = poll(fds, 3, clock_poll_ms(deadline_ns)); /* nbd_share_shutdown() ends it */
@@ -218,21 +208,24 @@ feed(struct nbd_share *s, short events) LK_REQUIRES(s->lock)
     }
 }
 
+static bool
+has_input(struct nbd_share *s) LK_REQUIRES(s->lock)
+{
+    struct pollfd fd = {.fd = nbd_conn_fd(s->conn), .events = POLLIN};
+
+    return nbd_conn_has_input(s->conn) || poll(&fd, 1, 0) > 0; /* 0: does not wait */
+}
+
 /* Take the answers that are there already, for others too: every answer that is left
- * costs the appointment of a driver. poll has to say that there is one: when libnbd is
- * told so and finds none it no longer sends, not even the rest of a request. */
+ * costs the appointment of a driver. When libnbd is told that there is one and finds
+ * none it no longer sends, not even the rest of a request. */
 static void
 take_answers(struct nbd_share *s) LK_REQUIRES(s->lock)
 {
     struct share_locked *l = share_locked(s);
 
-    for (unsigned i = 0; i < MAX_BATCH && l->oldest != NULL; i++) {
-        struct pollfd fd = {.fd = nbd_conn_fd(s->conn), .events = POLLIN};
-
-        if (poll(&fd, 1, 0) <= 0) { /* 0: does not wait */
-            break;
-        }
-        feed(s, fd.revents);
+    for (unsigned i = 0; i < MAX_BATCH && l->oldest != NULL && has_input(s); i++) {
+        feed(s, POLLIN);
     }
 }
 

@@ -44,7 +44,4 @@ bool nbd_share_is_alive(struct nbd_share *s);
 /* No exchange is running. NULL is accepted. */
 void nbd_share_close(struct nbd_share *s);
 
-/* Spread threads over nr > 0 connections: always the same one of them for a thread. */
-unsigned nbd_share_of_thread(unsigned nr);
-
 #endif

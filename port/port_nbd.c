@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "nbd_request.h"
+#include "nbd_spread.h"
 
 #define MAX_CONNECTIONS 16
 #define CONNECT_NS (30 * NS_PER_S)
@@ -32,7 +33,7 @@ static int
 nbd_submit(struct port *p, const struct req *rq)
 {
     struct nbd_port *n = nbd_port(p);
-    int rc = nbd_request_submit(n->conns[nbd_share_of_thread(n->nr)], rq);
+    int rc = nbd_request_submit(n->conns[nbd_spread(n->nr)], rq);
 
     if (rc == -ENOTCONN &&
         !atomic_exchange_explicit(&n->has_failed, true, memory_order_relaxed)) {

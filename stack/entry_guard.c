@@ -36,6 +36,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "guard_recv.h"
 #include "guard_send.h"
 #include "guard_tls.h"
 #include "guard_turn.h"
@@ -122,6 +123,7 @@ close(int fd)
     }
     guard_tls_closed(fd);
     cork_closed(fd);
+    incoming_closed(fd);
     return real_close(fd);
 }
 
