@@ -50,6 +50,7 @@
 
 #define MAX_FDS 65536 /* higher ones are not guarded */
 #define AHEAD_MAX 16384
+#define AHEAD_OF_BULK 131072
 #define KEEP_MAX 131072 /* longer requests are worth a thread of their own */
 #define HEAD_MAX 512    /* of a reply: most have 16 or 28 bytes before the data */
 #define CROWD 64        /* requests */
@@ -61,10 +62,10 @@ struct guarded {
     unsigned header_have;
     uint64_t body_left;
     bool is_short; /* the request that was read last */
-    bool is_bulk;  /* it was a write of more than is read ahead */
+    bool is_bulk;  /* it was a write of more than AHEAD_MAX */
     unsigned char header[HEADER_LEN];
     size_t ahead_pos, ahead_end; /* of what has been read and not asked for yet */
-    char ahead[AHEAD_MAX];
+    char ahead[AHEAD_OF_BULK];
     _Atomic uint64_t requests; /* seq_cst, with is_awaited */
     uint64_t crowded_until;    /* of requests: a client that has several under way */
 
@@ -259,15 +260,17 @@ after_header_read(struct guarded *g, int fd, const void *buf, ssize_t r)
     return r;
 }
 
-/* How much to read ahead. The data of a long write are to be read where they belong,
- * without a copy, and at most the next header behind them. */
+/* How much to read ahead. The data of a long write are best read where they belong,
+ * without a copy. But a client's unix socket only lets it go on when nearly all that it
+ * has sent was read; so what follows the data is read as well, and the client sends
+ * while they are being written. */
 static size_t
 ahead_of(const struct guarded *g)
 {
     if (!g->is_bulk) {
         return AHEAD_MAX;
     }
-    return g->body_left > 0 ? HEADER_LEN : 0;
+    return g->body_left > 0 ? AHEAD_OF_BULK : 0;
 }
 
 /* What was read ahead, or what arrives, up to len bytes. */
