@@ -98,7 +98,7 @@ recv(int fd, void *buf, size_t len, int flags)
 {
     struct incoming *in = incoming_of(fd);
     struct iovec iov[2] = {{buf, len}};
-    const struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
     size_t have;
     ssize_t n;
 
