@@ -148,6 +148,10 @@ forecast_check(struct handoff *h, struct err *e)
         return rc;
     }
     f->drain_ns = predict_drain(h);
+    if (h->wants_pause) { /* what it waits for is at our device, too */
+        f->drain_ns += f->peer_drain_ns - clock_earlier(f->drain_ns, f->peer_drain_ns);
+        f->trip_ns += f->trip_ns;
+    }
     h->predicted_ns = f->drain_ns + f->flush_ns + f->record_ns + f->trip_ns;
     if (h->predicted_ns > h->budget_ns) {
         return err_set(e, -ETIME,

@@ -2,10 +2,12 @@
 /* forecast.h - private to handoff*.c: what can be done, and known, of the stall before
  * anything is held. The stall lasts from HOLD until the gates are open again:
  *
- *   drain   what is in flight at the device ends
+ *   drain   what is in flight at the device ends, first that of the next owner's
+ *           clients, of which it says itself how long it takes (peer_drain)
  *   flush   what was written since the last flush of PREPARE reaches the medium
  *   record  the commit: the rename of a file that is written already
- *   trip    the next owner is told, takes the devices and says so
+ *   trip    the next owner is told, takes the devices and says so; one more to have it
+ *           pause its clients
  *
  * Its own record, and the replay of the queue, come when the gates are open. */
 #ifndef BATON_FORECAST_H

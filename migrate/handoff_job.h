@@ -47,7 +47,7 @@ struct handoff {
     uint64_t peer_drain_ns; /* of HOLD: the next owner waited for its requests */
     struct handoff_forecast {
         uint64_t since_ns, ended, in_flight; /* as it was seen at the beginning */
-        uint64_t drain_ns, flush_ns, record_ns, trip_ns; /* see forecast.h */
+        uint64_t drain_ns, flush_ns, record_ns, trip_ns, peer_drain_ns; /* forecast.h */
     } forecast;
     uint64_t phase_ns[HANDOFF_NR_PHASES];
     bool is_resumed;    /* begun at ASSIGN after a restart */

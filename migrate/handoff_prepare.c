@@ -91,6 +91,17 @@ prepare_params(struct handoff *h, const struct identity *ids)
                      config_control_for(h->service->cfg, &h->to), "disks", list);
 }
 
+/* A time that the next owner has measured; 0 when it does not say. */
+static uint64_t
+us_of(const json_t *answer, const char *key)
+{
+    json_int_t us = json_integer_value(json_object_get(answer, key));
+
+    return us > 0 && us < (json_int_t)(UINT64_MAX / NS_PER_US / 2)
+               ? (uint64_t)us * NS_PER_US
+               : 0;
+}
+
 /* Take from the answer who the next owner is and where its channels listen. */
 static int
 learn_peer(struct handoff *h, json_t *answer, struct err *e)
@@ -105,6 +116,7 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
         return err_set(e, -EPROTO, "%s gives a malformed answer", h->to.text);
     }
     h->wants_pause = json_is_true(json_object_get(answer, "pause"));
+    h->forecast.peer_drain_ns = us_of(answer, "drain_us");
     n = json_array_size(channels);
     if (n == 0) {
         return err_set(e, -EINVAL, "%s has no listener that we could reach", name);

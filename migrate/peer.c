@@ -9,6 +9,7 @@
 #include "appear.h"
 #include "breakpoint.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "disk.h"
 #include "disk_durability.h"
 #include "identity.h"
@@ -130,9 +131,11 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
         return rc;
     }
     peer_see_traffic(&b, &now);
-    *ret_result = json_pack("{s:s,s:o,s:o,s:b}", "service", s->cfg->name, "channels",
-                            where_channels(s->cfg), "disks", disks, "pause",
-                            now.in_flight > 0 || now.accepted != before.accepted);
+    *ret_result =
+        json_pack("{s:s,s:o,s:o,s:b,s:I}", "service", s->cfg->name, "channels",
+                  where_channels(s->cfg), "disks", disks, "pause",
+                  peer_has_traffic(&before, &now), "drain_us",
+                  (json_int_t)(peer_predict_drain_ns(&before, &now) / NS_PER_US));
     (void)BREAKPOINT("next-prepared");
     rpc_set_urgency(call, URGENCY_STALL); /* peer.assign comes this way */
     return 0;

@@ -28,7 +28,7 @@ struct pause {
 void
 peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t)
 {
-    *ret_t = (struct peer_traffic){0};
+    *ret_t = (struct peer_traffic){.at_ns = clock_now_ns()};
     for (unsigned i = 0; i < b->nr; i++) {
         struct redir *r = disk_redir(b->disks[i]);
         struct redir_status st;
@@ -36,9 +36,24 @@ peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t)
         if (r != NULL) {
             redir_status(r, &st);
             ret_t->accepted += st.ledger.accepted;
+            ret_t->ended += st.ledger.accepted - st.ledger.pending;
             ret_t->in_flight += st.in_flight;
         }
     }
+}
+
+bool
+peer_has_traffic(const struct peer_traffic *before, const struct peer_traffic *now)
+{
+    return now->in_flight > 0 || now->accepted != before->accepted;
+}
+
+uint64_t
+peer_predict_drain_ns(const struct peer_traffic *before, const struct peer_traffic *now)
+{
+    uint64_t nr_ended = now->ended - before->ended;
+
+    return nr_ended > 0 ? now->in_flight * (now->at_ns - before->at_ns) / nr_ended : 0;
 }
 
 /* As that peer has prepared it, and not assigned since. */
