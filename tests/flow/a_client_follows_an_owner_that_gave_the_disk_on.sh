@@ -3,7 +3,7 @@
 # x gave the disk to y, y to z: x, a client of y by its record, goes after it under load
 # and writes that down. y is not needed any more then. An x that was down meanwhile finds
 # z by y once y is back, or by a configured peer when y is gone for good.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 . "$(dirname "$0")/lib.sh"
 need jq qemu-io
 device=$(new_device vda 64M)

@@ -4,7 +4,7 @@
 # a, restarted meanwhile, needs no device for that. What waited at a is done by b. Then
 # the way back, parked again and not. Another device at b is refused, before the commit and
 # after it, and the disk is still parked.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 . "$(dirname "$0")/lib.sh"
 need jq qemu-io
 new_device at_a 64M >/dev/null

@@ -4,7 +4,7 @@
 # bridges at its ends carry control and channel, in both directions and many connections
 # at a time. The disk goes there and back under load, while the line is cut and either
 # bridge is killed, again and again.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 . "$(dirname "$0")/lib.sh"
 need socat jq
 rounds=${BATON_ROUNDS:-6}

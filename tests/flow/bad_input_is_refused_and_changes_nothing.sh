@@ -6,6 +6,7 @@
 # service's status is the same and a client that was connected all the time reads and
 # writes. In the end the disks still go there and back: nothing hidden was changed.
 # Command lines are in cli_usage.sh.
+# ctest: COST 150
 . "$(dirname "$0")/lib.sh"
 need qemu-io nbdinfo socat jq mkfifo od
 

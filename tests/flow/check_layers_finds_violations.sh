@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# ctest: LABELS check
 # scripts/check_layers accepts a clean tree and names each kind of violation.
 . "$(dirname "$0")/lib.sh"
 check=$(cd "$(dirname "$0")/../../scripts" && pwd)/check_layers

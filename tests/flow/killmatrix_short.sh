@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The short form of "scripts/killmatrix": some of its cells, once.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 grep -q BATON_BREAK_DIR "$BATON_BIN_DIR/baton" || {
     echo "SKIP: baton was built without breakpoints"
     exit 77

@@ -3,7 +3,7 @@
 # At a random moment of a handoff the owner's service, the next owner's, or the command
 # is killed, and started again. Each time exactly one of the two services owns the disk
 # soon after, never both, and the load between has lost nothing.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 . "$(dirname "$0")/lib.sh"
 need jq
 rounds=${BATON_KILLS:-12}

@@ -3,7 +3,7 @@
 # Either service is killed at each step of the handoff of a parked disk whose device is at
 # the next owner only. What was not committed is parked still, what was goes on by itself,
 # and what waited at the first service is done, once.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 . "$(dirname "$0")/lib.sh"
 need jq
 need_breakpoints

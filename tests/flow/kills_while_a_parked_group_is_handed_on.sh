@@ -4,7 +4,7 @@
 # owner only; either service is killed at each step. They are never half moved: what was
 # not committed is parked still, all of it, what was goes on by itself, and what waited at
 # the first service is done, once.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 . "$(dirname "$0")/lib.sh"
 need jq
 need_breakpoints

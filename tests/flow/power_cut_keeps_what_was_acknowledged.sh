@@ -4,7 +4,7 @@
 # lives. With durability=keep a VM there notices nothing: also what was acknowledged and
 # not flushed is read back. With durability=owner it is lost, which shows that the
 # machine does forget.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 # ctest: TIMEOUT 200
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../power_cut.sh"

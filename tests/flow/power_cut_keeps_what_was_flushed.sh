@@ -3,7 +3,7 @@
 # The power of a host goes at random moments, handoffs among them: every write that a
 # flush or FUA covered is on the medium, and is read through the services that come up
 # again. Once with the device as an NBD server, once as a file.
-# ctest: RUN_SERIAL TRUE
+# ctest: PROCESSORS 2
 # ctest: TIMEOUT 200
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../power_cut.sh"

@@ -6,6 +6,7 @@
 # NBD or JSON, and one that says nothing. Each is refused, the log says why, and after
 # each one a client that is welcome is served: on the same listeners, and the VM that was
 # connected all the time. Then the other direction: a server that is not who it has to be.
+# ctest: COST 350
 # ctest: TIMEOUT 300
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../tls/lib.sh"

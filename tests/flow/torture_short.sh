@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The short form of scripts/torture: five minutes where there are breakpoints, and half a
+# The short form of scripts/torture: two and a half minutes where there are breakpoints, half a
 # minute in other builds, which cannot be killed at named points. The order of the faults is
 # the same each time (BATON_SEED for another one); the campaign is for new ones.
 # ctest: LABELS flow;slow
 # ctest: COST 300
 # ctest: TIMEOUT 900
 seconds=30
-! grep -q owner-preparing "$BATON_BIN_DIR/nbdkit-baton-plugin.so" || seconds=300
+! grep -q owner-preparing "$BATON_BIN_DIR/nbdkit-baton-plugin.so" || seconds=150
 report=$(mktemp -d)
 status=0
 "$(dirname "$0")/../../scripts/torture" --seconds "${BATON_TORTURE_SECONDS:-$seconds}" \

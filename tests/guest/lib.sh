@@ -77,8 +77,27 @@ guest_qemu_() { # ACCELERATOR DIR KERNEL-ARGUMENTS QEMU-OPTIONS...
 }
 
 # guest_accel DIR: prints kvm if a guest boots under it, else tcg. KVM may be there and
-# still not run a guest (some nested set-ups hang), so it is tried.
+# still not run a guest (some nested set-ups hang), so it is tried: once for all tests of
+# a build, for as long as machine, QEMU and the guest's kernel are the same.
 guest_accel() {
+    local answer known="${BATON_BIN_DIR-}/guest.accel" asked
+    if [ -z "${BATON_BIN_DIR-}" ]; then
+        guest_accel_tried_ "$1"
+        return
+    fi
+    asked="$(cat /proc/sys/kernel/random/boot_id) $(id -u) $(readlink "$1/kernel")"
+    asked+=" $("$GUEST_QEMU" --version | sed -n 1p)"
+    {
+        flock 9 # another test tries just now
+        if [ "$(sed -n 1p "$known" 2>/dev/null)" != "$asked" ]; then
+            answer=$(guest_accel_tried_ "$1" 9>&-)
+            printf '%s\n%s\n' "$asked" "$answer" >"$known"
+        fi
+    } 9>"$known.lock"
+    sed -n 2p "$known"
+}
+
+guest_accel_tried_() {
     if [ -w /dev/kvm ] &&
         (guest_qemu_ kvm "$1" probe-only </dev/null 2>&1 &
             qemu=$!
