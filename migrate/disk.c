@@ -202,14 +202,15 @@ recall_channel(struct disk *d)
     }
 }
 
-static void
+/* The port that was there is the caller's to close. */
+static struct port *
 swap_in(struct disk *d, struct port *next, enum redir_side side)
 {
     struct port *old = NULL;
     int rc = redir_swap(d->redir, next, side, NULL, &old);
 
     assert(rc == 0); /* can_replace was asked in PREPARE, and we are quiesced */
-    port_close(old);
+    return old;
 }
 
 static void
@@ -224,23 +225,25 @@ void
 disk_eject(struct disk *d)
 {
     session_table_close(d->sessions);
-    swap_in(d, NULL, REDIR_LOCAL);
+    port_close(swap_in(d, NULL, REDIR_LOCAL));
 }
 
-void
+struct port *
 disk_take_over(struct disk *d, struct port *port)
 {
     struct record rec = disk_record(d);
     struct redir_status st;
+    struct port *old;
 
     recall_channel(d);
     redir_status(d->redir, &st);
     if (st.side == REDIR_REMOTE && redir_active(d->redir) != NULL) {
         disk_repeat_kept(d, redir_active(d->redir), port);
     }
-    swap_in(d, port, REDIR_LOCAL);
+    old = swap_in(d, port, REDIR_LOCAL);
     session_table_open(d->sessions, rec.owned_since != 0 ? rec.owned_since : rec.epoch,
                        rec.epoch);
+    return old;
 }
 
 void
@@ -252,8 +255,10 @@ disk_open_gate(struct disk *d)
 void
 disk_assign(struct disk *d, struct port *port)
 {
-    disk_take_over(d, port);
+    struct port *old = disk_take_over(d, port);
+
     disk_open_gate(d);
+    port_close(old);
 }
 
 void
@@ -265,6 +270,8 @@ disk_park_again(struct disk *d)
 void
 disk_follow(struct disk *d, struct port *channel)
 {
-    swap_in(d, channel, REDIR_REMOTE);
+    struct port *old = swap_in(d, channel, REDIR_REMOTE);
+
     release(d);
+    port_close(old);
 }

@@ -132,8 +132,8 @@ void disk_eject(struct disk *d);
 void disk_assign(struct disk *d, struct port *port);
 
 /* The two halves of it: channels of the epoch are served and their requests wait at the
- * gate; the gate opens. */
-void disk_take_over(struct disk *d, struct port *port);
+ * gate; it opens. Returns port B or NULL, to be closed later, since that takes time. */
+struct port *disk_take_over(struct disk *d, struct port *port);
 void disk_open_gate(struct disk *d);
 
 /* It was given and is parked again: a channel that is port B stays, recalled. */

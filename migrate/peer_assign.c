@@ -97,6 +97,15 @@ take_all(const struct batch *b, struct port **ports, struct record *recs, struct
 }
 
 static void
+close_all(const struct batch *b, struct port **ports)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        port_close(ports[i]); /* NULL is accepted */
+    }
+}
+
+/* In ports are the devices, and then what they have replaced. */
+static void
 take_over_all(const struct batch *b, struct port **ports, const struct record *recs,
               bool is_rec_ahead)
 {
@@ -105,7 +114,7 @@ take_over_all(const struct batch *b, struct port **ports, const struct record *r
         disk_locked(b->disks[i])->rec = recs[i];
         disk_locked(b->disks[i])->is_rec_ahead = is_rec_ahead;
         lk_release(&b->disks[i]->lock);
-        disk_take_over(b->disks[i], ports[i]);
+        ports[i] = disk_take_over(b->disks[i], ports[i]);
     }
 }
 
@@ -197,9 +206,7 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
     if (draft == NULL) {
         rc = record_commit(s->records, recs, b->nr, e, &is_committed);
         if (rc < 0 && !is_committed) {
-            for (unsigned i = 0; i < b->nr; i++) {
-                port_close(ports[i]);
-            }
+            close_all(b, ports);
             return rc;
         }
     }
@@ -218,6 +225,7 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
 
         (void)record_settle(s->records, &ignored); /* the next commit does it then */
     }
+    close_all(b, ports);
     log_info("owner of %s%s now, at epoch %" PRIu64 ", from %s", b->disks[0]->cfg->name,
              b->nr > 1 ? " and others" : "", b->epochs[0], b->from);
     return rc < 0 ? -EINPROGRESS : 0; /* also when only the fsync failed */

@@ -17,8 +17,9 @@
 #include "peer_batch.h"
 
 #define PAUSE_MAX_MS UINT64_C(60000)
-/* What has not ended by then is for the owner's drain to wait for, and to tell of. */
-#define DRAIN_NS (NS_PER_S / 2)
+/* What has not ended by then, or when half of the owner's time has passed, is for the
+ * owner's drain to wait for, and to tell of. */
+#define DRAIN_MAX_NS (NS_PER_S / 2)
 
 struct pause {
     unsigned nr;
@@ -96,7 +97,7 @@ peer_pause(void *service, struct rpc_call *call, json_t *params, struct err *e,
 {
     const uint64_t began_ns = clock_now_ns();
     const json_int_t ms = json_integer_value(json_object_get(params, "for_ms"));
-    uint64_t until_ns;
+    uint64_t for_ns, drain_ns;
     struct pause *p;
     struct batch b;
     int rc = batch_parse(service, params, e, &b);
@@ -112,10 +113,11 @@ peer_pause(void *service, struct rpc_call *call, json_t *params, struct err *e,
         return err_set(e, -ENOMEM, "out of memory");
     }
     rpc_at_end(call, end_pause, p);
-    until_ns = clock_deadline_ns(clock_earlier((uint64_t)ms, PAUSE_MAX_MS) * NS_PER_MS);
-    pause_all(&b, until_ns, p);
+    for_ns = clock_earlier((uint64_t)ms, PAUSE_MAX_MS) * NS_PER_MS;
+    pause_all(&b, clock_deadline_ns(for_ns), p);
+    drain_ns = clock_earlier(for_ns / 2, DRAIN_MAX_NS);
     for (unsigned i = 0; i < p->nr; i++) { /* else the owner sends back what is late */
-        (void)redir_await_pause(p->redirs[i], began_ns + DRAIN_NS);
+        (void)redir_await_pause(p->redirs[i], began_ns + drain_ns);
     }
     (void)BREAKPOINT("next-paused");
     *ret_result = json_pack("{s:I}", "drain_us",

@@ -32,6 +32,11 @@ io "$(uri_of a vda)" "aio_write -P 1 0 4k" "aio_write -P 2 4k 4k" aio_flush &
 under_way=$!
 wait_arrivals 2
 
+note "a handoff that has no time for them"
+fails_with 1 "drain: vda: 2 requests have not ended at $device" -- \
+    handoff vda b a --deadline 2s
+await open 0 "after its deadline"
+
 note "a handoff that is given up"
 begin
 baton abort vda --at "$(control_of b)" >/dev/null
