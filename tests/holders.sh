@@ -89,11 +89,14 @@ release() {
 }
 
 kill_holders_() {
-    local pid
+    local pid gate open
     for pid in ${HOLDERS[@]+"${HOLDERS[@]}"}; do
         kill -KILL "$pid" 2>/dev/null || true # it may have ended
         wait_end "$pid" 10
         wait "$pid" 2>/dev/null || true # a child of ours, or not
+    done
+    for gate in "$T"/source*.gate; do # the script that waits there is nobody's child now
+        [ ! -p "$gate" ] || { exec {open}<>"$gate" && exec {open}>&-; }
     done
 }
 at_exit kill_holders_
