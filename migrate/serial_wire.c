@@ -54,12 +54,14 @@ get64(const unsigned char *p)
     return le64toh(v);
 }
 
+/* Its last byte on the line is not zero, or the zeros before the next call could end a
+ * frame of which that byte was cut. */
 static uint64_t
 new_token(void)
 {
     uint64_t t = 0;
 
-    while (t == 0) { /* as the zeros before a call end */
+    while (t >> 56 == 0) {
         ssize_t n = getrandom(&t, sizeof t, 0);
 
         t = n == (ssize_t)sizeof t ? t : 0;

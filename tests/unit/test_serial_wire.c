@@ -151,6 +151,25 @@ START_TEST(the_side_that_is_called_asks_for_a_new_call)
 }
 END_TEST
 
+/* What comes behind a frame that was cut is zeros: they must not end it. One number in
+ * 256 would. */
+START_TEST(no_frame_ends_with_a_zero)
+{
+    for (unsigned i = 0; i < 4000; i++) {
+        const unsigned char *p;
+        size_t len;
+
+        start();
+        send_frames(&host, 1);
+        p = wire_out(&host, &len);
+        ck_assert_uint_ne(p[len - 1], 0);
+        send_frames(&vm, 1);
+        p = wire_out(&vm, &len);
+        ck_assert_uint_ne(p[len - 1], 0);
+    }
+}
+END_TEST
+
 START_TEST(an_answer_to_an_older_call_is_none)
 {
     wire_start(&host, true);
@@ -199,6 +218,7 @@ main(void)
     tcase_add_test(t, frames_arrive_whole_and_in_order_both_ways);
     tcase_add_test(t, a_caller_that_is_new_is_noticed_wherever_it_was_cut);
     tcase_add_test(t, the_side_that_is_called_asks_for_a_new_call);
+    tcase_add_test(t, no_frame_ends_with_a_zero);
     tcase_add_test(t, an_answer_to_an_older_call_is_none);
     tcase_add_test(t, what_is_no_frame_ends_the_call);
     suite_add_tcase(s, t);
