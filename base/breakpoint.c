@@ -25,6 +25,7 @@ static const char *const names[] = {
     "owner-asking",      /* flushed early, peer.prepare is due */
     "owner-answered",    /* peer.prepare was answered */
     "owner-prepared",    /* compared, channels connected */
+    "owner-pausing",     /* prepared; peer.pause not sent yet */
     "owner-held",        /* gates closed */
     "owner-drained",     /* nothing in flight */
     "owner-flushed",     /* the device has flushed */

@@ -8,13 +8,13 @@
 #include <string.h>
 
 #include "clock.h"
-#include "rpc.h"
+#include "handoff_peer.h"
 
 #define WRITE_BACK_NS (120 * NS_PER_S) /* for all that a large cache may hold */
 #define LOOK_AGAIN_NS (200 * NS_PER_MS)
 #define SHORT_NS (2 * NS_PER_MS) /* a round that has found nothing to write */
 #define MAX_ROUNDS 8
-#define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
+#define PING_TIMEOUT_NS (5 * NS_PER_S)
 
 /* Requests of all disks that port A has ended, and those it has now. */
 static void
@@ -120,22 +120,18 @@ predict_drain(struct handoff *h)
     return ended > 0 ? in_flight * passed_ns / ended : 0;
 }
 
-/* On the connection that PREPARE was answered on, and on no other: who has been started
- * again meanwhile has not been asked, and may have another device. */
 static int
 measure_trip(struct handoff *h, struct err *e)
 {
     uint64_t began_ns = clock_now_ns();
     json_t *result = NULL;
     int code = 0;
-    int rc = rpc_call(h->peer, "ping", json_object(), NULL, NULL,
-                      clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &code, &result);
+    int rc =
+        job_call_asked(h, "ping", json_object(), PING_TIMEOUT_NS, e, &code, &result);
 
     json_decref(result);
     h->forecast.trip_ns = clock_now_ns() - began_ns;
-    return rc < 0 && code == 0 ? err_prefix(e, rc, "%s has gone since it was asked",
-                                            h->next[0].peer_name)
-                               : rc;
+    return rc;
 }
 
 int

@@ -9,6 +9,7 @@
 #include "follow.h"
 #include "handoff_job.h"
 #include "handoff_parked.h"
+#include "handoff_peer.h"
 #include "handoff_turn.h"
 #include "log.h"
 #include "port_channel.h"

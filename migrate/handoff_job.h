@@ -136,11 +136,6 @@ void job_roll_back(struct handoff *h);
 /* The next owner refused: own the disks again, at epoch N+2. Goes on until done. */
 void job_take_back(struct handoff *h);
 
-/* One RPC to the next owner, on a new connection if there is none or it turns out to be
- * dead. What it notifies goes to job_hear(). As rpc_call(). */
-int job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
-             struct err *e, int *ret_code, json_t **ret_result);
-
 /* What is handed, as every call names it (docs/control-protocol.md). */
 json_t *job_disk_list(const struct handoff *h);
 

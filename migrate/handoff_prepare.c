@@ -12,6 +12,7 @@
 #include "forecast.h"
 #include "handoff_job.h"
 #include "handoff_parked.h"
+#include "handoff_peer.h"
 #include "handoff_turn.h"
 #include "port_channel.h"
 
@@ -20,35 +21,6 @@
     8 /* a block that is written and zeroed again fools one of them                    \
        */
 #define PREPARE_TIMEOUT_NS (30 * NS_PER_S)
-
-/* NOLINTBEGIN(readability-function-size): as rpc_call() */
-int
-job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
-         struct err *e, int *ret_code, json_t **ret_result)
-/* NOLINTEND(readability-function-size) */
-{
-    int rc = -ECONNRESET;
-
-    if (h->peer != NULL) {
-        rc = rpc_call(h->peer, method, json_incref(params), job_hear, h,
-                      clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
-        if (*ret_code == 0 &&
-            rc < 0) { /* no answer: the connection is of no more use */
-            rpc_client_close(h->peer);
-            h->peer = NULL;
-        }
-    }
-    if (h->peer == NULL && rc == -ECONNRESET) {
-        rc =
-            rpc_client_open(&h->to, clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &h->peer);
-        if (rc == 0) {
-            rc = rpc_call(h->peer, method, json_incref(params), job_hear, h,
-                          clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
-        }
-    }
-    json_decref(params);
-    return rc;
-}
 
 /* Disk i as PREPARE and every later call name it; what the next owner's record is made
  * of is the same in all of them, so that it can write it beforehand. */
@@ -91,17 +63,6 @@ prepare_params(struct handoff *h, const struct identity *ids)
                      config_control_for(h->service->cfg, &h->to), "disks", list);
 }
 
-/* A time that the next owner has measured; 0 when it does not say. */
-static uint64_t
-us_of(const json_t *answer, const char *key)
-{
-    json_int_t us = json_integer_value(json_object_get(answer, key));
-
-    return us > 0 && us < (json_int_t)(UINT64_MAX / NS_PER_US / 2)
-               ? (uint64_t)us * NS_PER_US
-               : 0;
-}
-
 /* Take from the answer who the next owner is and where its channels listen. */
 static int
 learn_peer(struct handoff *h, json_t *answer, struct err *e)
@@ -116,7 +77,7 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
         return err_set(e, -EPROTO, "%s gives a malformed answer", h->to.text);
     }
     h->wants_pause = json_is_true(json_object_get(answer, "pause"));
-    h->forecast.peer_drain_ns = us_of(answer, "drain_us");
+    h->forecast.peer_drain_ns = job_us_of(answer, "drain_us");
     n = json_array_size(channels);
     if (n == 0) {
         return err_set(e, -EINVAL, "%s has no listener that we could reach", name);

@@ -13,28 +13,25 @@
 #include "follow.h"
 #include "handoff_job.h"
 #include "handoff_parked.h"
+#include "handoff_peer.h"
 #include "log.h"
 #include "port_channel.h"
 
 #define LOOK_AGAIN_NS (200 * NS_PER_MS) /* while a drain or flush is slow */
 
-/* Have the next owner hold its clients first. An error: it does not answer. */
+/* Have the next owner hold its clients first. An error: it has gone. */
 static int
 pause_peer(struct handoff *h, struct err *e)
 {
-    json_t *answer = NULL;
-    int code = 0;
-    int rc = job_call(h, "peer.pause",
-                      json_pack("{s:s,s:I,s:o}", "from", h->service->cfg->name,
-                                "for_ms", (json_int_t)(h->deadline_len_ns / NS_PER_MS),
-                                "disks", job_disk_list(h)),
-                      h->deadline_len_ns, e, &code, &answer);
+    json_t *params, *answer = NULL;
+    int code = 0, rc;
 
-    if (rc == 0) {
-        h->peer_drain_ns =
-            (uint64_t)json_integer_value(json_object_get(answer, "drain_us")) *
-            NS_PER_US;
-    }
+    (void)BREAKPOINT("owner-pausing");
+    params = json_pack("{s:s,s:I,s:o}", "from", h->service->cfg->name, "for_ms",
+                       (json_int_t)(h->deadline_len_ns / NS_PER_MS), "disks",
+                       job_disk_list(h));
+    rc = job_call_asked(h, "peer.pause", params, h->deadline_len_ns, e, &code, &answer);
+    h->peer_drain_ns = job_us_of(answer, "drain_us");
     json_decref(answer);
     return code != 0 ? 0 : rc; /* who refuses it can do without */
 }
@@ -48,7 +45,7 @@ job_hold(struct handoff *h, struct err *e)
         int rc = pause_peer(h, e);
 
         if (rc < 0) {
-            return err_prefix(e, rc, "%s", h->next[0].peer_name);
+            return rc;
         }
     }
     for (unsigned i = 0; i < h->nr; i++) {

@@ -29,7 +29,7 @@ void batch_history(const struct batch *b, unsigned i, struct record *rec);
 
 /* What our own clients do with the disks, to be looked at twice. */
 struct peer_traffic {
-    uint64_t at_ns, accepted, ended, in_flight;
+    uint64_t at_ns, ended, in_flight;
 };
 void peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t);
 

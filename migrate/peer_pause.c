@@ -36,7 +36,6 @@ peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t)
 
         if (r != NULL) {
             redir_status(r, &st);
-            ret_t->accepted += st.ledger.accepted;
             ret_t->ended += st.ledger.accepted - st.ledger.pending;
             ret_t->in_flight += st.in_flight;
         }
@@ -46,7 +45,7 @@ peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t)
 bool
 peer_has_traffic(const struct peer_traffic *before, const struct peer_traffic *now)
 {
-    return now->in_flight > 0 || now->accepted != before->accepted;
+    return now->in_flight > 0 || now->ended != before->ended;
 }
 
 uint64_t

@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Who is to own the disk and has clients is asked to hold them first. If it was started
+# again since PREPARE, perhaps with another device, it is not the one that was asked:
+# nothing is held, and the disk does not go there.
+. "$(dirname "$0")/lib.sh"
+need jq qemu-io
+need_breakpoints
+device=$(new_device vda 16M)
+start_service a --disk "name=vda,device=$device"
+start_service b --disk "name=vda,device=$device,role=standby"
+handoff vda a b >/dev/null
+break_at a next-preparing wait
+break_at b owner-pausing wait
+handoff vda b a >"$T/report" 2>"$T/why" &
+job=$!
+await_hit a next-preparing
+io "$(uri_of a vda)" "write -P 5 0 4k" # this is what a has to hold
+break_go a next-preparing
+await_hit b owner-pausing
+kill_service a
+start_service a --disk "name=vda,device=$(new_device other 16M),role=standby"
+break_go b owner-pausing
+status=0
+wait "$job" || status=$?
+eq "$status" 1 "exit status of the handoff"
+contains "$(cat "$T/why")" "a has gone since it was asked"
+contains "$(cat "$T/why")" "nothing changed: vda is still served by b"
+eq "$(status_of b vda '| .role, .epoch, .state' | xargs)" "owner 2 open" "b"
+io "$(uri_of b vda)" "read -P 5 0 4k" "write -P 6 4k 4k"
+ledger_balances b vda
+stop_service a
+stop_service b

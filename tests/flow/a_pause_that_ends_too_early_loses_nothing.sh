@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The next owner holds its clients no longer than the owner's deadline. When the owner
+# takes longer to ask for the assignment, a request that was held goes to it after all;
+# it has closed the device and serves nobody. The request comes back and is performed by
+# the next owner.
+. "$(dirname "$0")/lib.sh"
+need jq qemu-io
+need_breakpoints
+device=$(new_device vda 16M)
+start_service a --disk "name=vda,device=$device"
+start_service b --disk "name=vda,device=$device,role=standby"
+handoff vda a b >/dev/null
+break_at a next-preparing wait
+break_at b owner-assigning wait
+"$BATON" handoff vda --from "$(control_of b)" --to "$(control_of a)" --deadline 2s \
+    --json >"$T/report" 2>"$T/why" &
+job=$!
+await_hit a next-preparing
+io "$(uri_of a vda)" "write -P 5 0 4k" # this is what a has to hold
+break_go a next-preparing
+await_hit b owner-assigning
+io "$(uri_of a vda)" "write -P 6 4k 4k" &
+held=$!
+end=$((SECONDS + 20))
+until now=$(status_of a vda '| .state, .in_flight' | xargs) && [ "$now" = "replaying 1" ]; do
+    [ "$SECONDS" -lt "$end" ] || fail "the disk stays '$now' at a"
+    pause 0.05
+done
+break_go b owner-assigning
+wait "$job" || fail "the handoff failed: $(<"$T/why")"
+wait "$held" || fail "the write that was held failed"
+io "$(uri_of a vda)" "read -P 5 0 4k" "read -P 6 4k 4k"
+eq "$(status_of a vda '| .role, .state' | xargs)" "owner open" "a"
+ledger_balances a vda
+ledger_balances b vda
+stop_service a
+stop_service b
