@@ -11,8 +11,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "pair.h"
 
 #define HEADER 28
 #define LEN                                                                            \
@@ -25,26 +26,6 @@ static const unsigned char write_header[HEADER] = {0x25, 0x60,    0x95,
 static unsigned char sent[NR_WRITES][HEADER + LEN], got[HEADER + LEN];
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void
-make_pair(const char *path, int *ret_client, int *ret_server)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    int client = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    (void)snprintf(addr.sun_path, sizeof addr.sun_path, "%s", path);
-    if (bind(listener, (struct sockaddr *)&addr, sizeof addr) < 0 ||
-        listen(listener, 1) < 0 ||
-        connect(client, (struct sockaddr *)&addr, sizeof addr) < 0) {
-        err(1, "%s", path);
-    }
-    *ret_client = client;
-    *ret_server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (*ret_server < 0) {
-        err(1, "accept4");
-    }
-}
 
 static void
 read_fully(int fd, unsigned char *buf, size_t len)

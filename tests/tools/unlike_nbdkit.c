@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "pair.h"
 
 #define WAIT_S 10
 
@@ -53,26 +54,6 @@ work(void *unused)
     return NULL;
 }
 
-static int
-connect_to_itself(const char *path)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    int client = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    (void)snprintf(addr.sun_path, sizeof addr.sun_path, "%s", path);
-    if (bind(listener, (struct sockaddr *)&addr, sizeof addr) < 0 ||
-        listen(listener, 1) < 0 ||
-        connect(client, (struct sockaddr *)&addr, sizeof addr) < 0) {
-        err(1, "%s", path);
-    }
-    server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (server < 0) {
-        err(1, "accept4");
-    }
-    return client;
-}
-
 static void
 send_request(int client)
 {
@@ -109,7 +90,7 @@ main(int argc, char **argv)
     }
     (void)sem_init(&was_read, 0, 0);
     (void)sem_init(&may_go_on, 0, 0);
-    client = connect_to_itself(argv[1]);
+    make_pair(argv[1], &client, &server);
     if (pthread_create(&worker, NULL, work, NULL) != 0) {
         errx(1, "no thread");
     }

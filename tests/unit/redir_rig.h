@@ -84,6 +84,15 @@ rig_status(struct rig *g)
     return s;
 }
 
+/* All has ended, and the redirector with it. */
+static inline void
+rig_finish(struct rig *g)
+{
+    ck_assert_int_eq(redir_wait_open(g->r, soon()), 0);
+    ck_assert_uint_eq(rig_status(g).ledger.pending, 0);
+    redir_free(g->r);
+}
+
 static inline uint64_t
 nr_waiting(struct redir *r)
 {

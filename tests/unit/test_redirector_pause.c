@@ -10,14 +10,6 @@
 
 #define SHORT (20 * NS_PER_MS)
 
-static void
-finish(struct rig *g)
-{
-    ck_assert_int_eq(redir_wait_open(g->r, soon()), 0);
-    ck_assert_uint_eq(rig_status(g).ledger.pending, 0);
-    redir_free(g->r);
-}
-
 START_TEST(what_waits_in_a_pause_goes_on_when_its_time_is_over)
 {
     struct rig g = rig_open(CLOCK_NEVER);
@@ -30,7 +22,7 @@ START_TEST(what_waits_in_a_pause_goes_on_when_its_time_is_over)
     ck_assert_uint_ge(clock_now_ns(), until_ns);
     ck_assert_uint_eq(rig_status(&g).held, 1);
     ck_assert_int_eq(rig_byte(g.r, 0), 'a');
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -44,7 +36,7 @@ START_TEST(a_pause_in_which_nobody_waits_is_over_for_who_comes_later)
     ck_assert_int_eq(rig_status(&g).state, REDIR_OPEN);
     ck_assert_int_eq(redir_pause(g.r, clock_deadline_ns(0)), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -62,7 +54,7 @@ START_TEST(overlapping_writes_keep_their_order_over_a_pause)
     ck_assert_int_eq(job_end(second), 0);
     ck_assert_int_eq(job_end(first), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), 'b');
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -85,7 +77,7 @@ START_TEST(a_hold_makes_a_pause_last)
     ck_assert_int_eq(redir_release(g.r), 0);
     ck_assert_int_eq(job_end(j), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), 'a');
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -106,7 +98,7 @@ START_TEST(a_pause_is_no_hold)
     redir_end_pause(g.r);
     ck_assert_int_eq(rig_status(&g).state, REDIR_HOLDING);
     ck_assert_int_eq(redir_release(g.r), 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -129,7 +121,7 @@ START_TEST(a_pause_is_awaited_until_nothing_is_in_flight)
     redir_end_pause(g.r);
     ck_assert_int_eq(redir_await_pause(g.r, soon()), -ETIMEDOUT);
     ck_assert_int_eq(job_end(queued), 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -143,7 +135,7 @@ START_TEST(fail_after_counts_in_a_pause)
     ck_assert_int_eq(job_end(j), -EIO);
     redir_end_pause(g.r);
     expect_ledger(g.r, 0, 0, 1, 0, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 

@@ -47,14 +47,6 @@ go_local(struct rig *g)
     ck_assert_int_eq(redir_release(g->r), 0);
 }
 
-static void
-finish(struct rig *g)
-{
-    ck_assert_int_eq(redir_wait_open(g->r, soon()), 0);
-    ck_assert_uint_eq(rig_status(g).ledger.pending, 0);
-    redir_free(g->r);
-}
-
 START_TEST(a_recalled_request_goes_before_what_is_queued)
 {
     struct rig g = remote(CLOCK_NEVER);
@@ -73,7 +65,7 @@ START_TEST(a_recalled_request_goes_before_what_is_queued)
     expect_ledger(g.r, 3, 0, 0, 0, 0);
     ck_assert_uint_eq(rig_status(&g).held, 2);
     ck_assert_uint_eq(rig_status(&g).replayed, 2);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -111,7 +103,7 @@ START_TEST(a_request_recalled_during_its_replay_keeps_its_place)
     ck_assert_uint_eq(s.held, 2); /* the recalled one was held again */
     ck_assert_uint_eq(s.replayed, 2);
     expect_ledger(g.r, 3, 0, 0, 0, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -129,7 +121,7 @@ START_TEST(fail_after_counts_the_time_at_the_channel)
     ck_assert_int_eq(job_end(w), -EIO); /* before there is another port */
     go_local(&g);
     expect_ledger(g.r, 0, 0, 1, 0, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -151,7 +143,7 @@ START_TEST(the_time_at_a_port_is_not_held)
     ck_assert_int_eq(job_end(w), 0);
     ck_assert_uint_lt(rig_status(&g).max_held_ns, 500 * NS_PER_MS);
     expect_ledger(g.r, 1, 0, 0, 0, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -165,7 +157,7 @@ START_TEST(a_stale_device_is_an_error_and_no_recall)
     j = job_start_from(g.r, origin, REQ_READ, 0, 1, '?');
     ck_assert_int_eq(job_end(j), -EIO);
     expect_ledger(g.r, 0, 0, 1, 0, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -178,7 +170,7 @@ START_TEST(an_error_of_the_device_is_passed_on_and_counted)
     expect_ledger(g.r, 0, 0, 1, 0, 0);
     ck_assert_int_eq(job_end(job_write(g.r, 0, 'a')), 0);
     expect_ledger(g.r, 0, 1, 1, 0, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -208,7 +200,7 @@ START_TEST(a_bounce_sends_back_only_requests_of_channels)
     ck_assert_int_eq(job_end(vm), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), 'v');
     ck_assert_int_eq(rig_byte(g.r, 1), is_all ? '\0' : '2');
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -233,7 +225,7 @@ START_TEST(what_waited_for_a_bounced_request_goes_on)
     port_fault_release(g.a, "w", 0);
     ck_assert_int_eq(job_end(h), 0);
     expect_ledger(g.r, 2, 0, 0, 1, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -255,7 +247,7 @@ START_TEST(a_remote_port_never_performs_a_request_of_a_channel)
                      -ESTALE);
     ck_assert(!port_fault_hit(g.a));
     expect_ledger(g.r, 0, 0, 0, 2, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -283,7 +275,7 @@ START_TEST(the_ledger_says_who_performed_each_request)
     ck_assert_int_eq(redir_release(g.r), 0);
     ck_assert_int_eq(job_end(job_write(g.r, 0, 'c')), 0);
     expect_ledger(g.r, 3, 1, 0, 0, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -323,7 +315,7 @@ START_TEST(status_under_load_never_has_a_negative_number)
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
     }
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 

@@ -45,14 +45,6 @@ replaying(struct rig *g)
     return h;
 }
 
-static void
-finish(struct rig *g)
-{
-    ck_assert_int_eq(redir_wait_open(g->r, soon()), 0);
-    ck_assert_uint_eq(rig_status(g).ledger.pending, 0);
-    redir_free(g->r);
-}
-
 START_TEST(overlapping_writes_complete_in_arrival_order)
 {
     struct rig g = quiesced(CLOCK_NEVER);
@@ -66,7 +58,7 @@ START_TEST(overlapping_writes_complete_in_arrival_order)
         ck_assert_int_eq(job_end(w[i]), 0);
     }
     ck_assert_int_eq(rig_byte(g.r, 3), 'f');
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -84,7 +76,7 @@ START_TEST(an_overlapping_write_is_not_sent_before_the_first_has_ended)
     ck_assert_int_eq(job_end(w1), 0);
     ck_assert_int_eq(job_end(w2), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), 'b');
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -104,7 +96,7 @@ START_TEST(disjoint_writes_are_at_the_port_at_the_same_time)
     ck_assert_int_eq(job_end(w2), 0);
     port_fault_release(g.a, "w1", 0);
     ck_assert_int_eq(job_end(w1), 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -123,7 +115,7 @@ START_TEST(reads_do_not_wait_for_reads)
     port_fault_release(g.a, "r1", 0);
     ck_assert_int_eq(job_end(r1), 0);
     ck_assert_int_eq(job_end(r2), 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -140,7 +132,7 @@ START_TEST(a_read_waits_for_the_write_before_it)
     ck_assert_int_eq(read->rc, 0);
     ck_assert_int_eq(read->buf[0], 'h');
     job_free(read);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -158,7 +150,7 @@ START_TEST(flush_waits_for_nothing)
     ck_assert_int_eq(rig_status(&g).state, REDIR_REPLAYING);
     port_fault_release(g.a, "w", 0);
     ck_assert_int_eq(job_end(w), 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -178,7 +170,7 @@ START_TEST(arrivals_during_a_replay_wait_only_for_what_was_held)
     ck_assert_int_eq(job_end(h), 0);
     ck_assert_int_eq(job_end(same), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), 's');
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -224,7 +216,7 @@ START_TEST(a_replay_ends_under_a_load_that_overlaps)
         ck_assert_int_eq(pthread_join(l.threads[i], &failed), 0);
         ck_assert_ptr_null(failed);
     }
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -248,7 +240,7 @@ START_TEST(a_hold_during_a_replay_drains_what_was_sent_and_keeps_what_is_late)
     ck_assert_int_eq(job_end(late), 0);
     ck_assert_int_eq(job_end(after), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), 'n');
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -272,7 +264,7 @@ START_TEST(status_never_says_that_more_was_replayed_than_held)
         ck_assert_uint_eq(s.replayed, 0);
         ck_assert_int_eq(redir_release(g.r), 0);
     }
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -298,7 +290,7 @@ START_TEST(status_describes_the_queue)
     ck_assert_uint_eq(s.held, 2);
     ck_assert_uint_eq(s.replayed, 2);
     ck_assert_uint_ge(s.max_held_ns, NS_PER_MS);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -318,7 +310,7 @@ START_TEST(fail_after_gives_eio_at_its_time_and_not_before)
     ck_assert_int_eq(redir_check_ledger(g.r, NULL), 0);
     ck_assert_int_eq(redir_release(g.r), 0);
     ck_assert_int_eq(rig_byte(g.r, 0), '\0'); /* it was not performed */
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -341,7 +333,7 @@ START_TEST(what_waited_for_a_failed_request_goes_on)
     port_fault_release(g.a, "h", 0);
     ck_assert_int_eq(job_end(h), 0);
     expect_ledger(g.r, 2, 0, 1, 0, 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
@@ -353,7 +345,7 @@ START_TEST(the_longest_fail_after_is_not_the_shortest)
     pass_time(5 * NS_PER_MS);
     ck_assert_int_eq(redir_release(g.r), 0);
     ck_assert_int_eq(job_end(w), 0);
-    finish(&g);
+    rig_finish(&g);
 }
 END_TEST
 
