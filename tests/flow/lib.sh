@@ -61,6 +61,8 @@ cleanup_() {
     for name in "${!SERVICE_PID[@]}"; do
         wait "${SERVICE_PID[$name]}" 2>/dev/null || true # its status is of no interest
     done
+    # What is still there waits for ever, e.g. a command at a breakpoint.
+    jobs -pr | xargs -r kill 2>/dev/null || true
     if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
         for log in "$T"/*.log; do
             if [ -s "$log" ]; then
