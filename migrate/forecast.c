@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "handoff_peer.h"
+#include "pace.h"
 
 #define WRITE_BACK_NS (120 * NS_PER_S) /* for all that a large cache may hold */
 #define LOOK_AGAIN_NS (200 * NS_PER_MS)
@@ -16,25 +17,10 @@
 #define MAX_ROUNDS 8
 #define PING_TIMEOUT_NS (5 * NS_PER_S)
 
-/* Requests of all disks that port A has ended, and those it has now. */
-static void
-look(struct handoff *h, uint64_t *ret_ended, uint64_t *ret_in_flight)
-{
-    *ret_ended = *ret_in_flight = 0;
-    for (unsigned i = 0; i < h->nr; i++) {
-        struct redir_status st;
-
-        redir_status(h->disks[i]->redir, &st);
-        *ret_ended += st.ledger.local;
-        *ret_in_flight += st.in_flight;
-    }
-}
-
 void
 forecast_begin(struct handoff *h)
 {
-    h->forecast.since_ns = clock_now_ns();
-    look(h, &h->forecast.ended, &h->forecast.in_flight);
+    pace_look(h->disks, h->nr, &h->forecast.before);
 }
 
 static int
@@ -110,14 +96,22 @@ forecast_write_back(struct handoff *h, struct err *e)
     return 0;
 }
 
+/* Of what is under way at the device, the part of the next owner's clients has ended
+ * when those have been paused; ours go on meanwhile. */
 static uint64_t
 predict_drain(struct handoff *h)
 {
-    uint64_t ended, in_flight, passed_ns = clock_now_ns() - h->forecast.since_ns;
+    const struct handoff_forecast *f = &h->forecast;
+    struct pace now;
+    uint64_t drain_ns, theirs;
 
-    look(h, &ended, &in_flight);
-    ended -= h->forecast.ended;
-    return ended > 0 ? in_flight * passed_ns / ended : 0;
+    pace_look(h->disks, h->nr, &now);
+    drain_ns = pace_drain_ns(&f->before, &now);
+    theirs = clock_earlier(f->peer_in_flight, now.in_flight);
+    if (now.in_flight > 0) {
+        drain_ns = drain_ns / now.in_flight * (now.in_flight - theirs);
+    }
+    return f->peer_drain_ns + drain_ns;
 }
 
 static int
@@ -144,10 +138,7 @@ forecast_check(struct handoff *h, struct err *e)
         return rc;
     }
     f->drain_ns = predict_drain(h);
-    if (h->wants_pause) { /* what it waits for is at our device, too */
-        f->drain_ns += f->peer_drain_ns - clock_earlier(f->drain_ns, f->peer_drain_ns);
-        f->trip_ns += f->trip_ns;
-    }
+    f->trip_ns += h->wants_pause ? f->trip_ns : 0;
     h->predicted_ns = f->drain_ns + f->flush_ns + f->record_ns + f->trip_ns;
     if (h->predicted_ns > h->budget_ns) {
         return err_set(e, -ETIME,

@@ -3,7 +3,7 @@
  * anything is held. The stall lasts from HOLD until the gates are open again:
  *
  *   drain   what is in flight at the device ends, first that of the next owner's
- *           clients, of which it says itself how long it takes (peer_drain)
+ *           clients, of which it says itself how long it takes (peer_drain), then ours
  *   flush   what was written since the last flush of PREPARE reaches the medium
  *   record  the commit: the rename of a file that is written already
  *   trip    the next owner is told, takes the devices and says so; one more to have it

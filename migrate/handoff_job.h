@@ -22,6 +22,7 @@
 #include "handoff.h"
 #include "identity.h"
 #include "lock.h"
+#include "pace.h"
 #include "rpc.h"
 #include "uri.h"
 
@@ -46,7 +47,8 @@ struct handoff {
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns, predicted_ns;
     uint64_t peer_drain_ns; /* of HOLD: the next owner waited for its requests */
     struct handoff_forecast {
-        uint64_t since_ns, ended, in_flight; /* as it was seen at the beginning */
+        struct pace before; /* as it was seen at the beginning */
+        uint64_t peer_in_flight;
         uint64_t drain_ns, flush_ns, record_ns, trip_ns, peer_drain_ns; /* forecast.h */
     } forecast;
     uint64_t phase_ns[HANDOFF_NR_PHASES];

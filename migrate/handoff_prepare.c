@@ -78,6 +78,8 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
     }
     h->wants_pause = json_is_true(json_object_get(answer, "pause"));
     h->forecast.peer_drain_ns = job_us_of(answer, "drain_us");
+    h->forecast.peer_in_flight =
+        (uint64_t)json_integer_value(json_object_get(answer, "in_flight"));
     n = json_array_size(channels);
     if (n == 0) {
         return err_set(e, -EINVAL, "%s has no listener that we could reach", name);

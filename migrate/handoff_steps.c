@@ -17,6 +17,8 @@
 #include "log.h"
 #include "port_channel.h"
 
+/* It waits for much less; nobody can abort meanwhile, and our own clients go on. */
+#define PAUSE_TIMEOUT_NS (5 * NS_PER_S)
 #define LOOK_AGAIN_NS (200 * NS_PER_MS) /* while a drain or flush is slow */
 
 /* Have the next owner hold its clients first. An error: it has gone. */
@@ -24,16 +26,22 @@ static int
 pause_peer(struct handoff *h, struct err *e)
 {
     json_t *params, *answer = NULL;
-    int code = 0, rc;
+    int code = 0, rc, given_up;
 
     (void)BREAKPOINT("owner-pausing");
     params = json_pack("{s:s,s:I,s:o}", "from", h->service->cfg->name, "for_ms",
                        (json_int_t)(h->deadline_len_ns / NS_PER_MS), "disks",
                        job_disk_list(h));
-    rc = job_call_asked(h, "peer.pause", params, h->deadline_len_ns, e, &code, &answer);
+    rc = job_call_asked(h, "peer.pause", params,
+                        clock_earlier(h->deadline_len_ns, PAUSE_TIMEOUT_NS), e, &code,
+                        &answer);
     h->peer_drain_ns = job_us_of(answer, "drain_us");
     json_decref(answer);
-    return code != 0 ? 0 : rc; /* who refuses it can do without */
+    if (rc == 0 || code != 0) {
+        return 0; /* who refuses it can do without */
+    }
+    given_up = job_check(h, e); /* meanwhile, and that is why */
+    return given_up < 0 ? given_up : rc;
 }
 
 int

@@ -14,6 +14,7 @@
 #include "disk_durability.h"
 #include "identity.h"
 #include "log.h"
+#include "pace.h"
 #include "peer_batch.h"
 #include "service.h"
 #include "where.h"
@@ -94,7 +95,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
              json_t **ret_result)
 {
     struct service *s = service;
-    struct peer_traffic before, now;
+    struct pace before, now;
     json_t *disks;
     struct batch b;
     int rc = batch_parse(s, params, e, &b);
@@ -107,7 +108,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     if (rc < 0) {
         return rc;
     }
-    peer_see_traffic(&b, &before);
+    pace_look(b.disks, b.nr, &before);
     (void)BREAKPOINT("next-preparing");
     rc = record_settle(s->records, e); /* now, and not when we are assigned */
     disks = json_array();
@@ -130,12 +131,12 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
         json_decref(disks);
         return rc;
     }
-    peer_see_traffic(&b, &now);
-    *ret_result =
-        json_pack("{s:s,s:o,s:o,s:b,s:I}", "service", s->cfg->name, "channels",
-                  where_channels(s->cfg), "disks", disks, "pause",
-                  peer_has_traffic(&before, &now), "drain_us",
-                  (json_int_t)(peer_predict_drain_ns(&before, &now) / NS_PER_US));
+    pace_look(b.disks, b.nr, &now);
+    *ret_result = json_pack("{s:s,s:o,s:o,s:b,s:I,s:I}", "service", s->cfg->name,
+                            "channels", where_channels(s->cfg), "disks", disks, "pause",
+                            pace_has_requests(&before, &now), "drain_us",
+                            (json_int_t)(pace_drain_ns(&before, &now) / NS_PER_US),
+                            "in_flight", (json_int_t)now.in_flight);
     (void)BREAKPOINT("next-prepared");
     rpc_set_urgency(call, URGENCY_STALL); /* peer.assign comes this way */
     return 0;

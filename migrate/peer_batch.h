@@ -27,18 +27,6 @@ int batch_parse(struct service *s, json_t *params, struct err *e, struct batch *
  * (superseded.h). */
 void batch_history(const struct batch *b, unsigned i, struct record *rec);
 
-/* What our own clients do with the disks, to be looked at twice. */
-struct peer_traffic {
-    uint64_t at_ns, ended, in_flight;
-};
-void peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t);
-
-/* Is peer.pause worth its round trip? And how long will it take, by Little's law? */
-bool peer_has_traffic(const struct peer_traffic *before,
-                      const struct peer_traffic *now);
-uint64_t peer_predict_drain_ns(const struct peer_traffic *before,
-                               const struct peer_traffic *now);
-
 /* Claim all or none: -EBUSY. */
 int batch_claim(struct batch *b, struct err *e);
 void batch_unclaim(struct batch *b);

@@ -17,46 +17,18 @@
 #include "peer_batch.h"
 
 #define PAUSE_MAX_MS UINT64_C(60000)
-/* What has not ended by then, or when half of the owner's time has passed, is for the
- * owner's drain to wait for, and to tell of. */
-#define DRAIN_MAX_NS (NS_PER_S / 2)
+/* What has not ended by then, or in this part of the owner's time, is for the owner's
+ * drain to wait for, and to tell of: on a device that is so slow, little is gained by
+ * waiting here, and the owner's own clients go on meanwhile. */
+#define DRAIN_PART 8
+#define DRAIN_MAX_NS (NS_PER_S / 10)
 
 struct pause {
     unsigned nr;
     struct redir *redirs[GROUP_MAX_DISKS];
 };
 
-void
-peer_see_traffic(const struct batch *b, struct peer_traffic *ret_t)
-{
-    *ret_t = (struct peer_traffic){.at_ns = clock_now_ns()};
-    for (unsigned i = 0; i < b->nr; i++) {
-        struct redir *r = disk_redir(b->disks[i]);
-        struct redir_status st;
-
-        if (r != NULL) {
-            redir_status(r, &st);
-            ret_t->ended += st.ledger.accepted - st.ledger.pending;
-            ret_t->in_flight += st.in_flight;
-        }
-    }
-}
-
-bool
-peer_has_traffic(const struct peer_traffic *before, const struct peer_traffic *now)
-{
-    return now->in_flight > 0 || now->ended != before->ended;
-}
-
-uint64_t
-peer_predict_drain_ns(const struct peer_traffic *before, const struct peer_traffic *now)
-{
-    uint64_t nr_ended = now->ended - before->ended;
-
-    return nr_ended > 0 ? now->in_flight * (now->at_ns - before->at_ns) / nr_ended : 0;
-}
-
-/* As that peer has prepared it, and not assigned since. */
+/* As that peer has prepared it, and not assigned since. Then it has a redirector. */
 static bool
 is_prepared(struct disk *d, uint64_t epoch)
 {
@@ -82,10 +54,10 @@ static void
 pause_all(const struct batch *b, uint64_t until_ns, struct pause *p)
 {
     for (unsigned i = 0; i < b->nr; i++) {
-        struct redir *r = disk_redir(b->disks[i]);
+        struct disk *d = b->disks[i];
 
-        if (is_prepared(b->disks[i], b->epochs[i]) && redir_pause(r, until_ns) == 0) {
-            p->redirs[p->nr++] = r;
+        if (is_prepared(d, b->epochs[i]) && redir_pause(disk_redir(d), until_ns) == 0) {
+            p->redirs[p->nr++] = disk_redir(d);
         }
     }
 }
@@ -114,7 +86,7 @@ peer_pause(void *service, struct rpc_call *call, json_t *params, struct err *e,
     rpc_at_end(call, end_pause, p);
     for_ns = clock_earlier((uint64_t)ms, PAUSE_MAX_MS) * NS_PER_MS;
     pause_all(&b, clock_deadline_ns(for_ns), p);
-    drain_ns = clock_earlier(for_ns / 2, DRAIN_MAX_NS);
+    drain_ns = clock_earlier(for_ns / DRAIN_PART, DRAIN_MAX_NS);
     for (unsigned i = 0; i < p->nr; i++) { /* else the owner sends back what is late */
         (void)redir_await_pause(p->redirs[i], began_ns + drain_ns);
     }

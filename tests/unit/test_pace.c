@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+
+#include <check.h>
+
+#include "clock.h"
+#include "pace.h"
+
+START_TEST(what_is_under_way_ends_as_fast_as_others_did)
+{
+    const struct pace before = {.at_ns = 10 * NS_PER_MS, .ended = 100, .in_flight = 9};
+    const struct pace now = {.at_ns = 20 * NS_PER_MS, .ended = 300, .in_flight = 32};
+
+    ck_assert_uint_eq(pace_drain_ns(&before, &now), 10 * NS_PER_MS * 32 / 200);
+    ck_assert(pace_has_requests(&before, &now));
+}
+END_TEST
+
+START_TEST(what_does_not_end_takes_as_long_as_it_was_seen)
+{
+    const struct pace before = {.at_ns = 10 * NS_PER_MS, .ended = 100, .in_flight = 2};
+    const struct pace now = {.at_ns = 510 * NS_PER_MS, .ended = 100, .in_flight = 1};
+
+    ck_assert_uint_eq(pace_drain_ns(&before, &now), 500 * NS_PER_MS);
+    ck_assert(pace_has_requests(&before, &now));
+}
+END_TEST
+
+START_TEST(what_has_just_come_says_nothing)
+{
+    const struct pace before = {.at_ns = 10 * NS_PER_MS, .ended = 100};
+    const struct pace now = {.at_ns = 510 * NS_PER_MS, .ended = 100, .in_flight = 1};
+
+    ck_assert_uint_eq(pace_drain_ns(&before, &now), 0);
+    ck_assert(pace_has_requests(&before, &now));
+    ck_assert(!pace_has_requests(&before, &before));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("pace");
+    TCase *t = tcase_create("pace");
+    SRunner *r;
+    int failed;
+
+    tcase_add_test(t, what_is_under_way_ends_as_fast_as_others_did);
+    tcase_add_test(t, what_does_not_end_takes_as_long_as_it_was_seen);
+    tcase_add_test(t, what_has_just_come_says_nothing);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
