@@ -17,12 +17,15 @@ start_volatile_device() {
 medium_of() { echo "$T/$1.medium"; }
 
 # mount_device NAME: the same as a file, $T/NAME.mnt/nbd, so that locks and the page
-# cache are between it and the service.
+# cache are between it and the service. kernel_cache, or each open of the file (the next
+# owner's) drops its pages, also those of writes that the server has not performed yet:
+# a read then brings the old data back into the cache, and it stays there.
 mount_device() {
     local end=$((SECONDS + 20))
     umount -l "$T/$1.mnt" 2>/dev/null || true # after a cut: nobody is behind it
     mkdir -p "$T/$1.mnt"
-    setsid nbdfuse "$T/$1.mnt" "$(device_uri "$1")" >>"$T/$1.log" 2>&1 </dev/null &
+    setsid nbdfuse -o kernel_cache "$T/$1.mnt" "$(device_uri "$1")" >>"$T/$1.log" \
+        2>&1 </dev/null &
     SERVICE_PID["$1-fuse"]=$!
     until [ -s "$T/$1.mnt/nbd" ]; do
         [ "$SECONDS" -lt "$end" ] || fail "nbdfuse does not mount $1"
