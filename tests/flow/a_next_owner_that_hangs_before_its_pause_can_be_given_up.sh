@@ -18,7 +18,7 @@ await_hit a next-preparing
 io "$(uri_of a vda)" "write -P 5 0 4k" # this is what a has to hold
 break_go a next-preparing
 await_hit b owner-pausing
-kill -STOP -- "-${SERVICE_PID[a]}"
+stop_short a
 break_go b owner-pausing
 io "$(uri_of b vda)" "write -P 6 4k 4k"
 baton abort vda --at "$(control_of b)" >/dev/null

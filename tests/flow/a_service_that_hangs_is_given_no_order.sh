@@ -10,7 +10,7 @@ start_service a --disk "name=vda,device=$device"
 start_service b --disk "name=vda,device=$device,role=standby"
 at=$(control_of a)
 
-kill -STOP "${SERVICE_PID[a]}"
+stop_short a
 says="cannot reach the service at $at: no answer; it hangs or is stopped"
 pids=()
 command_fails() {

@@ -15,7 +15,7 @@ handoff vda client owner >/dev/null
 # It hangs: the request is in its socket. The write fails, in about its time.
 for round in 1 2 3; do
     io "$(uri_of client vda)" "read -P 1 0 4k"
-    kill -STOP "${SERVICE_PID[owner]}"
+    stop_short owner
     began=$SECONDS
     fails_with 1 'Input/output error' -- \
         timeout 30 qemu-io -f raw -c "write -P 2 0 4k" "$(uri_of client vda)"

@@ -140,6 +140,18 @@ wait_end() {
     timeout "$2" tail -s 0.05 --pid="$1" -f /dev/null
 }
 
+# stop_short SERVICE: SIGSTOP, and wait until all of its threads have stopped: until one of
+# them has taken the signal the others go on, and on a busy machine they may own a disk by
+# then.
+stop_short() {
+    local pid=${SERVICE_PID[$1]} end=$((SECONDS + 20))
+    kill -STOP "$pid"
+    while grep -qv 'T (stopped)' < <(grep -h '^State:' /proc/"$pid"/task/*/status); do
+        [ "$SECONDS" -lt "$end" ] || fail "$1 does not stop"
+        pause 0.01
+    done
+}
+
 # End a service as its administrator does, and fail unless it ends well.
 stop_service() {
     local pid=${SERVICE_PID[$1]} status=0

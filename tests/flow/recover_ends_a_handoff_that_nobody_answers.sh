@@ -29,7 +29,7 @@ await .handoff drain
 io "$(uri_of a vda)" "write -P 2 4k 4k" &
 held=$!
 await .queued 1
-kill -STOP "${SERVICE_PID[b]}" # were it gone, a would see that before the commit
+stop_short b # were it gone, a would see that before the commit
 open_gate dev # a drains, flushes, commits, and asks b
 await .handoff assign
 kill_service b

@@ -77,7 +77,7 @@ stop_service b
 start_service b --disk "name=vda,device=$device,role=standby"
 eq "$(status_of b vda .state)" superseded "b after another restart"
 stop_service a
-kill -STOP -- "-${SERVICE_PID[b]}" # it is asked, and does not answer
+stop_short b # it is asked, and does not answer
 start_service a --disk "name=vda,device=$device"
 kill -CONT -- "-${SERVICE_PID[b]}"
 handoff vda a b >/dev/null

@@ -42,7 +42,7 @@ until [ "$(status_of client vda .ledger.remote)" -gt 300 ]; do
     read -rt 0.02 <>"$T/never" || true
 done
 # The client is slow to ask where its disk is; the owner stays until it has.
-kill -STOP "${SERVICE_PID[client]}"
+stop_short client
 kill -TERM "${SERVICE_PID[owner]}"
 wait_log owner 'vm:w is owned by heir now' || fail "owner hands nothing over"
 read -rt 1.5 <>"$T/never" || true # what it takes to ask
@@ -75,7 +75,7 @@ eq "$(all_roles owner)" "owner owner owner" "roles of owner after a restart"
 
 # A heir that does not answer is not waited for after a second SIGTERM.
 start_heir
-kill -STOP "${SERVICE_PID[heir]}"
+stop_short heir
 kill -TERM "${SERVICE_PID[owner]}"
 wait_log owner 'handing everything to' || fail "owner does not begin to hand over"
 began=$SECONDS
