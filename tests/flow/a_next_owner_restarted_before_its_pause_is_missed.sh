@@ -4,20 +4,9 @@
 # again since PREPARE, perhaps with another device, it is not the one that was asked:
 # nothing is held, and the disk does not go there.
 . "$(dirname "$0")/lib.sh"
-need jq qemu-io
-need_breakpoints
-device=$(new_device vda 16M)
-start_service a --disk "name=vda,device=$device"
-start_service b --disk "name=vda,device=$device,role=standby"
-handoff vda a b >/dev/null
-break_at a next-preparing wait
-break_at b owner-pausing wait
-handoff vda b a >"$T/report" 2>"$T/why" &
-job=$!
-await_hit a next-preparing
-io "$(uri_of a vda)" "write -P 5 0 4k" # this is what a has to hold
-break_go a next-preparing
-await_hit b owner-pausing
+. "$(dirname "$0")/../handoff_back.sh"
+start_pair
+begin_handoff_back owner-pausing
 kill_service a
 start_service a --disk "name=vda,device=$(new_device other 16M),role=standby"
 break_go b owner-pausing

@@ -5,21 +5,9 @@
 # it has closed the device and serves nobody. The request comes back and is performed by
 # the next owner.
 . "$(dirname "$0")/lib.sh"
-need jq qemu-io
-need_breakpoints
-device=$(new_device vda 16M)
-start_service a --disk "name=vda,device=$device"
-start_service b --disk "name=vda,device=$device,role=standby"
-handoff vda a b >/dev/null
-break_at a next-preparing wait
-break_at b owner-assigning wait
-"$BATON" handoff vda --from "$(control_of b)" --to "$(control_of a)" --deadline 2s \
-    --json >"$T/report" 2>"$T/why" &
-job=$!
-await_hit a next-preparing
-io "$(uri_of a vda)" "write -P 5 0 4k" # this is what a has to hold
-break_go a next-preparing
-await_hit b owner-assigning
+. "$(dirname "$0")/../handoff_back.sh"
+start_pair
+begin_handoff_back owner-assigning --deadline 2s
 io "$(uri_of a vda)" "write -P 6 4k 4k" &
 held=$!
 end=$((SECONDS + 20))
