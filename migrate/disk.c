@@ -231,7 +231,7 @@ disk_eject(struct disk *d)
 struct port *
 disk_take_over(struct disk *d, struct port *port)
 {
-    struct record rec = disk_record(d);
+    const uint64_t epoch = disk_record(d).epoch;
     struct redir_status st;
     struct port *old;
 
@@ -241,8 +241,7 @@ disk_take_over(struct disk *d, struct port *port)
         disk_repeat_kept(d, redir_active(d->redir), port);
     }
     old = swap_in(d, port, REDIR_LOCAL);
-    session_table_open(d->sessions, rec.owned_since != 0 ? rec.owned_since : rec.epoch,
-                       rec.epoch);
+    session_table_open(d->sessions, epoch);
     return old;
 }
 

@@ -34,7 +34,6 @@ first_record(struct disk *d, struct err *e)
         }
         rec.info = port->info;
         rec.epoch = 1;
-        rec.owned_since = 1;
         if (rec.uuid[0] == '\0') {
             uuid_t u;
 

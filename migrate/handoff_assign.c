@@ -264,7 +264,8 @@ job_take_back(struct handoff *h)
         struct disk *d = h->disks[i];
 
         disk_set_record(d, &mine[i]);
-        /* Nobody else owned it meanwhile: channels of the epochs before go on. */
+        /* Who refuses may have forgotten that it served the disk: no session from
+         * before the commit is served any more. Clients look for us at this epoch. */
         disk_assign(d, ports[i]);
         port_close(h->channels[i]);
         h->channels[i] = NULL;

@@ -87,7 +87,6 @@ incoming_record(struct disk *d, const struct batch *b, unsigned i)
 
     (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", b->uuids[i]);
     (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", b->from);
-    rec.owned_since = b->epochs[i];
     rec.nr_channels = 0;
     batch_history(b, i, &rec);
     disk_instance(d, mine);

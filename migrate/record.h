@@ -43,10 +43,6 @@ struct record {
     enum role role;
     uint64_t
         epoch; /* of the ownership this speaks of; 0 for a standby that knows none */
-    /* First epoch of an ownership that nobody else's has interrupted, also while it is
-     * given away and not taken yet, or parked: channels of all epochs since then are
-     * served. 0: unknown, take epoch. */
-    uint64_t owned_since;
     /* The owner that flushed and gave it to us at this epoch; "" when it was taken in
      * any other way. With has_parked: ourselves, when it was parked. given: ourselves,
      * or "" when that was left to the next owner. See disk_durability.h. */

@@ -118,8 +118,8 @@ check_numbers(const struct record *r, struct err *e)
     if (r->epoch > INT64_MAX || (r->epoch == 0 && !is_standby)) {
         return err_set(e, -EINVAL, "epoch is out of range");
     }
-    if (r->owned_since > r->epoch || r->handoff > INT64_MAX) {
-        return err_set(e, -EINVAL, "owned_since or handoff is out of range");
+    if (r->handoff > INT64_MAX) {
+        return err_set(e, -EINVAL, "handoff is out of range");
     }
     if (r->forced_epoch > r->epoch || r->taken_at > INT64_MAX) {
         return err_set(e, -EINVAL, "forced_epoch or taken_at is out of range");

@@ -104,14 +104,13 @@ record_to_json(const struct record *r)
         }
     }
     j = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:I, s:I}",
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, s:I}",
         "name", r->name, "uuid", r->uuid, "vm", r->vm, "role", role_name(r->role),
         "epoch", (json_int_t)r->epoch, "size", (json_int_t)r->info.size, "min_block",
         (json_int_t)r->info.min_block, "pref_block", (json_int_t)r->info.pref_block,
         "max_block", (json_int_t)r->info.max_block, "caps", (json_int_t)r->info.caps,
         "peer_name", r->peer_name, "peer_control", r->peer_control, "channels",
-        channels, "owned_since", (json_int_t)r->owned_since, "handoff",
-        (json_int_t)r->handoff);
+        channels, "handoff", (json_int_t)r->handoff);
     if (j != NULL && add_optional(j, r) < 0) {
         json_decref(j);
         j = NULL;
@@ -232,8 +231,9 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
     struct record r = {.name = ""};
     const char *name, *uuid, *vm, *role, *peer_name, *peer_control;
     const char *refused_uuid = "", *flushed_by = "";
-    json_int_t epoch, size, min, pref, max, caps, since = 0, handoff = 0, refused = 0;
+    json_int_t epoch, size, min, pref, max, caps, handoff = 0, refused = 0;
     json_int_t forced = 0, taken_at = 0, superseded = 0;
+    json_int_t since; /* of earlier programs, which served channels of epochs before */
     json_t *channels, *parked = NULL;
     int rc, is_learned = 0;
 
@@ -262,7 +262,6 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
     }
     r.epoch = (uint64_t)epoch; /* a negative one is out of record_check()'s range */
     r.info.size = (uint64_t)size;
-    r.owned_since = (uint64_t)since;
     r.handoff = (uint64_t)handoff;
     r.is_learned = is_learned != 0;
     r.refused_epoch = (uint64_t)refused;

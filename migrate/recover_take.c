@@ -88,7 +88,6 @@ commit(struct take *t, const struct recover_verdict *verdicts, struct err *e)
                            before.epoch);
         }
         *r = disk_next_record(t->disks[i], ROLE_OWNER, verdicts[i].next_epoch);
-        r->owned_since = r->epoch; /* others may have owned it since we did */
         r->forced_epoch = r->epoch;
         r->taken_at = (uint64_t)time(NULL);
         r->nr_channels = 0;

@@ -3,6 +3,7 @@
  * recognised after all its connections are gone. */
 #include "session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,8 +37,9 @@ struct session_table {
     struct cv ended; /* in_flight of some session became 0 */
     struct session_table_locked {
         TAILQ_HEAD(, session) sessions;
-        uint64_t first, current; /* epochs that are served; first > current: none */
-        uint64_t expected;       /* admitted, not served; 0: none */
+        uint64_t served;   /* epoch; 0: none */
+        uint64_t given;    /* the latest that was served before; 0: none */
+        uint64_t expected; /* epoch that is admitted, not served; 0: none */
     } locked_;
 };
 
@@ -63,7 +65,6 @@ session_table_new(const char *id, struct redir *r, struct session_table **ret_t)
     lk_init(&t->lock);
     cv_init(&t->ended);
     TAILQ_INIT(&t->locked_.sessions);
-    t->locked_.first = 1;
     *ret_t = t;
     return 0;
 }
@@ -86,10 +87,10 @@ session_table_free(struct session_table *t)
 }
 
 /* A request may have passed enter() long ago, when its epoch was served, and come to
- * the gate only now: others have owned the disk meanwhile, and what it writes is old.
- */
+ * the gate only now: others may have owned the disk meanwhile, and what it writes is
+ * old. */
 static void
-expel_before(struct session_table *t, uint64_t first) LK_REQUIRES(t->lock)
+expel_before(struct session_table *t, uint64_t epoch) LK_REQUIRES(t->lock)
 {
     bool is_busy = true;
 
@@ -99,7 +100,7 @@ expel_before(struct session_table *t, uint64_t first) LK_REQUIRES(t->lock)
         is_busy = false;
         TAILQ_FOREACH(s, &table_locked(t)->sessions, link)
         {
-            if (s->epoch < first && s->in_flight > 0) {
+            if (s->epoch < epoch && s->in_flight > 0) {
                 is_busy = true;
                 redir_bounce(t->redir, s);
             }
@@ -112,14 +113,16 @@ expel_before(struct session_table *t, uint64_t first) LK_REQUIRES(t->lock)
 }
 
 void
-session_table_open(struct session_table *t, uint64_t first, uint64_t current)
+session_table_open(struct session_table *t, uint64_t epoch)
 {
+    struct session_table_locked *l;
     LK_GUARD(&t->lock);
 
-    expel_before(t, first);
-    table_locked(t)->first = first;
-    table_locked(t)->current = current;
-    table_locked(t)->expected = 0;
+    l = table_locked(t);
+    assert(epoch > l->given && epoch > l->served);
+    expel_before(t, epoch);
+    l->served = epoch;
+    l->expected = 0;
 }
 
 void
@@ -150,10 +153,12 @@ void
 session_table_close(struct session_table *t)
 {
     uint64_t deadline_ns = clock_deadline_ns(CLOSE_NS);
+    struct session_table_locked *l;
     LK_GUARD(&t->lock);
 
-    table_locked(t)->first = 1;
-    table_locked(t)->current = 0;
+    l = table_locked(t);
+    l->given = l->served != 0 ? l->served : l->given;
+    l->served = 0;
     redir_bounce(t->redir, REDIR_ALL_CHANNELS);
     while (in_flight_locked(t) > 0 && clock_now_ns() < deadline_ns) {
         (void)cv_wait_until(&t->ended, &t->lock, /* either way: look again */
@@ -244,8 +249,7 @@ find_session(struct session_table *t, const char *client, uint64_t number,
     struct session_table_locked *l = table_locked(t);
     struct session *s;
 
-    if ((epoch < l->first || epoch > l->current) &&
-        (epoch == 0 || epoch != l->expected)) {
+    if (epoch == 0 || (epoch != l->served && epoch != l->expected)) {
         return err_set(e, -ESTALE,
                        "%s: a channel for epoch %" PRIu64 " is not served here", t->id,
                        epoch);
@@ -333,7 +337,7 @@ enter(struct session *s)
     /* The epoch too: who was connected before somebody else owned the disk may have a
      * request on its way that is older than what was written there. */
     if ((s->is_fenced && !breakpoint_is_set("no-fencing")) ||
-        s->epoch < table_locked(t)->first || s->epoch > table_locked(t)->current) {
+        s->epoch != table_locked(t)->served) {
         return false;
     }
     s->in_flight++;

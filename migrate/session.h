@@ -4,7 +4,8 @@
  * connections ("lanes"). A newer session of a client fences the older ones: they take
  * no new request, and what they had begun has ended, before the newer one is served.
  * Otherwise a delayed request of a broken connection could land after its own retry
- * and after a newer write.
+ * and after a newer write. For the same reason giving the disk away fences all sessions
+ * there are: what they had not done may be done at the next owner, and written over.
  *
  * Functions may be called on any thread. */
 #ifndef BATON_SESSION_H
@@ -22,19 +23,21 @@ struct session;
 int session_table_new(const char *id, struct redir *r, struct session_table **ret_t);
 void session_table_free(struct session_table *t); /* no session is open; NULL is fine */
 
-/* From now on serve channels that ask for an epoch of first..current. The gate is
- * closed: requests of earlier epochs that are still under way are sent back before this
- * returns.
- */
-void session_table_open(struct session_table *t, uint64_t first, uint64_t current);
+/* From now on serve channels that ask for epoch, and no others. It is later than any
+ * that was served before: what was given away comes back at a later one, also if the
+ * next owner says that it never had it. It may have forgotten that, so no session from
+ * before may be served any more. The gate is closed: requests of earlier epochs that
+ * are still under way are sent back before this returns. */
+void session_table_open(struct session_table *t, uint64_t epoch);
 
 /* Admit connections that ask for this epoch too, but none of their requests yet: an
  * owner to be has its channels connected before it owns. 0: none. */
 void session_table_expect(struct session_table *t, uint64_t epoch);
 
-/* Serve nobody: every request of every session returns -ESTALE, also those that are
- * queued at the redirector or on their way there, which is waited for. The gate is
- * closed, and no port has anything in flight. */
+/* Serve nobody: every request of every session there is returns -ESTALE, for good, also
+ * those that are queued at the redirector or on their way there. These are waited for
+ * for a moment, and for certain before the table is open again. The gate is closed, and
+ * no port has anything in flight. */
 void session_table_close(struct session_table *t);
 
 /* Admit a connection. Fences older sessions of client first and waits for what they had

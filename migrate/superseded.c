@@ -96,7 +96,6 @@ stand_down(struct disk *d, const struct record *rec, const struct recover_other 
     int rc;
 
     next.superseded = rec->epoch;
-    next.owned_since = 0;
     next.forced_epoch = o->forced_epoch <= o->epoch ? o->forced_epoch : 0;
     if (o->service[0] != '\0') {
         (void)snprintf(next.peer_name, sizeof next.peer_name, "%s", o->service);

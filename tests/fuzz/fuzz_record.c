@@ -45,8 +45,7 @@ is_same_record(const struct record *a, const struct record *b)
 {
     bool is_same = strcmp(a->name, b->name) == 0 && strcmp(a->uuid, b->uuid) == 0 &&
                    strcmp(a->vm, b->vm) == 0 && a->role == b->role &&
-                   a->epoch == b->epoch && a->owned_since == b->owned_since &&
-                   a->handoff == b->handoff &&
+                   a->epoch == b->epoch && a->handoff == b->handoff &&
                    memcmp(&a->info, &b->info, sizeof a->info) == 0 &&
                    strcmp(a->peer_name, b->peer_name) == 0 &&
                    strcmp(a->peer_control, b->peer_control) == 0 &&
