@@ -32,8 +32,8 @@
 mtype:role = { STANDBY, OWNER, GIVEN, PARKED };
 mtype:role role[NS];
 byte epoch[NS];
-byte owned_since[NS];
 byte peer[NS];    /* given: to whom */
+bool learned[NS]; /* given: not by us at this epoch, so there is nothing to tell */
 byte refused[NS]; /* the highest epoch that was refused for good */
 bool was_parked[NS]; /* given, or parked: has_parked */
 
@@ -88,6 +88,7 @@ inline record_commit(s, r, e)
 {
     role[s] = r;
     epoch[s] = e;
+    learned[s] = false;
     assert(!(r == OWNER && OTHERS_RECORD(s))) /* never two owners on record */
 }
 
@@ -434,7 +435,6 @@ end:
            call[s] == COMMIT ->
            if
            :: record_commit(s, OWNER, call_epoch[s]);
-              owned_since[s] = call_epoch[s];
               peer[s] = NOBODY;
               call[s] = DISK_ASSIGN
            :: !calm -> has_lock[s] = false; call[s] = REFUSE
@@ -515,12 +515,28 @@ end:
            :: role[s] == GIVEN ->                                  /* start_given() */
               gate[s] = OPEN_B;
 #ifndef BUG_NO_RESUME
-              claimed[s] = true;
-              job_to[s] = peer[s];
-              job[s] = ASSIGN
+              if
+              :: learned[s]
+              :: else -> claimed[s] = true; job_to[s] = peer[s]; job[s] = ASSIGN
+              fi
 #endif
            :: role[s] == PARKED || role[s] == STANDBY
            fi
+       }
+    od
+}
+
+/* A client of s's owner, who took the disk back at a later epoch: follow_write_down() */
+#define OWNS_LATER(o, s) (is_up[o] && role[o] == OWNER && epoch[o] > epoch[s])
+proctype follower(byte s)
+{
+end:
+    do
+    :: atomic {
+           is_up[s] && role[s] == GIVEN && gate[s] == OPEN_B && !claimed[s] &&
+           OWNS_LATER(peer[s], s) ->
+           epoch[s] = epoch[peer[s]];
+           learned[s] = true
        }
     od
 }
@@ -547,10 +563,8 @@ proctype world()
     od
 }
 
-/* Does the owner serve the channel of s? session.c: first <= epoch <= current. */
-#define SERVED(s, o)                                                                   \
-    (gate[s] == OPEN_B && peer[s] == o && owned_since[o] <= epoch[s] &&                \
-     epoch[s] <= epoch[o])
+/* Does the owner serve the channel of s? session.c: no epoch but its own. */
+#define SERVED(s, o) (gate[s] == OPEN_B && peer[s] == o && epoch[s] == epoch[o])
 #define CLIENT_IS_WELL(s, o) (role[s] == STANDBY || SERVED(s, o))
 #define OWNER_IS_WELL(o) (role[o] == OWNER && gate[o] == OPEN_A && !claimed[o])
 #define PARKED_IS_WELL(o) (role[o] == PARKED && !claimed[o])
@@ -584,7 +598,6 @@ init
         }
         role[0] = OWNER; /* first_record() */
         epoch[0] = 1;
-        owned_since[0] = 1;
         has_lock[0] = true;
         has_port_a[0] = true;
         gate[0] = OPEN_A;
@@ -593,7 +606,8 @@ init
             run control(s);
             run next_owner(s);
             run vm(s);
-            run supervisor(s)
+            run supervisor(s);
+            run follower(s)
         }
         s = 0;
         run world()

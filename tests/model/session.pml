@@ -11,6 +11,7 @@
  * -DS=3           sessions that the client may open
  * -DMAX_MOVES=2   handoffs
  * -DMAX_CRASHES=1
+ * -DMAX_FORGETS=0 next owners that die while they serve and their record is not durable
  * -DGIVER         the client's own service is the owner 1: it gives the disk to owner 0
  *                 and gets it back (two services). Else it is a third one that follows
  * -DBUG_...       seeded bugs, see below
@@ -26,6 +27,9 @@
 #endif
 #ifndef MAX_CRASHES
 #define MAX_CRASHES 1
+#endif
+#ifndef MAX_FORGETS
+#define MAX_FORGETS 0
 #endif
 
 /* port_channel.c. Requests and sessions count from 0. */
@@ -54,16 +58,19 @@ byte first[2], current[2]; /* epochs served; first > current: none */
 byte newest[2];            /* session + 1, 0 for none; the older ones are fenced */
 
 /* The records, and the handoff that is going on */
-byte owner, epoch = 1, owned_since = 1;
-mtype:move = { NO_MOVE, PREPARE, DRAIN, EJECTED };
+byte owner, epoch = 1;
+mtype:move = { NO_MOVE, PREPARE, DRAIN, EJECTED, SERVING };
 mtype:move move;
 
 /* What happened */
 bool performed[R];
 bool was_doubtful[R];
 bool follows_doubt[R * R]; /* [q * R + r]: q was sent while r was doubtful */
-byte moves, crashes;
+byte moves, crashes, forgets;
 bool calm;
+#ifdef BUG_TAKE_BACK_SERVES_OLD
+byte owned_since = 1; /* of the owner whose record was durable last */
+#endif
 
 #define COPY(r, s) copies[(r) * S + (s)]
 #define CUR (sessions - 1)
@@ -137,8 +144,10 @@ inline lanes_shutdown()
 #endif
 #ifdef GIVER
 #define GOES_BY_B (gate[1] == OPEN_B)
+#define IS_FOLLOWED (move == SERVING && owner == 0) /* only the giver knows yet */
 #else
 #define GOES_BY_B true
+#define IS_FOLLOWED false
 #endif
 #ifdef BUG_NO_ORDER
 #define HAS_TO_FOLLOW(r) false
@@ -212,7 +221,7 @@ end:
      * ever sent with it. */
     :: atomic {
            (channel == IDLE || channel == BROKEN) && !HAS_USERS && !IS_MINE &&
-           move == NO_MOVE && (sessions < S || opening[CUR] == STALE) ->
+           (move == NO_MOVE || IS_FOLLOWED) && (sessions < S || opening[CUR] == STALE) ->
            if
            :: believed_owner = owner; believed_epoch = epoch
            :: !calm && (believed_owner != owner || believed_epoch != epoch)
@@ -245,7 +254,7 @@ end:
 #ifdef GIVER
     /* disk_assign(): port_channel_recall() of what is not answered */
     :: atomic {
-           IS_MINE && move == NO_MOVE && channel != IDLE ->
+           IS_MINE && (move == NO_MOVE || move == SERVING) && channel != IDLE ->
            lanes_shutdown();
            channel = IDLE
        }
@@ -379,6 +388,60 @@ inline count_inside(o)
     k = 0
 }
 
+/* What runs at o dies, with its connections. */
+inline dies(o)
+{
+    k = 0;
+    do
+    :: k < R * S ->
+       if
+       :: OF(k % S) == o && k % S < sessions -> copies[k] = NO_COPY
+       :: else
+       fi;
+       k++
+    :: else -> break
+    od;
+    k = 0;
+    do
+    :: k < sessions ->
+       if
+       :: OF(k) == o && opening[k] != ASKED -> opening[k] = STALE
+       :: else
+       fi;
+       k++
+    :: else -> break
+    od;
+    k = 0;
+    newest[o] = 0;
+    first[o] = 1;
+    current[o] = 0;
+    gate[o] = OPEN_B
+}
+
+#ifdef GIVER
+/* The client's own service dies. Its VM sends all again that has no answer; that some
+ * of it was doubtful, nobody knows any more. What is on its way to owner 0 stays so. */
+inline client_dies()
+{
+    lanes_shutdown();
+    channel = IDLE;
+    k = 0;
+    do
+    :: k < R ->
+       doubtful[k] = false;
+       was_doubtful[k] = was_doubtful[k] || request[k] == WAITING;
+       k++
+    :: else -> break
+    od;
+    k = 0;
+    do
+    :: k < R * R -> follows_doubt[k] = false; k++
+    :: else -> break
+    od;
+    k = 0
+}
+#endif
+
 /* The handoffs, and the crashes. */
 proctype owners()
 {
@@ -428,7 +491,7 @@ end:
            at_port = 0;
            inside = 0
        }
-    /* peer_assign(): disk_assign(); job_replay(): disk_follow() */
+    /* peer_assign(): the next owner serves; job_hear(): the giver follows */
     :: atomic {
            move == EJECTED && is_up[owner] ->
 #ifndef BUG_ASSIGN_DOES_NOT_WAIT /* else: as the code is; see docs/model.md */
@@ -438,30 +501,67 @@ end:
            if
            :: inside > 0
            :: else ->
-              owned_since = epoch;
               first[owner] = epoch;
               current[owner] = epoch;
               gate[owner] = OPEN_A;
               gate[1 - owner] = OPEN_B;
-              move = NO_MOVE
+              move = SERVING
            fi;
            at_port = 0;
            inside = 0
        }
+    /* make_durable() */
+    :: atomic {
+           move == SERVING ->
+#ifdef BUG_TAKE_BACK_SERVES_OLD
+           owned_since = epoch;
+#endif
+           move = NO_MOVE
+       }
+    /* it dies before that, comes back, and knows nothing of it */
+    :: atomic {
+           move == SERVING && !calm && forgets < MAX_FORGETS && sessions < S ->
+           forgets++;
+           dies(owner);
+#ifdef GIVER
+           if
+           :: owner == 1 -> client_dies()
+           :: else
+           fi;
+#endif
+           move = EJECTED
+       }
     /* refused: job_take_back() */
     :: atomic {
            move == EJECTED && !calm && moves < MAX_MOVES ->
-           owner = 1 - owner;
-           epoch++;
-           moves++;
-           first[owner] = owned_since;
-           current[owner] = epoch;
-           gate[owner] = OPEN_A;
-           move = NO_MOVE
+           o = 1 - owner;
+#ifndef BUG_TAKE_BACK_DOES_NOT_WAIT
+           bounce(o);
+           count_inside(o);
+#endif
+           if
+           :: inside > 0
+           :: else ->
+              owner = o;
+              epoch++;
+              moves++;
+#ifdef BUG_TAKE_BACK_SERVES_OLD
+              first[owner] = owned_since;
+#else
+              first[owner] = epoch;
+#endif
+              current[owner] = epoch;
+              gate[owner] = OPEN_A;
+              move = NO_MOVE
+           fi;
+           at_port = 0;
+           inside = 0;
+           o = 0
        }
     /* a service dies, its connections with it, and is started again */
     :: atomic {
-           !calm && crashes < MAX_CRASHES && sessions < S && move != PREPARE ->
+           !calm && crashes < MAX_CRASHES && sessions < S && move != PREPARE &&
+           move != SERVING ->
 #ifdef GIVER
            o = 0;
 #else
@@ -471,38 +571,14 @@ end:
            fi;
 #endif
            crashes++;
-           k = 0;
-           do
-           :: k < R * S ->
-              if
-              :: OF(k % S) == o && k % S < sessions -> copies[k] = NO_COPY
-              :: else
-              fi;
-              k++
-           :: else -> break
-           od;
-           k = 0;
-           do
-           :: k < sessions ->
-              if
-              :: OF(k) == o && opening[k] != ASKED -> opening[k] = STALE
-              :: else
-              fi;
-              k++
-           :: else -> break
-           od;
-           k = 0;
-           newest[o] = 0;
-           first[o] = 1;
-           current[o] = 0;
-           gate[o] = OPEN_B;
+           dies(o);
            if
            :: move == DRAIN && owner == o -> move = NO_MOVE
            :: else
            fi;
            if
            :: move == NO_MOVE && owner == o ->
-              first[o] = owned_since;
+              first[o] = epoch;
               current[o] = epoch;
               gate[o] = OPEN_A
            :: else
