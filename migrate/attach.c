@@ -122,6 +122,7 @@ client_record(struct disk *d, const struct where *w, const struct owner_look *lo
     rec.info = redir_port(d->redir)->info;
     rec.forced_epoch = look->forced_epoch;
     rec.taken_at = look->taken_at;
+    memcpy(rec.right, w->right, sizeof rec.right);
     (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", w->uuid);
     (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", w->service);
     (void)snprintf(rec.peer_control, sizeof rec.peer_control, "%s", w->control);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +70,43 @@ is_channel_name(const char *export_name)
     return strncmp(export_name, CHANNEL_NAME_PREFIX, strlen(CHANNEL_NAME_PREFIX)) == 0;
 }
 
+/* What channels of this epoch have to prove; "": we are not their owner, nor soon. */
+static void
+right_of(struct disk *d, uint64_t epoch, char *ret_right)
+{
+    const struct disk_locked *l;
+    const char *right = "";
+    LK_GUARD(&d->lock);
+
+    l = disk_locked(d);
+    if (l->rec.role == ROLE_OWNER && l->rec.epoch == epoch) {
+        right = l->rec.right;
+    } else if (l->incoming.epoch == epoch) {
+        right = l->incoming.right;
+    }
+    (void)snprintf(ret_right, CHANNEL_RIGHT_SIZE, "%s", right);
+}
+
+/* Before anything that the name asks for is done. */
+static int
+check_right(struct disk *d, const struct channel_name *n, struct err *e)
+{
+    char right[CHANNEL_RIGHT_SIZE];
+
+    right_of(d, n->epoch, right);
+    if (right[0] == '\0') {
+        return err_set(e, -ESTALE,
+                       "%s: a channel for epoch %" PRIu64 " is not served here",
+                       d->cfg->name, n->epoch);
+    }
+    return channel_name_is_proved(n, right)
+               ? 0
+               : err_set(e, -EACCES,
+                         "%s: refused a channel of client %s: its name does not prove "
+                         "its right, which is told over control only",
+                         d->cfg->name, n->client);
+}
+
 static int
 open_channel(struct service *s, struct client *c, const char *export_name,
              const struct client_origin *from, struct err *e)
@@ -76,13 +115,17 @@ open_channel(struct service *s, struct client *c, const char *export_name,
     int rc;
 
     if (channel_name_parse(export_name, &n) < 0) {
-        return err_set(e, -EINVAL, "malformed channel name");
+        return err_set(e, -EINVAL,
+                       "malformed channel name, or one that proves no right");
     }
     c->disk = service_find_uuid(s, n.uuid);
     if (c->disk == NULL || disk_redir(c->disk) == NULL) {
         return err_set(e, -ENOENT, "no disk with uuid %s is served here", n.uuid);
     }
     rc = allow_open(s->cfg, c->disk->cfg, from, e);
+    if (rc == 0) {
+        rc = check_right(c->disk, &n, e);
+    }
     if (rc == 0) {
         rc = session_open(c->disk->sessions, n.client, n.session, n.epoch,
                           clock_deadline_ns(FENCE_TIMEOUT_NS), e, &c->session);

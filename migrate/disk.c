@@ -140,6 +140,10 @@ disk_next_record(struct disk *d, enum role role, uint64_t epoch)
     rec.superseded = 0;
     rec.flushed_by[0] = '\0'; /* only peer.assign knows */
     rec.has_parked = false;
+    rec.right[0] = '\0';
+    if (role == ROLE_OWNER || role == ROLE_GIVEN) {
+        channel_right_new(rec.right); /* who is told of one puts it in its place */
+    }
     return rec;
 }
 
@@ -162,6 +166,7 @@ disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
         .clients = &d->nr_vms,
         .uuid = rec->uuid,
         .epoch = rec->epoch,
+        .right = rec->right,
         .client = record_dir_service_id(d->service->records),
         .session = &d->service->next_session,
         .info = redir_port(d->redir)->info,

@@ -9,6 +9,7 @@
 
 #include "appear.h"
 #include "disk.h"
+#include "log.h"
 #include "service.h"
 #include "superseded.h"
 
@@ -47,6 +48,27 @@ first_record(struct disk *d, struct err *e)
     }
     port_close(port); /* start_owner() opens it as at every other start */
     return rc;
+}
+
+/* A record of an earlier program has no right. If it cannot be written down, channels
+ * are told another one after the next start. */
+static void
+need_right(struct disk *d, struct record *rec)
+{
+    struct err e = {0};
+    bool is_committed;
+    int rc;
+
+    if (rec->right[0] != '\0') {
+        return;
+    }
+    channel_right_new(rec->right);
+    rc = record_commit(d->service->records, rec, 1, &e, &is_committed);
+    if (rc < 0) {
+        log_warn("%s: the right of its channels is not written down: %s", rec->name,
+                 err_text(&e, rc));
+    }
+    disk_set_record(d, rec);
 }
 
 static int
@@ -119,6 +141,9 @@ disk_start(struct disk *d, struct err *e)
     switch (rec.role) {
     case ROLE_OWNER:
         rc = superseded_at_start(d, &rec, e);
+        if (rc == 0) {
+            need_right(d, &rec);
+        }
         return rc == 0 ? start_owner(d, &rec, e) : rc == 1 ? 0 : rc;
     case ROLE_GIVEN:
         return start_given(d, &rec, e);

@@ -31,11 +31,13 @@ follow_write_down(struct disk *d, const struct where *w, struct err *e)
     bool is_committed = false;
     int rc;
 
-    if (now.role != ROLE_GIVEN || now.epoch >= w->epoch) {
+    if (now.role != ROLE_GIVEN || now.epoch > w->epoch ||
+        (now.epoch == w->epoch && strcmp(now.right, w->right) == 0)) {
         return err_set(e, -ESTALE, "%s is %s at epoch %" PRIu64 " by now", d->cfg->name,
                        role_name(now.role), now.epoch);
     }
     rec.is_learned = true;
+    memcpy(rec.right, w->right, sizeof rec.right);
     (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", w->service);
     (void)snprintf(rec.peer_control, sizeof rec.peer_control, "%s", w->control);
     rec.nr_channels = w->nr_channels;
@@ -156,7 +158,8 @@ begin_search(struct disk *d)
 }
 
 bool
-follow_moved(void *opaque, uint64_t epoch, struct port_channel_place *ret_place)
+follow_moved(void *opaque, uint64_t epoch, const char *right,
+             struct port_channel_place *ret_place)
 {
     struct disk *d = opaque;
     struct record rec = disk_record(d);
@@ -166,11 +169,12 @@ follow_moved(void *opaque, uint64_t epoch, struct port_channel_place *ret_place)
     if (rec.role != ROLE_GIVEN || rec.epoch < epoch) {
         return false; /* it is still ours, or ours again */
     }
-    if (rec.epoch == epoch) {
+    if (rec.epoch == epoch && strcmp(rec.right, right) == 0) {
         begin_search(d);
         return false;
     }
     ret_place->epoch = rec.epoch;
+    memcpy(ret_place->right, rec.right, sizeof ret_place->right);
     ret_place->nr_uris = rec.nr_channels;
     for (unsigned i = 0; i < rec.nr_channels; i++) {
         (void)snprintf(ret_place->uris[i], CHANNEL_URI_LEN, "%s", rec.channels[i]);

@@ -20,7 +20,8 @@ struct err;
 struct service;
 
 /* As port_channel_opts.moved; opaque is the disk. */
-bool follow_moved(void *opaque, uint64_t epoch, struct port_channel_place *ret_place);
+bool follow_moved(void *opaque, uint64_t epoch, const char *right,
+                  struct port_channel_place *ret_place);
 
 /* Does somebody own d at an epoch above this one, without its owner of this epoch
  * having answered? The caller has the claim. True: the record says so. */

@@ -29,11 +29,11 @@ disk_item(const struct handoff *h, unsigned i)
 {
     const struct record *r = &h->next[i];
 
-    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:s,s:s,s:b}", "name", r->name, "uuid",
-                     r->uuid, "epoch", (json_int_t)r->epoch, "forced_epoch",
-                     (json_int_t)r->forced_epoch, "taken_at", (json_int_t)r->taken_at,
-                     "flushed_by", r->flushed_by, "device_id", h->devices[i],
-                     "same_device", h->is_same_device[i]);
+    return json_pack("{s:s,s:s,s:I,s:s,s:I,s:I,s:s,s:s,s:b}", "name", r->name, "uuid",
+                     r->uuid, "epoch", (json_int_t)r->epoch, "right", r->right,
+                     "forced_epoch", (json_int_t)r->forced_epoch, "taken_at",
+                     (json_int_t)r->taken_at, "flushed_by", r->flushed_by, "device_id",
+                     h->devices[i], "same_device", h->is_same_device[i]);
 }
 
 json_t *

@@ -88,6 +88,9 @@ incoming_record(struct disk *d, const struct batch *b, unsigned i)
     (void)snprintf(rec.uuid, sizeof rec.uuid, "%s", b->uuids[i]);
     (void)snprintf(rec.peer_name, sizeof rec.peer_name, "%s", b->from);
     rec.nr_channels = 0;
+    if (b->rights[i][0] != '\0') {
+        (void)snprintf(rec.right, sizeof rec.right, "%s", b->rights[i]);
+    }
     batch_history(b, i, &rec);
     disk_instance(d, mine);
     if (strcmp(rec.flushed_by, mine) == 0) {

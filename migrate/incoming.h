@@ -20,6 +20,7 @@ struct incoming {
     /* Of the records that ASSIGN commits; in a group the first disk has it. */
     struct record_draft *draft;
     uint64_t epoch;
+    char right[CHANNEL_RIGHT_SIZE]; /* that channels of epoch prove already */
     char uuid[37];
     char from_name[NAME_MAX_LEN + 1];
     char from_control[RECORD_URI_LEN];

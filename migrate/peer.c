@@ -30,6 +30,12 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     if (rc == 0) {
         rc = port_info_from_json(json_object_get(b->items[i], "info"), e, &info);
     }
+    if (rc == 0 && b->rights[i][0] == '\0') {
+        rc = err_set(e, -EINVAL,
+                     "%s: %s names no right of its channels, it is an older program: "
+                     "restart it with this one first",
+                     d->cfg->name, b->from);
+    }
     if (rc < 0) {
         return rc;
     }
@@ -59,6 +65,8 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     lk_acquire(&d->lock);
     disk_locked(d)->incoming = (struct incoming){.port = port, .epoch = b->epochs[i]};
     (void)snprintf(disk_locked(d)->incoming.uuid, 37, "%s", b->uuids[i]);
+    (void)snprintf(disk_locked(d)->incoming.right, CHANNEL_RIGHT_SIZE, "%s",
+                   b->rights[i]);
     lk_release(&d->lock);
     session_table_expect(d->sessions, b->epochs[i]);
     return BREAKPOINT("next-opened");

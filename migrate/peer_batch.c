@@ -12,12 +12,13 @@
 static int
 parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
 {
-    const char *name, *uuid, *flushed_by = NULL;
+    const char *name, *uuid, *flushed_by = NULL, *right = "";
     json_int_t epoch;
     struct disk *d;
 
-    if (json_unpack(item, "{s:s,s:s,s:I,s?s}", "name", &name, "uuid", &uuid, "epoch",
-                    &epoch, "flushed_by", &flushed_by) != 0 ||
+    if (json_unpack(item, "{s:s,s:s,s:I,s?s,s?s}", "name", &name, "uuid", &uuid,
+                    "epoch", &epoch, "flushed_by", &flushed_by, "right", &right) != 0 ||
+        (right[0] != '\0' && !channel_right_is_valid(right)) ||
         (flushed_by != NULL && flushed_by[0] != '\0' &&
          !channel_instance_is_valid(flushed_by)) ||
         !name_is_valid(name) || !uuid_is_valid(uuid) || epoch < 1 ||
@@ -38,6 +39,7 @@ parse_one(struct service *s, struct batch *b, json_t *item, struct err *e)
     b->uuids[b->nr] = uuid;
     b->flushed_by[b->nr] = flushed_by != NULL ? flushed_by : "";
     b->is_unflushed[b->nr] = flushed_by != NULL && flushed_by[0] == '\0';
+    b->rights[b->nr] = right;
     b->epochs[b->nr] = (uint64_t)epoch;
     b->items[b->nr++] = item;
     return 0;

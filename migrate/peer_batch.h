@@ -15,6 +15,7 @@ struct batch {
     struct disk *disks[GROUP_MAX_DISKS];
     const char *uuids[GROUP_MAX_DISKS]; /* borrowed from the call */
     uint64_t epochs[GROUP_MAX_DISKS];
+    const char *rights[GROUP_MAX_DISKS]; /* "" when it does not say: an old program */
     const char *flushed_by[GROUP_MAX_DISKS]; /* "" when it does not say */
     bool is_unflushed[GROUP_MAX_DISKS];      /* and it says so: nobody has flushed */
     json_t *items[GROUP_MAX_DISKS];

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "channel_name.h"
 #include "channel_owner.h"
 #include "err.h"
 #include "identity.h"
@@ -47,6 +48,10 @@ struct record {
      * any other way. With has_parked: ourselves, when it was parked. given: ourselves,
      * or "" when that was left to the next owner. See disk_durability.h. */
     char flushed_by[CHANNEL_INSTANCE_MAX];
+    /* owner: what channels to us have to prove; given: what the owner it names told us
+     * (channel_name.h). "" in a record of an earlier program, until it is known. Never
+     * shown. */
+    char right[CHANNEL_RIGHT_SIZE];
     uint64_t handoff; /* given: the same number for disks that were given at once */
     /* given: not by us to this owner; it has said itself that it owns the disk at this
      * epoch (follow.h). We are its client and have nothing to tell it. */

@@ -98,6 +98,10 @@ check_peer(const struct record *r, struct err *e)
         (r->flushed_by[0] != '\0' && !channel_instance_is_valid(r->flushed_by))) {
         return err_set(e, -EINVAL, "flushed_by is not an instance");
     }
+    if (strnlen(r->right, sizeof r->right) == sizeof r->right ||
+        (r->right[0] != '\0' && !channel_right_is_valid(r->right))) {
+        return err_set(e, -EINVAL, "right is not 32 digits of hex");
+    }
     if (r->nr_channels > RECORD_MAX_URIS) {
         return err_set(e, -EINVAL, "there are more than %d channels", RECORD_MAX_URIS);
     }

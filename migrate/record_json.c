@@ -86,6 +86,9 @@ add_optional(json_t *j, const struct record *r)
     if (rc == 0 && r->flushed_by[0] != '\0') {
         rc = json_object_set_new(j, "flushed_by", json_string(r->flushed_by));
     }
+    if (rc == 0 && r->right[0] != '\0') {
+        rc = json_object_set_new(j, "right", json_string(r->right));
+    }
     if (rc == 0 && r->has_parked) {
         rc = json_object_set_new(j, "parked", identity_to_json(&r->parked));
     }
@@ -230,7 +233,7 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
 {
     struct record r = {.name = ""};
     const char *name, *uuid, *vm, *role, *peer_name, *peer_control;
-    const char *refused_uuid = "", *flushed_by = "";
+    const char *refused_uuid = "", *flushed_by = "", *right = "";
     json_int_t epoch, size, min, pref, max, caps, handoff = 0, refused = 0;
     json_int_t forced = 0, taken_at = 0, superseded = 0;
     json_int_t since; /* of earlier programs, which served channels of epochs before */
@@ -239,7 +242,7 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
 
     if (json_unpack(j,
                     "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o, "
-                    "s?I, s?I, s?b, s?I, s?s, s?I, s?I, s?I, s?s, s?o!}",
+                    "s?I, s?I, s?b, s?I, s?s, s?I, s?I, s?I, s?s, s?s, s?o!}",
                     "name", &name, "uuid", &uuid, "vm", &vm, "role", &role, "epoch",
                     &epoch, "size", &size, "min_block", &min, "pref_block", &pref,
                     "max_block", &max, "caps", &caps, "peer_name", &peer_name,
@@ -247,7 +250,8 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
                     &since, "handoff", &handoff, "learned", &is_learned,
                     "refused_epoch", &refused, "refused_uuid", &refused_uuid,
                     "forced_epoch", &forced, "taken_at", &taken_at, "superseded",
-                    &superseded, "flushed_by", &flushed_by, "parked", &parked) < 0 ||
+                    &superseded, "flushed_by", &flushed_by, "right", &right, "parked",
+                    &parked) < 0 ||
         !copy_text(r.name, sizeof r.name, name) ||
         !copy_text(r.uuid, sizeof r.uuid, uuid) ||
         !copy_text(r.refused_uuid, sizeof r.refused_uuid, refused_uuid) ||
@@ -257,7 +261,7 @@ record_from_json(json_t *j, struct err *e, struct record *ret_record)
         !copy_text(r.peer_name, sizeof r.peer_name, peer_name) ||
         !copy_text(r.peer_control, sizeof r.peer_control, peer_control) ||
         !copy_text(r.flushed_by, sizeof r.flushed_by, flushed_by) ||
-        !read_channels(channels, &r)) {
+        !copy_text(r.right, sizeof r.right, right) || !read_channels(channels, &r)) {
         return err_set(e, -EBADMSG, "it does not have the members of a disk's record");
     }
     r.epoch = (uint64_t)epoch; /* a negative one is out of record_check()'s range */

@@ -17,6 +17,11 @@
 
 #define LOOK_AGAIN_NS (20 * NS_PER_MS) /* for requests on their way to the gate */
 #define CLOSE_LOOK_AGAIN_NS (200 * NS_PER_US) /* in a stall, for the same */
+/* A number is the incarnation of the client's service (31 bits) times 2^32, and counts
+ * up from there. What is so far ahead of the one before was no service that has been
+ * started 16 million times since. */
+#define MAX_NUMBER (UINT64_C(1) << 63)
+#define MAX_AHEAD (UINT64_C(1) << 56)
 #define CLOSE_NS (100 * NS_PER_MS) /* then the next owner does without its answer */
 
 struct session {
@@ -255,6 +260,11 @@ find_session(struct session_table *t, const char *client, uint64_t number,
                        epoch);
     }
     s = find_newest(t, client);
+    if (number > MAX_NUMBER || (s != NULL && number > s->number + MAX_AHEAD)) {
+        return err_set(e, -ERANGE,
+                       "%s: session %" PRIu64 " of client %s is implausible", t->id,
+                       number, client);
+    }
     if (s != NULL &&
         (number < s->number || (number == s->number && epoch != s->epoch))) {
         return err_set(e, -ESTALE,

@@ -43,6 +43,7 @@ void session_table_close(struct session_table *t);
 /* Admit a connection. Fences older sessions of client first and waits for what they had
  * begun, until deadline_ns. A number as high as the newest joins that session.
  * -ESTALE: session is older than the newest of this client, or the epoch is not served;
+ * -ERANGE: the number is so high that it could only lock the client out;
  * -ETIMEDOUT: the older session's requests have not ended. e says which. */
 int session_open(struct session_table *t, const char *client, uint64_t number,
                  uint64_t epoch, uint64_t deadline_ns, struct err *e,

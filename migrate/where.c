@@ -60,8 +60,9 @@ describe(struct service *s, struct disk *d)
     struct record rec = disk_record(d);
     struct guests_locked guests = guests_look(&d->guests);
     const bool is_owner = rec.role == ROLE_OWNER, is_given = rec.role == ROLE_GIVEN;
+    json_t *j;
 
-    return json_pack(
+    j = json_pack(
         "{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s,s:I,s:I}", "service", s->cfg->name,
         "id", record_dir_service_id(s->records), "disk", d->cfg->name, "uuid", rec.uuid,
         "role", role_name(rec.role), "epoch", (json_int_t)rec.epoch, "owner",
@@ -75,6 +76,10 @@ describe(struct service *s, struct disk *d)
         "channels", is_owner ? where_channels(s->cfg) : json_array(), "vm_uuid",
         guests.vm_uuid, "vm_clients", (json_int_t)guests_present(&d->guests),
         "vm_writers", (json_int_t)guests.nr_writers);
+    if (is_owner) {
+        (void)json_object_set_new(j, "right", json_string(rec.right));
+    }
+    return j;
 }
 
 /* Who follows us writes that down, and we may forget it in a crash. */
@@ -156,13 +161,15 @@ static int
 read_answer(const json_t *j, const char *from, struct err *e, struct where *ret_w)
 {
     struct where w = {.service = ""};
-    const char *service, *id, *role, *owner, *control;
+    const char *service, *id, *role, *owner, *control, *right = "";
     json_int_t epoch;
     json_t *channels;
 
-    if (json_unpack((json_t *)j, "{s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "service", &service,
-                    "id", &id, "role", &role, "epoch", &epoch, "owner", &owner,
-                    "control", &control, "channels", &channels) < 0 ||
+    if (json_unpack((json_t *)j, "{s:s,s:s,s:s,s:I,s:s,s:s,s:o,s?s}", "service",
+                    &service, "id", &id, "role", &role, "epoch", &epoch, "owner",
+                    &owner, "control", &control, "channels", &channels, "right",
+                    &right) < 0 ||
+        (right[0] != '\0' && !channel_right_is_valid(right)) ||
         !name_is_valid(service) || !uuid_is_valid(id) ||
         role_parse(role, &w.role) < 0 || epoch < 0 || epoch == INT64_MAX ||
         (owner[0] != '\0' && !name_is_valid(owner)) || !take_channels(channels, &w) ||
@@ -174,6 +181,7 @@ read_answer(const json_t *j, const char *from, struct err *e, struct where *ret_
     (void)take_text(w.service, sizeof w.service, service); /* checked above */
     (void)take_text(w.id, sizeof w.id, id);
     (void)take_text(w.owner, sizeof w.owner, owner);
+    (void)take_text(w.right, sizeof w.right, right);
     w.epoch = (uint64_t)epoch;
     read_guests(j, &w);
     *ret_w = w;
@@ -265,7 +273,14 @@ follow_chain(struct service *s, const struct record *rec, const char *control,
         }
         (void)take_text(seen[hop], sizeof seen[hop], ret_owner->id);
         rc = judge(s, ret_owner, known, e);
-        if (rc == 0 && ret_owner->epoch == rec->epoch) {
+        if (rc == 0 && ret_owner->right[0] == '\0') {
+            return err_set(e, -EPROTO,
+                           "%s owns it, and tells no right to be its channel: it is an "
+                           "older program",
+                           ret_owner->service);
+        }
+        if (rc == 0 && ret_owner->epoch == rec->epoch &&
+            strcmp(ret_owner->right, rec->right) == 0) {
             return err_set(e, -EALREADY, "%s owns it, as is known", ret_owner->service);
         }
         if (rc <= 0) {

@@ -20,9 +20,10 @@ struct where {
     char id[37]; /* of the service, for ever */
     enum role role;
     uint64_t epoch;
-    char owner[NAME_MAX_LEN + 1]; /* "" when it knows none */
-    char control[RECORD_URI_LEN]; /* owner: how it was reached; given: the owner's */
-    unsigned nr_channels;         /* owner: where its channel listens */
+    char right[CHANNEL_RIGHT_SIZE]; /* owner: to be a channel */
+    char owner[NAME_MAX_LEN + 1];   /* "" when it knows none */
+    char control[RECORD_URI_LEN];   /* owner: how it was reached; given: the owner's */
+    unsigned nr_channels;           /* owner: where its channel listens */
     char channels[RECORD_MAX_URIS][RECORD_URI_LEN];
     char vm_uuid[37]; /* of the domain that was announced there; "" when none */
     unsigned nr_vms, nr_vm_writers; /* connections of VMs since (guests.h) */

@@ -35,6 +35,7 @@ channel_route_init(struct channel_route *r, const struct port_channel_opts *opts
     r->name.epoch = opts->epoch;
     (void)snprintf(r->name.uuid, sizeof r->name.uuid, "%s", opts->uuid);
     (void)snprintf(r->name.client, sizeof r->name.client, "%s", opts->client);
+    (void)snprintf(r->right, sizeof r->right, "%s", opts->right);
     r->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     while (r->nr_uris < opts->nr_uris) {
         assert(strlen(opts->uris[r->nr_uris]) < CHANNEL_URI_LEN);
@@ -256,6 +257,9 @@ open_at_any(const struct channel_route *r, const struct port_info *promised,
                                  .wants_description = true};
     int rc = -ECANCELED;
 
+    if (r->right[0] == '\0') {
+        return err_set(e, -EACCES, "the owner has not told the right to be a channel");
+    }
     for (unsigned i = 0; i < r->nr_uris; i++) {
         opts.address = r->uris[i];
         opts.deadline_ns = clock_deadline_ns(ATTEMPT_NS);
@@ -263,6 +267,7 @@ open_at_any(const struct channel_route *r, const struct port_info *promised,
             opts.deadline_ns = deadline_ns;
         }
         name.session = atomic_fetch_add_explicit(r->session, 1, memory_order_relaxed);
+        channel_name_prove(&name, r->right);
         (void)channel_name_format(&name, text); /* the length is of no interest */
         rc = open_at(&opts, lanes_to_begin_with(r), promised, e, ret_lanes);
         if (rc == 0 || rc == -EINVAL || rc == -ECANCELED) {
@@ -281,10 +286,11 @@ follow_owner(struct channel_route *r)
     char *uris[CHANNEL_MAX_URIS] = {NULL};
     bool is_complete = true;
 
-    if (r->moved == NULL || !r->moved(r->moved_opaque, r->name.epoch, &place)) {
+    if (r->moved == NULL ||
+        !r->moved(r->moved_opaque, r->name.epoch, r->right, &place)) {
         return false;
     }
-    assert(place.epoch > r->name.epoch);
+    assert(place.epoch >= r->name.epoch);
     assert(place.nr_uris >= 1 && place.nr_uris <= CHANNEL_MAX_URIS);
     for (unsigned i = 0; i < place.nr_uris; i++) {
         uris[i] = strdup(place.uris[i]);
@@ -297,6 +303,7 @@ follow_owner(struct channel_route *r)
     if (is_complete) {
         r->nr_uris = place.nr_uris;
         r->name.epoch = place.epoch;
+        memcpy(r->right, place.right, sizeof r->right);
     }
     return is_complete;
 }

@@ -39,10 +39,12 @@ struct channel_route {
     char *uris[CHANNEL_MAX_URIS];
     unsigned nr_lanes; /* at most */
     const _Atomic unsigned *clients;
-    struct channel_name name; /* but for the session */
+    struct channel_name name;       /* but for the session and the proof */
+    char right[CHANNEL_RIGHT_SIZE]; /* "": not known yet */
     _Atomic uint64_t *session;
     int cancel_fd; /* eventfd */
-    bool (*moved)(void *opaque, uint64_t epoch, struct port_channel_place *ret_place);
+    bool (*moved)(void *opaque, uint64_t epoch, const char *right,
+                  struct port_channel_place *ret_place);
     void *moved_opaque;
 };
 

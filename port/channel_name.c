@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The name is the only thing that a channel says about itself, and the statement what
+/* The name is all that a channel says about itself, and the statement what
  * an owner says. Both come from a peer: what is not exactly what the format functions
  * write is refused. */
+#include "channel_name.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "port_channel.h"
+#include "channel_owner.h"
 
 #define WORD_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 #define UUID_LEN 36
@@ -19,8 +22,8 @@ channel_name_format(const struct channel_name *n, char *buf)
 {
     int len = snprintf(buf, CHANNEL_NAME_MAX,
                        CHANNEL_NAME_PREFIX "uuid=%s;epoch=%" PRIu64
-                                           ";client=%s;session=%" PRIu64,
-                       n->uuid, n->epoch, n->client, n->session);
+                                           ";client=%s;session=%" PRIu64 ";proof=%s",
+                       n->uuid, n->epoch, n->client, n->session, n->proof);
 
     assert(len > 0 && len < CHANNEL_NAME_MAX);
     return len;
@@ -88,6 +91,20 @@ take_number(const char **s, uint64_t *ret_n)
     return true;
 }
 
+static bool
+take_proof(const char **s, char *proof)
+{
+    size_t len = strspn(*s, "0123456789abcdef");
+
+    if (len != CHANNEL_PROOF_SIZE - 1) {
+        return false;
+    }
+    memcpy(proof, *s, len);
+    proof[len] = '\0';
+    *s += len;
+    return true;
+}
+
 int
 channel_name_parse(const char *s, struct channel_name *ret_name)
 {
@@ -96,7 +113,8 @@ channel_name_parse(const char *s, struct channel_name *ret_name)
     if (skip(&s, CHANNEL_NAME_PREFIX "uuid=") && take_uuid(&s, n.uuid) &&
         skip(&s, ";epoch=") && take_number(&s, &n.epoch) && skip(&s, ";client=") &&
         take_word(&s, n.client, sizeof n.client) && skip(&s, ";session=") &&
-        take_number(&s, &n.session) && *s == '\0') {
+        take_number(&s, &n.session) && skip(&s, ";proof=") && take_proof(&s, n.proof) &&
+        *s == '\0') {
         *ret_name = n;
         return 0;
     }

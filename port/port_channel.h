@@ -27,27 +27,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "channel_name.h"
 #include "channel_owner.h"
 #include "port.h"
 
-#define CHANNEL_NAME_PREFIX "baton-channel;"
-#define CHANNEL_NAME_MAX 512
 #define CHANNEL_MAX_URIS 8
-
-/* The export name that a channel asks for:
- * baton-channel;uuid=U;epoch=N;client=C;session=S with N, S decimal,
- * C [A-Za-z0-9._-]{1,63} */
-struct channel_name {
-    char uuid[37];
-    uint64_t epoch;
-    char client[64];
-    uint64_t session;
-};
-
-/* 0, or -EINVAL for anything but the exact form above. */
-int channel_name_parse(const char *s, struct channel_name *ret_name);
-/* Returns the length; buf has CHANNEL_NAME_MAX bytes. */
-int channel_name_format(const struct channel_name *n, char *buf);
 
 enum channel_durability {
     /* Keep copies of them, as long as the owner's instance is not `here`, until a flush
@@ -69,6 +53,7 @@ struct channel_kept_count {
 /* Where the owner is now. */
 struct port_channel_place {
     uint64_t epoch;
+    char right[CHANNEL_RIGHT_SIZE];
     unsigned nr_uris;
     char uris[CHANNEL_MAX_URIS][CHANNEL_URI_LEN];
 };
@@ -85,6 +70,7 @@ struct port_channel_opts {
     const _Atomic unsigned *clients;
     const char *uuid;          /* copied */
     uint64_t epoch;            /* of the owner this channel goes to */
+    const char *right;         /* that it has told; copied; "": not known yet */
     const char *client;        /* copied */
     _Atomic uint64_t *session; /* next session number, shared by all channels of the
                                 * process, outlives the port; fetch-and-add, relaxed:
@@ -96,11 +82,13 @@ struct port_channel_opts {
     uint64_t keep_bytes;             /* 0: 32 MiB */
     struct channel_kept_count *kept; /* NULL, or outlives the port */
     /* May be NULL. Asked by the thread that connects, without a lock, whenever no
-     * address gave a session: has the owner moved, to an epoch above this one? True:
-     * *ret_place is where to go on, and what was not acknowledged is sent there. Must
-     * not wait. Only a place whose owner has durably taken the device over may be told:
-     * what the one before had not answered it will not perform any more. */
-    bool (*moved)(void *opaque, uint64_t epoch, struct port_channel_place *ret_place);
+     * address gave a session: has the owner moved, to an epoch above this one, or has
+     * it another right than this? True: *ret_place is where to go on, and what was not
+     * acknowledged is sent there. Must not wait. Only a place whose owner has durably
+     * taken the device over may be told: what the one before had not answered it will
+     * not perform any more. */
+    bool (*moved)(void *opaque, uint64_t epoch, const char *right,
+                  struct port_channel_place *ret_place);
     void *moved_opaque;
 };
 

@@ -43,6 +43,7 @@ new_channel(unsigned lanes, const char *first, const char *second)
                                            .uuid =
                                                "0f3f1c9e-58a2-4f6e-9d4c-7a1f0f6b2c11",
                                            .epoch = 2,
+                                           .right = "0123456789abcdef0123456789abcdef",
                                            .client = "test",
                                            .session = &sessions,
                                            .durability = policy.durability,

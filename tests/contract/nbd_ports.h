@@ -43,6 +43,7 @@ nbd_ports_open_channel(uint64_t size)
         .lanes = 2,
         .uuid = "6c7a35de-6a0f-4a52-9b7c-1f2f3a4b5c6d",
         .epoch = 1,
+        .right = "0123456789abcdef0123456789abcdef",
         .client = "contract",
         .session = &sessions,
         .info = {.size = size,

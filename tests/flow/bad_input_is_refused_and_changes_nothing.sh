@@ -8,7 +8,7 @@
 # Command lines are in cli_usage.sh.
 # ctest: COST 150
 . "$(dirname "$0")/lib.sh"
-need qemu-io nbdinfo socat jq mkfifo od
+need qemu-io nbdinfo socat jq mkfifo od openssl
 
 ## The service under attack, its neighbour, and a client
 
@@ -180,13 +180,14 @@ expect $params '"force"' < <(call abort '{"target":"vda","force":true}')
 # What another service would send.
 info='{"size":16777216,"min_block":1,"pref_block":4096,"max_block":67108864,"caps":511}'
 disk() { # NAME UUID EPOCH [INFO]
-    printf '{"name":"%s","uuid":"%s","epoch":%s,"vm":"","info":%s}' "$1" "$2" "$3" \
-        "${4-$info}"
+    printf '{"name":"%s","uuid":"%s","epoch":%s,"right":"%s","vm":"","info":%s}' "$1" "$2" \
+        "$3" "$right" "${4-$info}"
 }
 peer() { # METHOD DISK...
     local IFS=,
     call "peer.$1" "{\"from\":\"b\",\"from_control\":\"$to\",\"boot_id\":\"\",\"disks\":[${*:2}]}"
 }
+right=0123456789abcdef0123456789abcdef
 good=$(disk next "$next_uuid" 5)
 expect $params 'malformed call' < <(call peer.prepare)
 expect $params 'malformed call' < <(call peer.prepare "{\"from\":5,\"disks\":[$good]}")
@@ -198,6 +199,8 @@ expect $params '1 to 64' < <(peer assign)
 mapfile -t many < <(for i in {1..65}; do disk "d$i" "$U2" 2 && echo; done)
 expect $params '1 to 64' < <(peer prepare "${many[@]}")
 expect $params 'twice' < <(peer prepare "$good" "$good")
+expect $params 'malformed disk' < <(peer prepare "${good/$right/${right^^}}")
+expect 1 'names no right of its channels' < <(peer prepare "${good/$right/}")
 for method in prepare assign cancel; do
     expect 1 'no disk vdx' < <(peer $method "$good" "$(disk vdx "$U2" 5)")
     expect $params 'malformed disk' < <(peer $method '"next"')
@@ -237,8 +240,9 @@ no_export() {
     done
 }
 channel() { # UUID EPOCH CLIENT SESSION
-    echo "baton-channel;uuid=$1;epoch=$2;client=$3;session=$4"
+    channel_name "$vda_right" "$@"
 }
+vda_right=$(right_of a vda)
 no_export ../vda '' VDA vda/ vda%20 vd%0Aa vda%FF %01 next \
     "$(zeros 300 | tr '\0' x)" "$(zeros 4000 | tr '\0' y)" \
     'baton-channel' 'baton-channel;' "baton-channel;uuid=$uuid" \
@@ -247,7 +251,9 @@ no_export ../vda '' VDA vda/ vda%20 vd%0Aa vda%FF %01 next \
     "$(channel "$uuid" -1 c 1)" "$(channel "$uuid" 18446744073709551617 c 1)" \
     "$(channel "$uuid" 1 '' 1)" "$(channel "$uuid" 1 a/b 1)" \
     "$(channel "$uuid" 1 "$(zeros 64 | tr '\0' c)" 1)" "$(channel "$uuid" 1 c '')" \
-    "$(channel "$uuid" 1 c 1);x=1" "$(channel "$gone_uuid" 1 c 1)" \
+    "$(channel "$uuid" 1 c 1);x=1" \
+    "$(channel "$uuid" 1 c 18446744073709551615)" "$(channel_name "$right" "$uuid" 1 c 1)" \
+    "baton-channel;uuid=$uuid;epoch=1;client=c;session=1" "$(channel "$gone_uuid" 1 c 1)" \
     "$(channel "$gone_uuid" 2 c 1)" "$(channel "$next_uuid" 1 c 1)"
 nbdinfo "nbd+unix:///$(channel "$uuid" 1 c 5)?socket=$T/a.nbd" >/dev/null ||
     fail "a good channel name is refused"

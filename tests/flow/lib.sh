@@ -229,6 +229,15 @@ start_command() {
 # shellcheck disable=SC2034 # tests read it
 COMMAND_PID=''
 
+# channel_name RIGHT UUID EPOCH CLIENT SESSION: the export name of a channel that proves the
+# right, as who was told it over control
+channel_name() {
+    local name="baton-channel;uuid=$2;epoch=$3;client=$4;session=$5"
+    echo "$name;proof=$(printf %s "$name" | openssl dgst -sha256 -hmac "$1" -r | cut -d' ' -f1)"
+}
+# right_of NAME DISK: what its record says, as its owner or a client of it
+right_of() { jq -r .body.disk.right "$T/$1.state/disk/$2.json"; }
+
 # new_device NAME SIZE: an empty file to be a device; prints its path
 new_device() {
     truncate -s "$2" "$T/$1.img"

@@ -105,7 +105,14 @@ stalls_in_tls() { # STARTTLS, and then nothing
     return 1
 }
 channel() { # PKI: a channel to vda
-    nbds "$1" "baton-channel%3Buuid=$uuid%3Bepoch=1%3Bclient=x%3Bsession=1"
+    local name
+    name=$(channel_name "$(right_of a vda)" "$uuid" 1 x 1)
+    nbds "$1" "${name//;/%3B}"
+}
+channel_without_right() { # PKI
+    local name
+    name=$(channel_name 0123456789abcdef0123456789abcdef "$uuid" 1 x 1)
+    nbds "$1" "${name//;/%3B}"
 }
 call_as() { # PKI METHOD PARAMS: any method, by openssl's TLS, which shows any certificate
     local out='' client to from
@@ -131,6 +138,7 @@ refused "NBD, revoked" 'refused a connection from .*revoked' nbds gone vda
 refused "NBD, no certificate" 'refused a connection from .*it has no certificate of' nbds nobody vda
 refused "NBD, name not allowed" 'disk vda is not for guest' nbds guest vda
 refused "NBD, channel, name not allowed" 'disk vda is not for guest' channel guest
+refused "NBD, channel without its right" 'does not prove its right' channel_without_right beta
 refused "NBD, plaintext" 'a TCP connection needs TLS here' plain_nbd vda
 refused "NBD, plaintext, a free disk" 'a TCP connection needs TLS here' plain_nbd open
 refused "NBD, plaintext list" 'a TCP connection needs TLS here' plain_list

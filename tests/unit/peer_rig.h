@@ -19,6 +19,7 @@
 #include "service.h"
 
 #define RIG_UUID "11111111-2222-3333-4444-555555555555"
+#define RIG_RIGHT "0123456789abcdef0123456789abcdef"
 
 static char rig_dir[64];
 
@@ -107,11 +108,11 @@ rig_end(struct service *s)
 static inline json_t *
 rig_batch(const char *uuid, json_int_t epoch)
 {
-    return json_pack("{s:s,s:[{s:s,s:s,s:I,s:s,s:{s:I,s:I,s:I,s:I,s:I}}]}", "from", "x",
-                     "disks", "name", "vda", "uuid", uuid, "epoch", epoch, "flushed_by",
-                     "x.1", "info", "size", (json_int_t)65536, "min_block",
-                     (json_int_t)1, "pref_block", (json_int_t)4096, "max_block",
-                     (json_int_t)UINT32_MAX, "caps", (json_int_t)0);
+    return json_pack("{s:s,s:[{s:s,s:s,s:I,s:s,s:s,s:{s:I,s:I,s:I,s:I,s:I}}]}", "from",
+                     "x", "disks", "name", "vda", "uuid", uuid, "epoch", epoch, "right",
+                     RIG_RIGHT, "flushed_by", "x.1", "info", "size", (json_int_t)65536,
+                     "min_block", (json_int_t)1, "pref_block", (json_int_t)4096,
+                     "max_block", (json_int_t)UINT32_MAX, "caps", (json_int_t)0);
 }
 
 /* 1 or 0: what peer.assign says; negative: it failed. */

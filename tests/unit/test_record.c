@@ -67,6 +67,7 @@ make_record(const char *name, uint64_t epoch)
         .peer_name = "b",
         .peer_control = "unix:/run/b.ctl",
         .flushed_by = "b.7",
+        .right = "0123456789abcdef0123456789abcdef",
         .nr_channels = 2,
         .channels = {"unix:/run/b.nbd", "vsock:3:10809"},
     };
@@ -121,6 +122,7 @@ ck_assert_records_eq(const struct record *a, const struct record *b)
     ck_assert_str_eq(a->peer_name, b->peer_name);
     ck_assert_str_eq(a->peer_control, b->peer_control);
     ck_assert_str_eq(a->flushed_by, b->flushed_by);
+    ck_assert_str_eq(a->right, b->right);
     ck_assert_uint_eq(a->forced_epoch, b->forced_epoch);
     ck_assert_uint_eq(a->taken_at, b->taken_at);
     ck_assert_uint_eq(a->superseded, b->superseded);
@@ -552,6 +554,8 @@ static const struct {
     FULL(peer_control),
     TEXT(peer_control, "\xff"),
     FULL(flushed_by),
+    FULL(right),
+    TEXT(right, "0123456789ABCDEF0123456789abcdef"),
     TEXT(flushed_by, "a;b"),
     NUMBER(nr_channels, RECORD_MAX_URIS + 1),
     FULL(channels[1]),

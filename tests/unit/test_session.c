@@ -132,6 +132,28 @@ START_TEST(a_newer_session_fences_the_older)
 }
 END_TEST
 
+/* It would fence every session that the client can ever open. */
+START_TEST(a_number_that_no_client_can_reach_is_refused)
+{
+    const uint64_t first = UINT64_C(1) << 32; /* as of a service's first start */
+    struct session *s = NULL, *later;
+    struct err e = {0};
+
+    ck_assert_int_eq(session_open(table, "c", UINT64_MAX, 5, SOON, &e, &s), -ERANGE);
+    ck_assert_ptr_nonnull(strstr(e.msg, "implausible"));
+    s = open_session("c", first, 5);
+    ck_assert_int_eq(session_open(table, "c", UINT64_MAX, 5, SOON, NULL, &later),
+                     -ERANGE);
+    ck_assert_int_eq(session_open(table, "c", UINT64_C(1) << 62, 5, SOON, NULL, &later),
+                     -ERANGE);
+    ck_assert_int_eq(write_byte(s, 'a'), 0);   /* none of them has fenced it */
+    later = open_session("c", first << 20, 5); /* a million starts */
+    ck_assert_int_eq(write_byte(later, 'b'), 0);
+    session_close(s);
+    session_close(later);
+}
+END_TEST
+
 START_TEST(sessions_of_other_clients_are_not_fenced)
 {
     struct session *a = open_session("a", 1, 5), *b = open_session("b", 9, 5);
@@ -268,6 +290,7 @@ main(void)
     tcase_add_test(tc, only_the_epoch_of_this_ownership_is_served);
     tcase_add_test(tc, an_expected_epoch_is_admitted_but_not_served);
     tcase_add_test(tc, a_newer_session_fences_the_older);
+    tcase_add_test(tc, a_number_that_no_client_can_reach_is_refused);
     tcase_add_test(tc, sessions_of_other_clients_are_not_fenced);
     tcase_add_test(tc, lanes_of_one_session_share_it);
     tcase_add_test(tc, a_newer_session_waits_for_what_the_older_had_begun);

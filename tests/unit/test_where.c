@@ -22,6 +22,7 @@ static struct fake {
     const char *given_to; /* a control URI, "" when none */
 } fakes[NR_FAKES];
 
+static const char *right; /* that every owner tells */
 static struct service_config config;
 static struct service *me;
 
@@ -37,10 +38,11 @@ fake_where(void *ctx, struct rpc_call *call, json_t *params, struct err *e,
     (void)e;
     (void)snprintf(id, sizeof id, "00000000-0000-0000-0000-00000000000%d",
                    (int)(f - fakes));
-    *ret_result = json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:[s]}", "service",
-                            names[f - fakes], "id", id, "disk", "vda", "role",
-                            role_name(f->role), "epoch", (json_int_t)f->epoch, "owner",
-                            "", "control", f->given_to, "channels", "unix:/owner.nbd");
+    *ret_result =
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:[s]}", "service",
+                  names[f - fakes], "id", id, "disk", "vda", "role", role_name(f->role),
+                  "epoch", (json_int_t)f->epoch, "owner", "", "control", f->given_to,
+                  "right", right, "channels", "unix:/owner.nbd");
     return 0;
 }
 
@@ -57,6 +59,7 @@ say(unsigned i, enum role role, uint64_t epoch, const char *given_to)
 static void
 set_up(void)
 {
+    right = RIG_RIGHT;
     rig_set_up();
     rig_new_device("d", 65536);
     rig_configure(&config, "x", "d", ",role=standby");
@@ -93,7 +96,8 @@ tear_down(void)
 static int
 find(bool is_given_up, struct err *e, struct where *ret_owner)
 {
-    struct record rec = {.role = ROLE_GIVEN, .epoch = 2, .uuid = RIG_UUID};
+    struct record rec = {
+        .role = ROLE_GIVEN, .epoch = 2, .uuid = RIG_UUID, .right = RIG_RIGHT};
 
     (void)snprintf(rec.peer_control, sizeof rec.peer_control, "%s", fakes[0].control);
     return where_find(me, &rec, is_given_up, clock_deadline_ns(10 * NS_PER_S), e,
@@ -158,6 +162,19 @@ START_TEST(an_epoch_that_is_not_above_ours_is_nothing_new)
 }
 END_TEST
 
+/* As after a restart that could not write it down, or for a record of before. */
+START_TEST(an_owner_with_another_right_is_found_again)
+{
+    right = "00000000000000000000000000000000";
+    say(0, ROLE_OWNER, 2, "");
+    expect_owner(0, 2);
+    right = "";
+    expect_none(-EPROTO, "a owns it, and tells no right");
+    right = "0";
+    expect_none(-EPROTO, "malformed answer");
+}
+END_TEST
+
 START_TEST(a_circle_is_named)
 {
     say(0, ROLE_GIVEN, 3, fakes[1].control);
@@ -208,6 +225,7 @@ main(void)
     int failed;
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, an_owner_with_another_right_is_found_again);
     tcase_add_test(tc, a_chain_is_followed_to_its_end);
     tcase_add_test(tc, who_was_given_it_and_does_not_say_so_is_not_believed);
     tcase_add_test(tc, an_epoch_that_is_not_above_ours_is_nothing_new);
