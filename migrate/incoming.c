@@ -154,6 +154,19 @@ may_trust_cache(const struct batch *b, unsigned i)
     return is_same_host(b) && json_is_true(json_object_get(b->items[i], "same_device"));
 }
 
+bool
+incoming_may_be_forgotten(const struct batch *b)
+{
+    for (unsigned i = 0; i < b->nr; i++) {
+        const struct disk_config *c = b->disks[i]->cfg;
+
+        if (!c->is_nbd && c->cache == FILE_CACHE_WRITEBACK && !may_trust_cache(b, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The giver has left the flush to us, because we had one page cache when it asked. Who
  * was parked says no host: it was flushed, or was not asked then. */
 static int

@@ -45,6 +45,10 @@ int incoming_draft(struct service *s, const struct batch *b, struct err *e);
 struct record_draft *incoming_take_draft(struct service *s, const struct batch *b,
                                          const struct record *recs);
 
+/* Should we forget in a crash that we owned them: does the giver see what we have
+ * acknowledged? Not when it is in a page cache that only we have. */
+bool incoming_may_be_forgotten(const struct batch *b);
+
 /* The device that PREPARE opened, or one opened now, since we may have been restarted;
  * its lock is taken. */
 int incoming_take_device(struct disk *d, const struct batch *b, unsigned i,

@@ -185,7 +185,8 @@ catch_up(struct service *s, const struct batch *b, struct err *e)
 
 /* Without a draft the record can be refused by its folder, so it comes first. With one
  * only the rename is left; it may come after the gate is open, since the giver's
- * durable record says whose the disk is. */
+ * durable record says whose the disk is. Not if the giver would miss what is
+ * acknowledged meanwhile, should we forget that. */
 static int
 own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct err *e)
 {
@@ -203,12 +204,15 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
         return rc;
     }
     draft = incoming_take_draft(s, b, recs);
-    if (draft == NULL) {
-        rc = record_commit(s->records, recs, b->nr, e, &is_committed);
+    if (draft == NULL || !incoming_may_be_forgotten(b)) {
+        rc = draft != NULL
+                 ? record_draft_commit(s->records, TAKE(draft), e, &is_committed)
+                 : record_commit(s->records, recs, b->nr, e, &is_committed);
         if (rc < 0 && !is_committed) {
             close_all(b, ports);
             return rc;
         }
+        (void)BREAKPOINT("next-owned");
     }
     take_over_all(b, ports, recs, draft != NULL || rc < 0);
     if (draft != NULL) {

@@ -9,7 +9,8 @@ need jq
 need_breakpoints
 new_device at_a 16M >/dev/null
 start_a() { start_service a --disk "name=vda,device=$T/at_a.img"; }
-start_b() { start_service b --disk "name=vda,device=$T/at_b.img,role=standby"; }
+# It writes through: else it serves only when its record is durable.
+start_b() { start_service b --disk "name=vda,device=$T/at_b.img,cache=writethrough,role=standby"; }
 
 # await_role NAME ROLE WHAT
 await_role() {

@@ -77,7 +77,7 @@ cells='b:next-prepared:parked a:owner-committing:parked a:group-spread:given
     b:group-spread:given b:next-owned:given a:owner-following:given'
 all="$cells a:owner-asking:parked b:next-opened:parked a:owner-prepared:parked
     a:record-renamed:given a:owner-committed:given b:next-assigning:given
-    b:next-serving:given b:record-renamed:given b:group-settled:given a:owner-told:given
+    b:record-renamed:given b:group-settled:given a:owner-told:given
     a:owner-replayed:given"
 [ -z "${BATON_ALL_CELLS-}" ] || cells=$all
 for cell in $cells; do

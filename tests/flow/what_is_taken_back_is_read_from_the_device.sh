@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The next owner, on another machine, serves a disk, forgets that in a crash and refuses.
+# The next owner, on another machine (where its writes are durable at once, else it could not
+# forget that it owned it), serves a disk, forgets that in a crash and refuses.
 # Who takes the disk back does not trust what it has cached of the device from before: the
 # other one may have written there. So does who owns a disk again that was parked. Here
 # the cache is a loop device's, and the other machine writes to the file below it.
@@ -17,7 +18,7 @@ exec {OPEN}<"$loop"
 
 start_b() {
     BATON_TEST_BOOT_ID=11111111-2222-3333-4444-555555555555 \
-        start_service b --disk "name=vda,device=$1,role=standby"
+        start_service b --disk "name=vda,device=$1,cache=writethrough,role=standby"
 }
 
 # serves_and_forgets: b, and writes a 7 meanwhile; the handoff of a fails

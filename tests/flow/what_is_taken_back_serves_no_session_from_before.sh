@@ -84,8 +84,9 @@ setsid "$BATON_TOOLS_DIR/cutproxy" --control "$T/proxy.ctl" \
 SERVICE_PID[proxy]=$!
 until [ -S "$T/proxy.ctl" ]; do pause 0.02; done
 device=$(new_device vda 16M)
+# b writes through: else it would not serve before its record is durable what was parked.
 start_service a --announce "unix:$T/a.cut" --disk "name=vda,device=$device"
-start_service b --disk "name=vda,device=$device,role=standby"
+start_service b --disk "name=vda,device=$device,cache=writethrough,role=standby"
 start_service c --disk "name=vda,device=$device,role=standby"
 baton attach vda --at "$(control_of c)" --owner "$(control_of a)" >/dev/null
 
@@ -99,7 +100,7 @@ clients_are_back 3
 
 note "parked, handed on, parked again and owned again"
 stop_service b
-start_service b --disk "name=vda,device=$device,role=standby"
+start_service b --disk "name=vda,device=$device,cache=writethrough,role=standby"
 delayed_write
 baton park vda --at "$(control_of a)" --quiet
 serves_and_forgets 6 parked
@@ -109,7 +110,7 @@ tell open a
 clients_are_back 7
 
 stop_service b
-start_service b --disk "name=vda,device=$device,role=standby"
+start_service b --disk "name=vda,device=$device,cache=writethrough,role=standby"
 epoch=7
 for point in owner-relocked owner-retaken; do
     note "the owner dies at $point"
