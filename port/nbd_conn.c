@@ -248,6 +248,7 @@ on_done(void *opaque, int *error)
 {
     struct nbd_call *call = opaque;
 
+    call->is_done = true;
     call->done(call, -*error); /* ENOTCONN is no error of NBD: it says lost */
     return 1;                  /* retired: nobody will ask libnbd for it */
 }
@@ -321,7 +322,8 @@ nbd_conn_issue(struct nbd_conn *c, const struct req *rq, struct nbd_call *call)
 
     call->off = rq->off;
     call->nr_extents = 0;
-    if (issue(c->h, rq, call) >= 0) {
+    call->is_done = false;
+    if (issue(c->h, rq, call) >= 0 || call->is_done) { /* once, even if it failed */
         return 0;
     }
     rc = last_errno();
@@ -371,15 +373,22 @@ nbd_conn_feed(struct nbd_conn *c, short revents)
 }
 
 void
+nbd_conn_drop(struct nbd_conn *c)
+{
+    if (c->h != NULL) {
+        nbd_close(c->h);
+        c->h = NULL;
+    }
+}
+
+void
 nbd_conn_close(struct nbd_conn *c)
 {
     if (c != NULL) {
-        /* A courtesy to the server. Not with calls open: it could call them back. */
-        if (c->h != NULL && nbd_aio_in_flight(c->h) == 0 &&
-            nbd_aio_is_ready(c->h) == 1) {
-            (void)nbd_aio_disconnect(c->h, 0);
+        if (c->h != NULL && nbd_aio_is_ready(c->h) == 1) {
+            (void)nbd_aio_disconnect(c->h, 0); /* a courtesy to the server */
         }
-        nbd_close(c->h);
+        nbd_conn_drop(c);
         free(c->description);
         free(c);
     }

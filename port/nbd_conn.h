@@ -27,11 +27,13 @@ struct nbd_conn_opts {
     bool wants_description;
 };
 
-/* A request that has no answer yet. Belongs to the caller; stays where it is from
- * nbd_conn_issue() until done is called or the connection is closed. */
+/* A request that has no answer yet. Belongs to the caller; stays where it is, as does
+ * the request's buffer, from nbd_conn_issue() until done is called or nbd_conn_drop()
+ * has returned. */
 struct nbd_call {
     void (*done)(struct nbd_call *call, int rc);
     void *opaque; /* the caller's */
+    bool is_done; /* done was called */
     uint64_t off; /* of the request */
     unsigned nr_extents;
     struct { /* of an extents request that is done, from off on, contiguous */
@@ -57,9 +59,9 @@ const struct port_info *nbd_conn_info(const struct nbd_conn *c);
 const char *nbd_conn_description(const struct nbd_conn *c);
 
 /* Send rq, or queue it to be sent, with call->done set. 0: done is called once, perhaps
- * now, or never if the connection is closed first; rc is 0, the server's -errno
- * (-ESHUTDOWN is NBD_ESHUTDOWN) or -ENOTCONN: lost before the answer. -ENOTCONN: lost
- * before it was sent; other -errno: refused by libnbd; done is not called then. */
+ * now, or it may never be if the connection is dropped first; rc is 0, the server's
+ * -errno (-ESHUTDOWN is NBD_ESHUTDOWN) or -ENOTCONN: lost before the answer. -ENOTCONN:
+ * lost before it was sent; other -errno: refused by libnbd; done is not called then. */
 int nbd_conn_issue(struct nbd_conn *c, const struct req *rq, struct nbd_call *call);
 
 /* What to poll for: a descriptor (-1 once lost) and POLLIN, POLLOUT or both. */
@@ -75,8 +77,13 @@ bool nbd_conn_has_input(struct nbd_conn *c);
  * -ENOTCONN: the connection is lost. */
 int nbd_conn_feed(struct nbd_conn *c, short revents);
 
-/* Say goodbye if the connection still lives, and forget calls that are not done.
- * NULL is accepted. */
+/* Let the socket go, now. Calls that are not done may be told of it (done, -ENOTCONN)
+ * before this returns, or not; afterwards no call and no buffer is known here. Then
+ * only info, description and close are of use. Does not block; may be repeated. */
+void nbd_conn_drop(struct nbd_conn *c);
+
+/* Say goodbye if the connection still lives. No call is without an answer, or it was
+ * dropped. NULL is accepted. */
 void nbd_conn_close(struct nbd_conn *c);
 
 #endif

@@ -6,8 +6,11 @@
  * has its own answer it appoints the oldest waiting thread, the likeliest to be
  * answered next.
  *
- * Once is_lost is set the connection is not touched again before it is closed: that is
- * what lets a thread leave although the connection still knows its buffer.
+ * A thread leaves when the connection does not know its request and its buffer any
+ * more: with the answer, or when a connection that was lost has been dropped. Nobody
+ * may be polling then, so the driver does it, or whoever finds that there is none at
+ * it. Whether dropping calls on_done() for those without an answer is up to the version
+ * of libnbd; here both are right.
  */
 #include "nbd_share.h"
 
@@ -17,7 +20,6 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,7 +48,7 @@ struct nbd_share {
     int wake_fd;           /* eventfd that takes the driver out of poll */
     struct lk lock;        /* leaf but for libnbd's own lock */
     struct share_locked {
-        bool is_lost;
+        bool is_lost;                 /* it is not used again, only dropped */
         struct wait *oldest, *newest; /* without an answer */
         struct wait *to_wake;         /* as soon as the lock is released */
         struct wait *driver;          /* only one; NULL when nothing waits */
@@ -118,18 +120,24 @@ finish(struct nbd_share *s, struct wait *w, int rc) LK_REQUIRES(s->lock)
     }
 }
 
+/* End all that wait. Not while the socket is polled; then the driver comes here. */
 static void
 lose(struct nbd_share *s) LK_REQUIRES(s->lock)
 {
     struct share_locked *l = share_locked(s);
 
     l->is_lost = true;
-    while (l->oldest != NULL) {
+    if (l->polled != 0) {
+        kick(s);
+        return;
+    }
+    nbd_conn_drop(s->conn);
+    while (l->oldest != NULL) { /* on_done() was not called */
         finish(s, l->oldest, -ENOTCONN);
     }
 }
 
-/* Runs inside nbd_conn_issue() and nbd_conn_feed(), which are called under the lock. */
+/* Runs inside nbd_conn_issue(), _feed() and _drop(), so under the lock. */
 static void
 on_done(struct nbd_call *call, int rc) LK_UNCHECKED
 {
@@ -160,16 +168,6 @@ send_request(struct nbd_share *s, struct wait *w, const struct req *rq,
     }
 }
 
-static void
-give_up(struct nbd_share *s) LK_REQUIRES(s->lock)
-{
-    if (!share_locked(s)->is_lost) {
-        lose(s);
-        /* The server is to know now; closing has to wait until all have left. */
-        (void)shutdown(nbd_conn_fd(s->conn), SHUT_RDWR);
-    }
-}
-
 /* Wait for the socket, without the lock, until deadline_ns. Returns its events. */
 static short
 poll_socket(struct nbd_share *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
@@ -197,6 +195,9 @@ poll_socket(struct nbd_share *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
     }
     lk_acquire(&s->lock);
     l->polled = 0;
+    if (l->is_lost) {
+        lose(s);
+    }
     return (short)(n > 0 ? fds[0].revents : 0);
 }
 
@@ -244,7 +245,7 @@ drive(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
         }
         if (!w->is_done && w->deadline_ns != CLOCK_NEVER &&
             clock_now_ns() >= w->deadline_ns) {
-            give_up(s);
+            lose(s);
         }
     }
     l->driver = l->oldest;
@@ -280,7 +281,7 @@ follow(struct nbd_share *s, struct wait *w)
     while (await_wake(w) == -ETIMEDOUT) {
         lk_acquire(&s->lock);
         if (!w->is_done) { /* else it was woken meanwhile */
-            give_up(s);
+            lose(s);
         }
         w->deadline_ns = CLOCK_NEVER;
         release_and_wake(s);
@@ -362,7 +363,7 @@ void
 nbd_share_shutdown(struct nbd_share *s)
 {
     lk_acquire(&s->lock);
-    give_up(s);
+    lose(s);
     release_and_wake(s);
 }
 
