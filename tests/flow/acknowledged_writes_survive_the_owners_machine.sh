@@ -4,6 +4,7 @@
 # died: the owner is killed, and so is its device, which had everything in a cache. A
 # handoff flushes, and then nothing is written again. A policy that does not keep loses
 # the writes, which shows that the machine does forget.
+# ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq nbdkit
 truncate -s 8M "$T/medium"

@@ -4,6 +4,7 @@
 # What nbdkit gets from "baton serve": the arguments, the listeners by socket activation,
 # the control socket after them, and the file modes. nbdkit is a script here that writes
 # down what it sees. Exit status: 0 passed, 1 failed, 77 skipped.
+# ctest: LABELS flow;short
 set -u
 
 baton=${BATON_BIN_DIR:?}/baton

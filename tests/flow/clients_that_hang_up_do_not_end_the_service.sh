@@ -3,6 +3,7 @@
 # nbdkit before 1.34 ends with an assertion when a client hangs up while several replies
 # to it are on their way; "baton serve" preloads a guard. Without it this test fails
 # within a few rounds.
+# ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"
 need fio jq qemu-io
 start_service a --disk "name=vda,device=$(new_device vda 64M)"

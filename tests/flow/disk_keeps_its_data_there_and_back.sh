@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # What was written before, between and after handoffs is read back through both services,
 # and the roles and epochs are what they have to be.
+# ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq
 device=$(new_device vda 64M)

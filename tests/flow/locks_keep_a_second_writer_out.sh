@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Baton's row and column of docs/locks.md: whoever comes second is refused, and when
 # that is Baton it names the program and pid of the first.
+# ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../holders.sh"
 need qemu-system-x86_64 qemu-storage-daemon qemu-nbd qemu-img nbdkit

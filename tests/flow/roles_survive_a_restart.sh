@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The record decides at a restart, whatever the options say; SIGKILL of the owner and of
 # the client service are survived by a client that waits.
+# ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq
 device=$(new_device vda 64M)

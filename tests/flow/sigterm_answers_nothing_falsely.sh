@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A service that is stopped and started again under QEMU's client (reconnect-delay) is a
 # pause: QEMU gets no error, because requests that cannot be answered are not answered.
+# ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"
 need fio qemu-storage-daemon jq
 device=$(new_device vda 64M)

@@ -4,6 +4,7 @@
 # (stack/entry_guard_turn.c). Where a worker does not, in an nbdkit that is not known, it
 # gets back what was kept, before it waits, and nothing is kept any more. The third line
 # tells that; the first, that there was something to give back.
+# ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"
 guard="$BATON_BIN_DIR/baton-nbdkit-guard.so"
 eq "$(LD_PRELOAD=$guard "$BATON_TOOLS_DIR/unlike_nbdkit" "$T/s" | xargs)" \

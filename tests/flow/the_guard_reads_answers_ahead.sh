@@ -3,6 +3,7 @@
 # What a server answers is received together with what else has arrived
 # (stack/entry_guard_recv.c): nothing of it is lost or changed, and the next connection
 # of the same number has nothing of it.
+# ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"
 eq "$("$BATON_TOOLS_DIR/received_ahead" | xargs)" \
     "socket socket nothing nothing nothing socket" "what is there without the guard"

@@ -5,6 +5,7 @@
 # pre-shared keys; a VM's client stays where it is, its requests follow the owner. The
 # stall is printed. All that is on the wire is recorded: a marked block is not there in
 # plain; with insecure-plain-tcp=on it is, so the recording sees what there is to see.
+# ctest: LABELS flow;short
 # ctest: TIMEOUT 300
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../tls/lib.sh"

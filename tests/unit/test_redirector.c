@@ -70,8 +70,9 @@ START_TEST(every_pair_of_states_works_or_is_busy_and_changes_nothing)
         [REDIR_QUIESCED] = {[REDIR_REPLAYING] = true},
         [REDIR_REPLAYING] = {[REDIR_HOLDING] = true},
     };
-    enum redir_state from = (enum redir_state)(_i / REDIR_NR_STATES);
-    enum redir_state to = (enum redir_state)(_i % REDIR_NR_STATES), now;
+    const unsigned i = (unsigned)_i;
+    enum redir_state from = (enum redir_state)(i / REDIR_NR_STATES);
+    enum redir_state to = (enum redir_state)(i % REDIR_NR_STATES), now;
     struct rig g = rig_open(CLOCK_NEVER);
     struct job *j;
 
