@@ -188,11 +188,15 @@ get_info(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
 }
 
 /* Checks of our side would only repeat port_check(), and a server that breaks the
- * protocol within a read (a part missing) is noticed without clearing every buffer. */
+ * protocol within a read (a part missing) is noticed without clearing every buffer. Of
+ * ssh newer versions of libnbd would make a child of ours. */
 static int
 set_up(struct nbd_handle *h, const struct nbd_conn_opts *o, struct err *e)
 {
     if (nbd_set_strict_mode(h, 0) < 0 || nbd_set_pread_initialize(h, false) < 0 ||
+        nbd_set_uri_allow_transports(h, LIBNBD_ALLOW_TRANSPORT_TCP |
+                                            LIBNBD_ALLOW_TRANSPORT_UNIX |
+                                            LIBNBD_ALLOW_TRANSPORT_VSOCK) < 0 ||
         nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
         nbd_set_full_info(h, o->wants_description) < 0 ||
         (o->export_name != NULL && nbd_set_export_name(h, o->export_name) < 0)) {

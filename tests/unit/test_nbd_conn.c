@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <check.h>
 
@@ -61,6 +62,34 @@ START_TEST(address_of_another_form_is_refused_by_name)
     ck_assert_int_eq(open_at(bad_addresses[_i], CLOCK_NEVER, -1, &e), -EINVAL);
     ck_assert_ptr_nonnull(strstr(e.msg, bad_addresses[_i]));
     ck_assert_ptr_null(share);
+}
+END_TEST
+
+/* Not even where libnbd knows how: that ssh would be a child of ours, with our module
+ * preloaded, and closing would have to wait for it. */
+START_TEST(uri_that_wants_ssh_starts_nothing)
+{
+    const struct nbd_conn_opts o = {.address = "nbd+ssh://127.0.0.1/",
+                                    .cancel_fd = -1,
+                                    .deadline_ns = clock_deadline_ns(5 * NS_PER_S)};
+    char *path = strdup(getenv("PATH")), ssh[80];
+    bool was_started;
+    FILE *f;
+
+    nbdkit_server_init(&server);
+    snprintf(ssh, sizeof ssh, "%s/ssh", server.dir);
+    f = fopen(ssh, "w");
+    fprintf(f, "#!/bin/sh\n: > %s\n", server.file);
+    fchmod(fileno(f), 0700);
+    fclose(f);
+    setenv("PATH", server.dir, 1);
+    ck_assert_int_lt(nbd_share_open(&o, NULL, &share), 0);
+    was_started = access(server.file, F_OK) == 0;
+    setenv("PATH", path, 1);
+    free(path);
+    unlink(ssh);
+    close_all();
+    ck_assert(!was_started);
 }
 END_TEST
 
@@ -262,6 +291,7 @@ main(void)
     suite_add_tcase(s, t);
     tcase_add_loop_test(t, address_of_another_form_is_refused_by_name, 0,
                         NR_BAD_ADDRESSES);
+    tcase_add_test(t, uri_that_wants_ssh_starts_nothing);
     tcase_add_test(t, attempt_ends_at_its_deadline);
     tcase_add_test(t, attempt_ends_when_it_is_cancelled);
     tcase_add_test(t, server_that_speaks_something_else_is_refused);
