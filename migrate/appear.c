@@ -19,9 +19,9 @@
 
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 
-/* Watch the deepest folder that is there; the root always is. */
-static void
-watch(int fd, const char *path)
+/* The root always is there. */
+void
+appear_watch(int fd, const char *path)
 {
     AUTO_FREE char *folder = strdup(path);
     char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
@@ -53,7 +53,7 @@ appear_wait(const char *path, uint64_t deadline_ns)
         struct pollfd p = {.fd = fd, .events = POLLIN};
 
         if (fd >= 0) {
-            watch(fd, path); /* before we look: nothing is missed in between */
+            appear_watch(fd, path); /* before we look: nothing is missed in between */
         }
         if (can_be_opened(path)) {
             return 0;

@@ -10,6 +10,10 @@
  * -ENOENT at deadline_ns. */
 int appear_wait(const char *path, uint64_t deadline_ns);
 
+/* Have the inotify descriptor fd tell when something appears in the deepest folder of
+ * the absolute path that is there now. */
+void appear_watch(int fd, const char *path);
+
 /* The device may be about to be plugged in: wait for it as configured. For who is to
  * have it; the open says so when it does not come. */
 struct disk;

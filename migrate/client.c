@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "disk.h"
 #include "disk_durability.h"
+#include "mend.h"
 #include "port_channel.h"
 #include "service.h"
 
@@ -48,6 +49,9 @@ open_vm(struct client *c, struct err *e)
     struct redir *r = disk_redir(d);
     int rc;
 
+    if (mend_is_in_trouble(d, e)) {
+        return -EAGAIN;
+    }
     if (r == NULL || disk_record(d).role == ROLE_STANDBY) {
         return err_set(e, -EAGAIN,
                        "disk %s is on standby here: it has no owner that this service "
@@ -123,6 +127,9 @@ open_channel(struct service *s, struct client *c, const char *export_name,
         return err_set(e, -ENOENT, "no disk with uuid %s is served here", n.uuid);
     }
     rc = allow_open(s->cfg, c->disk->cfg, from, e);
+    if (rc == 0 && mend_is_in_trouble(c->disk, e)) {
+        rc = -EAGAIN;
+    }
     if (rc == 0) {
         rc = check_right(c->disk, &n, e);
     }

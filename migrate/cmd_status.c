@@ -103,6 +103,9 @@ print_notes(const json_t *disks)
         if (strcmp(cli_text(disk, "handoff", text, sizeof text), "-") != 0) {
             (void)printf("%s: a handoff goes on: %s\n", name, text);
         }
+        if (strcmp(cli_text(disk, "reason", text, sizeof text), "-") != 0) {
+            (void)printf("%s\n", text);
+        }
         if (strcmp(cli_text(disk, "search", text, sizeof text), "-") != 0) {
             (void)printf("%s: its owner is not found: %s\n", name, text);
         }

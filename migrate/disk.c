@@ -22,6 +22,7 @@ disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
     memset(d, 0, sizeof *d);
     d->service = s;
     d->cfg = cfg;
+    d->locked_.rec.role = ROLE_STANDBY; /* until there is a record: nothing is ours */
     flusher_init(&d->flusher);
     guests_init(&d->guests);
     lk_init(&d->build_lock);

@@ -60,6 +60,7 @@ struct disk {
         uint64_t search_since_ns; /* when it began not to find one; 0: it has */
         uint64_t search_end_ns;   /* when the latest one ended */
         char search[SEARCH_TEXT]; /* why it did not; "" when there is nothing to say */
+        char trouble[sizeof(struct err)]; /* why it is not served; see mend.h */
         struct record rec;
         bool is_rec_ahead; /* of the durable one: whoever gave it to us asks again */
         struct incoming incoming;
@@ -89,7 +90,8 @@ bool disk_has_uuid(struct disk *d, const char *uuid);
 /* A copy of the record, for anybody. */
 struct record disk_record(struct disk *d);
 
-/* -EBUSY and a sentence when somebody else has the claim. what: static storage. */
+/* -EBUSY and a sentence when somebody else has the claim, -EAGAIN when the disk is in
+ * trouble (mend.h). what: static storage. */
 int disk_claim(struct disk *d, const char *what, struct err *e);
 void disk_unclaim(struct disk *d);
 
@@ -100,7 +102,7 @@ void disk_end_sharing(struct disk *d);
 
 /* For a moment, to write what was learned of the owner, or while port B must stay where
  * it is: the claim, or a part of a shared one. Who wants the claim meanwhile waits.
- * -EBUSY as disk_claim(). */
+ * Errors as those of disk_claim(). */
 int disk_claim_record(struct disk *d, struct err *e);
 void disk_unclaim_record(struct disk *d);
 

@@ -21,6 +21,10 @@ await_record(struct disk *d) LK_REQUIRES(d->lock)
 static int
 refuse(struct disk *d, struct err *e) LK_REQUIRES(d->lock)
 {
+    if (disk_locked(d)->trouble[0] != '\0') {
+        return err_set(e, -EAGAIN, "%s is not served here now: %s", d->cfg->name,
+                       disk_locked(d)->trouble);
+    }
     return err_set(e, -EBUSY, "%s is busy: %s is going on", d->cfg->name,
                    disk_locked(d)->claimed_for);
 }
@@ -33,7 +37,7 @@ disk_claim(struct disk *d, const char *what, struct err *e)
     if (disk_locked(d)->claimed_for == following) {
         await_record(d);
     }
-    if (disk_locked(d)->claimed_for != NULL) {
+    if (disk_locked(d)->claimed_for != NULL || disk_locked(d)->trouble[0] != '\0') {
         return refuse(d, e);
     }
     disk_locked(d)->claimed_for = what;
@@ -74,7 +78,7 @@ disk_claim_record(struct disk *d, struct err *e)
 
     l = disk_locked(d);
     await_record(d);
-    if (l->claimed_for != NULL && !l->is_shared) {
+    if ((l->claimed_for != NULL && !l->is_shared) || l->trouble[0] != '\0') {
         return refuse(d, e);
     }
     if (l->claimed_for == NULL) {

@@ -77,7 +77,10 @@ start_owner(struct disk *d, const struct record *rec, struct err *e)
     struct port *port;
     int rc;
 
-    disk_await_device(d);
+    if (!d->cfg->is_nbd && d->cfg->appears_within_ns > 0) { /* all at the same time */
+        (void)appear_wait(d->cfg->device,
+                          d->service->began_ns + d->cfg->appears_within_ns);
+    }
     rc = disk_open_device(d, e, &port);
     if (rc < 0) {
         return rc;

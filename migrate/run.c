@@ -16,6 +16,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "descriptors.h"
 #include "give_away.h"
 #include "log.h"
 #include "urgency.h"
@@ -160,6 +161,7 @@ run_service(const struct service_config *cfg, int control_fd, struct err *e,
     bool is_listening = control_fd >= 0;
     int rc = take_signals(e);
 
+    descriptors_provide(cfg);
     if (rc == 0 && !is_listening && cfg->has_control) {
         rc = uri_listen(&cfg->control, 0600, e, &control_fd);
     }

@@ -13,6 +13,7 @@
 #include "disk_life.h"
 #include "filters.h"
 #include "handoff.h"
+#include "mend.h"
 #include "superseded.h"
 #include "vm_kept.h"
 
@@ -31,13 +32,10 @@ start_disks(struct service *s, struct err *e)
         }
         s->nr_disks++;
         vm_kept_restore(&s->disks[i]);
-        rc = disk_start(&s->disks[i], e);
-        if (rc < 0) {
-            return rc;
-        }
+        mend_first_try(&s->disks[i]);
     }
     superseded_looks_free(s);
-    return 0;
+    return mend_check(s, e);
 }
 
 static void
@@ -64,6 +62,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
         return err_set(e, -ENOMEM, "out of memory");
     }
     s->cfg = cfg;
+    s->began_ns = clock_now_ns();
     tls_settings_set(&cfg->tls);
     known_init(&s->known);
     filters_of_this_process(s->opaque_filter, sizeof s->opaque_filter);
@@ -88,6 +87,10 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
         return rc; /* threads may run already: the process ends, nothing is freed */
     }
     vm_kept_follow(s);
+    rc = mend_start(s, e);
+    if (rc < 0) {
+        return rc;
+    }
     *ret_service = s;
     return 0;
 }
@@ -105,6 +108,12 @@ service_stop(struct service *s, uint64_t deadline_ns)
     for (unsigned i = 0; i < s->nr_disks; i++) {
         disk_stop(&s->disks[i], deadline_ns);
     }
+}
+
+bool
+service_is_served(struct service *s, unsigned i)
+{
+    return !mend_is_in_trouble(&s->disks[i], NULL);
 }
 
 struct disk *

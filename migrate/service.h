@@ -28,6 +28,7 @@ struct service {
     struct rpc_server *net_control[CONFIG_MAX_LISTEN];
     struct superseded_looks *looks; /* while the disks are started; else NULL */
     struct known known;             /* who is a client of ours */
+    uint64_t began_ns;
     unsigned nr_disks;
     struct disk *disks;
 };
@@ -45,6 +46,9 @@ int service_control_net(struct service *s, unsigned i, int listen_fd, struct err
 /* Stop serving by deadline_ns and let the device locks go; the process is to be ended
  * right after, without answering what is held (see disk_stop). */
 void service_stop(struct service *s, uint64_t deadline_ns);
+
+/* Is disk i of the configuration what its record says, and not in trouble (mend.h)? */
+bool service_is_served(struct service *s, unsigned i);
 
 /* By name, NULL when there is none. */
 struct disk *service_find_disk(struct service *s, const char *name);

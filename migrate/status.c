@@ -9,6 +9,7 @@
 #include "disk.h"
 #include "follow.h"
 #include "handoff.h"
+#include "mend.h"
 
 static json_t *
 ledger_json(const struct redir_ledger *l)
@@ -59,6 +60,7 @@ disk_json(struct service *s, struct disk *d)
     const char *owner = "", *phase = handoff_phase_of(s, d->cfg->name);
     char search[SEARCH_TEXT];
     struct redir_status st = {0};
+    struct err trouble = {{0}};
     json_t *j;
 
     if (rec.role == ROLE_OWNER) {
@@ -88,6 +90,10 @@ disk_json(struct service *s, struct disk *d)
     }
     if (j != NULL && rec.superseded != 0) { /* the name of a stop, not of a gate */
         (void)json_object_set_new(j, "state", json_string("superseded"));
+    }
+    if (j != NULL && mend_is_in_trouble(d, &trouble)) {
+        (void)json_object_set_new(j, "state", json_string("failed"));
+        (void)json_object_set_new(j, "reason", json_string(trouble.msg));
     }
     if (j != NULL && rec.forced_epoch != 0) {
         (void)json_object_set_new(j, "forced_epoch",

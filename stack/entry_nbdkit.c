@@ -132,6 +132,9 @@ baton_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
         return -1;
     }
     for (unsigned i = 0; i < config.nr_disks; i++) {
+        if (!service_is_served(service, i)) {
+            continue;
+        }
         if (nbdkit_add_export(exports, config.disks[i].name,
                               config.disks[i].description) < 0) {
             return -1;

@@ -410,13 +410,27 @@ refuses_state 'speaks of disk ro' cp "$T/a.state/disk/ro.json" "$record"
 refuses_state 'service is missing' rm "$T/c.state/service"
 refuses_state 'torn' cp "$d" "$T/c.state/service"
 refuses_state 'torn' cp "$d" "$T/c.state/group.json"
-refuses_state 'the size is' truncate -s 512K "$d"
-refuses_state 'the size is' truncate -s 2M "$d"
+
+# Of a disk that was served, what is wrong with it is its own trouble.
+# troubles FRAGMENT
+troubles() {
+    row="serve: $1"
+    rm -rf "$T/c.state"
+    cp -a "$T/saved" "$T/c.state"
+    start_service c "${use[@]}"
+    eq "$(status_of c d .state)" failed "state for $row"
+    contains "$(status_of c d .reason)" "$1" "$row"
+    stop_service c
+    cmp "$T/saved/disk/d.json" "$record" || fail "another record after $row"
+    nothing_changed service
+}
+truncate -s 512K "$d"
+troubles 'the size is'
 truncate -s 1M "$d"
 use=(--disk "name=d,device=$d,readonly=on")
-refuses_state 'it is read-only' true
+troubles 'it is read-only'
 use=(--disk "name=d,device=$d,uuid=$U2")
-refuses_state 'the record says uuid' true
+troubles 'the record says uuid'
 
 ## Nothing hidden has changed: no epoch used up, no smaller promise
 

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "mend.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "appear.h"
+#include "cleanup.h"
+#include "clock.h"
+#include "descriptors.h"
+#include "disk.h"
+#include "disk_life.h"
+#include "handoff.h"
+#include "log.h"
+#include "service.h"
+#include "superseded.h"
+
+#define FIRST_WAIT_NS (100 * NS_PER_MS)
+#define LAST_WAIT_NS (5 * NS_PER_S)
+
+bool
+mend_is_in_trouble(struct disk *d, struct err *e)
+{
+    LK_GUARD(&d->lock);
+
+    if (disk_locked(d)->trouble[0] == '\0') {
+        return false;
+    }
+    (void)err_set(e, -EAGAIN, "disk %s is not served here now: %s", d->cfg->name,
+                  disk_locked(d)->trouble);
+    return true;
+}
+
+/* Is it news? */
+static bool
+set_trouble(struct disk *d, const char *why)
+{
+    bool is_news;
+    LK_GUARD(&d->lock);
+
+    is_news = strcmp(disk_locked(d)->trouble, why) != 0;
+    (void)snprintf(disk_locked(d)->trouble, sizeof disk_locked(d)->trouble, "%s", why);
+    return is_news;
+}
+
+/* Is there something new to say of it? */
+static bool
+try(struct disk *d)
+{
+    struct err e = {{0}};
+    int rc = descriptors_check(&e);
+
+    rc = rc == 0 ? disk_start(d, &e) : rc;
+
+    return set_trouble(d, rc < 0 ? err_text(&e, rc) : "");
+}
+
+static void
+tell(struct disk *d)
+{
+    struct err e = {{0}};
+
+    if (mend_is_in_trouble(d, &e)) {
+        log_error("%s; it is tried again", e.msg);
+    } else {
+        log_info("%s is served now, as %s", d->cfg->name,
+                 role_name(disk_record(d).role));
+    }
+}
+
+void
+mend_first_try(struct disk *d)
+{
+    (void)try(d); /* told by mend_start(), if the service starts at all */
+}
+
+int
+mend_check(struct service *s, struct err *e)
+{
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        if (!mend_is_in_trouble(&s->disks[i], NULL) ||
+            disk_record(&s->disks[i]).epoch != 0) {
+            return 0;
+        }
+    }
+    if (s->nr_disks == 0) {
+        return 0;
+    }
+    LK_GUARD(&s->disks[0].lock);
+    return err_set(e, -EAGAIN, "%s", disk_locked(&s->disks[0])->trouble);
+}
+
+/* Who was given away and could not follow has to ask the next owner, too. */
+static void
+welcome(struct service *s, struct disk *d)
+{
+    struct err e = {{0}};
+
+    if (disk_record(d).role == ROLE_GIVEN && handoff_resume(s, &e) < 0) {
+        log_warn("%s: its owner is asked only after a restart: %s", d->cfg->name,
+                 e.msg);
+    }
+}
+
+/* How many are still in trouble? */
+static unsigned
+try_all(struct service *s, int watch_fd)
+{
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        struct disk *d = &s->disks[i];
+
+        if (!mend_is_in_trouble(d, NULL)) {
+            continue;
+        }
+        if (watch_fd >= 0 && !d->cfg->is_nbd) {
+            appear_watch(watch_fd, d->cfg->device); /* before we look */
+        }
+        if (try(d)) {
+            tell(d);
+        }
+        if (mend_is_in_trouble(d, NULL)) {
+            nr++;
+        } else {
+            welcome(s, d);
+        }
+    }
+    superseded_looks_free(s); /* the next time they are asked again */
+    return nr;
+}
+
+/* Has something appeared? */
+static bool
+await_news(int watch_fd, uint64_t wait_ns)
+{
+    struct pollfd p = {.fd = watch_fd, .events = POLLIN};
+    char events[4096];
+
+    if (poll(&p, 1, clock_poll_ms(clock_deadline_ns(wait_ns))) <= 0) {
+        return false;
+    }
+    while (read(watch_fd, events, sizeof events) > 0) { /* what it was is looked at */
+    }
+    return true;
+}
+
+static void *
+mend(void *service)
+{
+    AUTO_FD int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK); /* -1: only back-off */
+    uint64_t wait_ns = FIRST_WAIT_NS;
+
+    while (try_all(service, fd) > 0) {
+        if (await_news(fd, wait_ns)) { /* a name is there before its device is */
+            wait_ns = FIRST_WAIT_NS;
+        }
+        wait_ns = wait_ns < LAST_WAIT_NS / 2 ? 2 * wait_ns : LAST_WAIT_NS;
+    }
+    return NULL;
+}
+
+int
+mend_start(struct service *s, struct err *e)
+{
+    pthread_t thread;
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        if (mend_is_in_trouble(&s->disks[i], NULL)) {
+            tell(&s->disks[i]);
+            nr++;
+        }
+    }
+    if (nr > 0) {
+        if (pthread_create(&thread, NULL, mend, s) != 0) {
+            return err_set(e, -EAGAIN, "no thread for disks that are tried again");
+        }
+        (void)pthread_detach(thread);
+    }
+    return 0;
+}
