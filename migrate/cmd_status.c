@@ -112,6 +112,16 @@ print_notes(const json_t *disks)
     }
 }
 
+static void
+print_service_note(const json_t *result)
+{
+    char text[NOTE];
+
+    if (strcmp(cli_text(result, "state_dir_error", text, sizeof text), "-") != 0) {
+        (void)printf("the state directory cannot be written: %s\n", text);
+    }
+}
+
 static int
 print_table(const json_t *result)
 {
@@ -133,6 +143,7 @@ print_table(const json_t *result)
     }
     print_rows(nr, rows);
     print_notes(disks);
+    print_service_note(result);
     free(rows);
     (void)fflush(stdout); /* a failed write shows when main() flushes */
     return CLI_DONE;

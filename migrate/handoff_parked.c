@@ -36,6 +36,42 @@ job_remember_devices(struct handoff *h)
     }
 }
 
+static int
+can_unpark(struct disk *d, struct err *e)
+{
+    char mine[IDENTITY_DEVICE_LEN] = "", there[IDENTITY_DEVICE_LEN] = "";
+    struct port *port = NULL;
+    int rc = disk_open_device(d, e, &port);
+
+    if (rc == 0) {
+        rc = disk_can_take(d, port, e);
+    }
+    if (rc == 0) {
+        (void)port_identify(redir_active(d->redir), mine, sizeof mine);
+        (void)port_identify(port, there, sizeof there); /* "" proves nothing */
+        if (identity_proves_two(mine, there)) {
+            rc = err_set(e, -EINVAL, "%s is another device now: %s, not %s",
+                         d->cfg->device, there, mine);
+        }
+    }
+    port_close(port);
+    return rc;
+}
+
+int
+job_can_unpark(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+        int rc = d->cfg->is_nbd ? 0 : can_unpark(d, e);
+
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s could not be unparked here", d->cfg->name);
+        }
+    }
+    return 0;
+}
+
 /* A record without it: the device tells, if it is here. */
 static int
 look_at_device(struct disk *d, struct err *e, struct identity *ret_id)

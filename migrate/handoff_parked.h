@@ -13,6 +13,10 @@
  * until they are handed on, and the instance that has flushed. Without it when a device
  * cannot be read: then it has to be there when the disk is handed on. */
 void job_remember_devices(struct handoff *h);
+/* Before disks are parked: will their devices be there for who unparks them here? An
+ * errno and a sentence if not. Of a device that is an NBD server it is not asked: it
+ * may admit only one of us. */
+int job_can_unpark(struct handoff *h, struct err *e);
 /* For make_next_records() of disks that are parked: the same, from their records. */
 int job_recall_devices(struct handoff *h, struct err *e);
 /* Is theirs the device that disk i was parked with? -EINVAL. */

@@ -292,8 +292,10 @@ get_ready(struct handoff *h, bool is_park, struct err *e)
     if (rc == 0 && !h->is_parked) {
         rc = forecast_write_back(h, e);
     }
-    /* A park knows what to write only when nothing is written to the device. */
-    return rc == 0 && !is_park ? job_draft(h, e) : rc;
+    if (rc == 0) { /* a park's is written anew, when nothing is written to the device */
+        rc = job_draft(h, e);
+    }
+    return rc == 0 && is_park ? job_can_unpark(h, e) : rc;
 }
 
 int

@@ -229,7 +229,8 @@ job_eject(struct handoff *h, struct err *e)
         }
     }
     rc = look_for_peer(h, e);
-    if (rc == 0 && h->draft == NULL) {
+    if (rc == 0 && h->to_text[0] == '\0') { /* in the room of PREPARE's */
+        record_draft_drop(h->service->records, TAKE(h->draft));
         job_remember_devices(h);
         rc = job_draft(h, e);
     }

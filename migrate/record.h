@@ -88,12 +88,22 @@ struct record_dir;
 
 /* Create path if needed (parents must exist), lock it, finish what a crash interrupted
  * (temporary files are removed, group.json is spread). -EBUSY: another service has it.
- * -EBADMSG: a file is damaged. Each open increments the incarnation durably. */
+ * -EBADMSG: a file is damaged. Each open has a higher incarnation than any before,
+ * which is written down.
+ *
+ * A folder that is full or read-only is enough for who need not write: what a crash
+ * interrupted is finished in memory, and the incarnation is taken from the wall clock.
+ * It is written before anything else is, when that is possible again. */
 int record_dir_open(const char *path, struct err *e, struct record_dir **ret_dir);
 void record_dir_close(struct record_dir *d); /* NULL is accepted */
 
 const char *record_dir_service_id(const struct record_dir *d); /* UUID, for ever */
 uint64_t record_dir_incarnation(const struct record_dir *d);   /* of this open, >= 1 */
+
+#define RECORD_UNWRITTEN_LEN 256
+/* Could the folder not be written at the start, and not since? Then buf, of
+ * RECORD_UNWRITTEN_LEN bytes, says why. */
+bool record_dir_is_unwritten(struct record_dir *d, char *buf);
 
 /* 0, -ENOENT (no record), -EBADMSG and a sentence with the file's name. */
 int record_load(struct record_dir *d, const char *name, struct err *e,

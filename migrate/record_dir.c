@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uuid/uuid.h>
@@ -17,6 +20,11 @@
 #define SERVICE_FILE "service"
 #define LOCK_FILE "lock"
 #define DISK_FOLDER "disk"
+/* Incarnations are seconds since 2025, or one more than the last: each is higher than
+ * that of any life before, also of one that could not write it down. */
+#define WALL_START_S UINT64_C(1735689600)
+#define CLOCK_TRIES 150 /* 3 s: a start that is not written down waits for a second */
+#define WALL_MOST (RECORD_MAX_INCARNATION / UINT64_C(2))
 
 static int
 system_error(struct err *e, const char *what)
@@ -96,25 +104,40 @@ open_folders(struct record_dir *d, struct err *e)
     return rc;
 }
 
+/* Without the right to write there is only a read lock, which keeps writers out, and
+ * two of those apart by flock(). */
+static int
+lock_readonly(struct record_dir *d)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+    d->lock_fd = openat(d->fd, LOCK_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (d->lock_fd < 0 || fcntl(d->lock_fd, F_OFD_SETLK, &lock) < 0 ||
+        flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
 /* An OFD lock goes with the open file, not with the process: a second service in the
  * same process is kept out too, and no unrelated close() drops it. */
 static int
 take_lock(struct record_dir *d, struct err *e)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int rc = 0;
 
     d->lock_fd =
         openat(d->fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (d->lock_fd < 0) {
-        return system_error(e, LOCK_FILE);
+        rc = errno == EROFS ? lock_readonly(d) : -errno;
+    } else if (fcntl(d->lock_fd, F_OFD_SETLK, &lock) < 0) {
+        rc = -errno;
     }
-    if (fcntl(d->lock_fd, F_OFD_SETLK, &lock) == 0) {
-        return 0;
-    }
-    if (errno == EAGAIN || errno == EACCES) {
+    if (rc == -EAGAIN || rc == -EACCES) {
         return err_set(e, -EBUSY, "another service uses it");
     }
-    return system_error(e, "lock");
+    return rc < 0 ? err_set(e, rc, LOCK_FILE ": %s", err_text(NULL, rc)) : 0;
 }
 
 /* A directory that has records but has lost the name of its service was tampered with:
@@ -158,25 +181,121 @@ read_service(struct record_dir *d, struct err *e)
 }
 
 static int
-begin_incarnation(struct record_dir *d, struct err *e)
+write_service(struct record_dir *d, struct err *e)
 {
-    AUTO_FREE char *text = NULL;
+    AUTO_FREE char *text = record_format_service(&d->service);
     bool is_renamed;
-    int rc = read_service(d, e);
+    int rc;
 
-    if (rc < 0) {
-        return rc;
-    }
-    if (d->service.incarnation >= RECORD_MAX_INCARNATION) {
-        return err_set(e, -EOVERFLOW, SERVICE_FILE ": no incarnations are left");
-    }
-    d->service.incarnation++;
-    text = record_format_service(&d->service);
     if (text == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
     rc = record_store_replace(d->io, d->fd, SERVICE_FILE, text, e, &is_renamed);
     return rc < 0 ? err_prefix(e, rc, SERVICE_FILE) : 0;
+}
+
+static uint64_t
+clock_incarnation(struct record_dir *d)
+{
+    uint64_t now_s = d->io->wall_s(d->io);
+
+    now_s = now_s > WALL_START_S ? now_s - WALL_START_S : 0;
+    return now_s < WALL_MOST ? now_s : 0; /* a clock that is that wrong tells nothing */
+}
+
+/* Wait until the clock is past that incarnation. */
+static int
+await_clock(struct record_dir *d, uint64_t incarnation)
+{
+    const struct timespec step = {.tv_nsec = 20 * 1000 * 1000};
+
+    for (unsigned i = 0; i < CLOCK_TRIES; i++) {
+        if (clock_incarnation(d) > incarnation) {
+            return 0;
+        }
+        (void)nanosleep(&step, NULL); /* either way: look again */
+    }
+    return -ETIME;
+}
+
+/* Nothing can be written: the next life will not know of this one. So it has to find a
+ * later clock than the one that this one is numbered by. */
+static int
+go_unwritten(struct record_dir *d, uint64_t before, const char *why, struct err *e)
+{
+    if (before == 0) {
+        return err_set(e, -EROFS, "%s, and it was never used before", why);
+    }
+    if (await_clock(d, before) == 0) {
+        d->service.incarnation = clock_incarnation(d);
+        if (await_clock(d, d->service.incarnation) == 0) {
+            lk_acquire(&d->lock);
+            (void)snprintf(record_dir_locked(d)->unwritten, RECORD_UNWRITTEN_LEN,
+                           "%.255s", why);
+            lk_release(&d->lock);
+            return 0;
+        }
+    }
+    return err_set(
+        e, -EROFS,
+        "%s, and this machine's clock is behind what was written there "
+        "before, so that a start cannot be told from earlier ones: make room "
+        "or set the clock",
+        why);
+}
+
+static int
+begin_incarnation(struct record_dir *d, struct err *e)
+{
+    uint64_t before, now;
+    struct err why = {{0}};
+    int rc = read_service(d, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    before = d->service.incarnation;
+    now = clock_incarnation(d);
+    if (before >= RECORD_MAX_INCARNATION) {
+        return err_set(e, -EOVERFLOW, SERVICE_FILE ": no incarnations are left");
+    }
+    d->service.incarnation = now > before ? now : before + 1;
+    rc = write_service(d, &why);
+    if (rc < 0 && record_store_is_unwritable(rc)) {
+        return go_unwritten(d, before, why.msg, e);
+    }
+    return rc < 0 ? err_set(e, rc, "%s", why.msg) : 0;
+}
+
+int
+record_dir_begin_locked(struct record_dir *d, struct err *e)
+{
+    int rc = 0;
+
+    if (record_dir_locked(d)->unwritten[0] != '\0') {
+        rc = write_service(d, e);
+        if (rc < 0) {
+            return err_prefix(e, rc, "state directory %s", d->path);
+        }
+        record_dir_locked(d)->unwritten[0] = '\0';
+    }
+    return rc;
+}
+
+bool
+record_dir_is_unwritten(struct record_dir *d, char *buf)
+{
+    LK_GUARD(&d->lock);
+
+    memcpy(buf, record_dir_locked(d)->unwritten, RECORD_UNWRITTEN_LEN);
+    return buf[0] != '\0';
+}
+
+/* What may as well be done later. */
+static int
+unless_unwritable(int rc)
+{
+    return record_store_is_unwritable(rc) ? 0 : rc;
 }
 
 static int
@@ -188,10 +307,10 @@ open_steps(struct record_dir *d, struct err *e)
         rc = take_lock(d, e);
     }
     if (rc == 0) {
-        rc = record_store_clean(d->io, d->fd, e);
+        rc = unless_unwritable(record_store_clean(d->io, d->fd, e));
     }
     if (rc == 0) {
-        rc = record_store_clean(d->io, d->disk_fd, e);
+        rc = unless_unwritable(record_store_clean(d->io, d->disk_fd, e));
     }
     if (rc == 0) {
         rc = begin_incarnation(d, e);
@@ -199,7 +318,7 @@ open_steps(struct record_dir *d, struct err *e)
     if (rc == 0) {
         rc = record_load_group(d, e);
     }
-    return rc == 0 ? record_settle(d, e) : rc;
+    return rc == 0 ? unless_unwritable(record_settle(d, e)) : rc;
 }
 
 int

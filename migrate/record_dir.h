@@ -22,6 +22,8 @@ struct record_dir {
     struct record_service service; /* constant once open */
     struct lk lock; /* serialises commits; held over file I/O, take no other lock */
     struct record_dir_locked {
+        /* The incarnation is in no file yet, and why; "" when it is. */
+        char unwritten[RECORD_UNWRITTEN_LEN];
         uint64_t serial;     /* of the last file written */
         unsigned nr_pending; /* records in group.json, not spread yet; win over disk/ */
         struct record *pending; /* nr_pending, or NULL */
@@ -44,6 +46,10 @@ int record_settle_locked(struct record_dir *d, struct err *e) LK_REQUIRES(d->loc
 
 /* Free the drafts that were committed, and the space of the files they replaced. */
 void record_draft_free_committed(struct record_dir *d);
+
+/* Write the incarnation if that was not possible at the start: nothing else may be
+ * written before it. */
+int record_dir_begin_locked(struct record_dir *d, struct err *e) LK_REQUIRES(d->lock);
 
 /* Take over what group.json says, if it is there: nothing is written. */
 int record_load_group(struct record_dir *d, struct err *e);

@@ -144,7 +144,8 @@ record_draft_new(struct record_dir *d, const struct record *records, unsigned nr
     dr->replaced_fd = -1;
     memcpy(dr->records, records, nr * sizeof *records);
     lk_acquire(&d->lock);
-    rc = restamp_locked(d, dr, e);
+    rc = record_dir_begin_locked(d, e);
+    rc = rc == 0 ? restamp_locked(d, dr, e) : rc;
     if (rc == 0) {
         LIST_INSERT_HEAD(&record_dir_locked(d)->drafts, dr, link);
     }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "breakpoint.h"
@@ -56,12 +57,22 @@ system_unlink(struct record_io *io, int dir_fd, const char *name)
     return unlinkat(dir_fd, name, 0) < 0 ? -errno : 0;
 }
 
+static uint64_t
+system_wall_s(struct record_io *io)
+{
+    time_t now = time(NULL);
+
+    (void)io;
+    return now > 0 ? (uint64_t)now : 0;
+}
+
 struct record_io record_io_system = {
     .create = system_create,
     .write = system_write,
     .fsync = system_fsync,
     .rename = system_rename,
     .unlink = system_unlink,
+    .wall_s = system_wall_s,
 };
 
 static int
@@ -253,6 +264,12 @@ record_store_clean(struct record_io *io, int dir_fd, struct err *e)
     (void)closedir(d); /* only read */
     return rc < 0 ? err_set(e, rc, "remove temporary files: %s", err_text(NULL, rc))
                   : 0;
+}
+
+bool
+record_store_is_unwritable(int rc)
+{
+    return rc == -ENOSPC || rc == -EDQUOT || rc == -EROFS;
 }
 
 int

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "err.h"
@@ -19,6 +20,7 @@ struct record_io {
     int (*fsync)(struct record_io *io, int fd);
     int (*rename)(struct record_io *io, int dir_fd, const char *from, const char *to);
     int (*unlink)(struct record_io *io, int dir_fd, const char *name);
+    uint64_t (*wall_s)(struct record_io *io); /* seconds since 1970 */
 };
 
 extern struct record_io record_io_system; /* the system calls; constant */
@@ -51,6 +53,9 @@ int record_store_replace(struct record_io *io, int dir_fd, const char *name,
 
 /* Remove what an interrupted record_store_replace() left in the folder. */
 int record_store_clean(struct record_io *io, int dir_fd, struct err *e);
+
+/* Is rc what a folder says that is full or read-only, and else as good as ever? */
+bool record_store_is_unwritable(int rc);
 
 /* Is there a file whose name ends in suffix? 1, 0 or -errno. */
 int record_store_has(int dir_fd, const char *suffix);

@@ -13,6 +13,7 @@
 #include "disk_life.h"
 #include "filters.h"
 #include "handoff.h"
+#include "log.h"
 #include "mend.h"
 #include "superseded.h"
 #include "vm_kept.h"
@@ -56,6 +57,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
             struct service **ret_service)
 {
     struct service *s = calloc(1, sizeof *s);
+    char why[RECORD_UNWRITTEN_LEN];
     int rc;
 
     if (s == NULL) {
@@ -71,6 +73,11 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
         /* Sessions of this life of the process are newer than those of any before. */
         atomic_init(&s->next_session, record_dir_incarnation(s->records) << 32);
         rc = handoff_table_new(&s->handoffs);
+    }
+    if (rc == 0 && record_dir_is_unwritten(s->records, why)) {
+        log_warn("state directory %s cannot be written: %s; disks are served as it "
+                 "says, and none is handed on or parked until it can",
+                 cfg->state_dir, why);
     }
     if (rc == 0) {
         rc = start_disks(s, e);

@@ -111,6 +111,7 @@ int
 status_report(struct service *s, const char *disk_name, struct err *e,
               json_t **ret_report)
 {
+    char why[RECORD_UNWRITTEN_LEN];
     json_t *disks, *listen;
 
     if (disk_name != NULL && service_find_disk(s, disk_name) == NULL) {
@@ -130,5 +131,8 @@ status_report(struct service *s, const char *disk_name, struct err *e,
     }
     *ret_report = json_pack("{s:s,s:s,s:o,s:o}", "service", s->cfg->name, "version",
                             BATON_VERSION, "listen", listen, "disks", disks);
+    if (record_dir_is_unwritten(s->records, why)) {
+        (void)json_object_set_new(*ret_report, "state_dir_error", json_string(why));
+    }
     return 0;
 }

@@ -341,14 +341,15 @@ START_TEST(the_service_keeps_its_id_and_counts_its_lives)
 
     (void)snprintf(id, sizeof id, "%s", record_dir_service_id(d));
     ck_assert(uuid_is_valid(id));
-    ck_assert_uint_eq(record_dir_incarnation(d), 1);
-    record_dir_close(d);
-    for (unsigned i = 2; i < 5; i++) {
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t before = record_dir_incarnation(d);
+
+        record_dir_close(d);
         d = open_dir();
         ck_assert_str_eq(record_dir_service_id(d), id);
-        ck_assert_uint_eq(record_dir_incarnation(d), i);
-        record_dir_close(d);
+        ck_assert_uint_gt(record_dir_incarnation(d), before);
     }
+    record_dir_close(d);
 }
 END_TEST
 
@@ -493,12 +494,13 @@ START_TEST(a_half_spread_group_is_finished)
     struct record old[2] = {make_record("vda", 5), make_record("vdb", 5)};
     struct record new[2] = {make_record("vda", 6), make_record("vdb", 6)};
     struct record_dir *d = open_dir();
-    AUTO_FREE char *text = record_format_disk(&new[0], UINT64_C(9) << 32);
+    uint64_t stamp = (record_dir_incarnation(d) + 1) << 32;
+    AUTO_FREE char *text = record_format_disk(&new[0], stamp);
 
     commit(d, old, 2);
     ck_assert_int_eq(record_settle(d, NULL), 0);
     record_dir_close(d);
-    write_group(new, 2, UINT64_C(9) << 32);
+    write_group(new, 2, stamp);
     write_file("disk/vda.json", text, strlen(text));
     d = open_dir();
     ck_assert_uint_eq(load(d, "vda").epoch, 6);
@@ -828,6 +830,7 @@ struct faulty_io {
     bool is_lasting;         /* all later ones fail, too */
     bool tears;              /* a failing write has written half */
     char log[64];            /* one letter for each step that was tried */
+    uint64_t wall_s;         /* goes on by a second each time it is asked */
 };
 
 static int
@@ -891,6 +894,12 @@ faulty_unlink(struct record_io *io, int dir_fd, const char *name)
     return rc < 0 ? rc : record_io_system.unlink(io, dir_fd, name);
 }
 
+static uint64_t
+faulty_wall_s(struct record_io *io)
+{
+    return ((struct faulty_io *)io)->wall_s++;
+}
+
 static struct faulty_io
 make_faulty(bool is_lasting)
 {
@@ -899,9 +908,11 @@ make_faulty(bool is_lasting)
                .write = faulty_write,
                .fsync = faulty_fsync,
                .rename = faulty_rename,
-               .unlink = faulty_unlink},
+               .unlink = faulty_unlink,
+               .wall_s = faulty_wall_s},
         .is_lasting = is_lasting,
         .tears = true,
+        .wall_s = (uint64_t)time(NULL) + 3600, /* the other opens ask the true one */
     };
 }
 
@@ -1009,12 +1020,80 @@ START_TEST(an_open_that_fails_at_any_step_loses_nothing)
             check_epochs(d, 2, epoch);
             record_dir_close(d);
             rc = f.count >= f.fail_at ? -1 : 0; /* an ignored fault is no end */
+            f.wall_s += 3600; /* the next open, by the true clock, counts one on */
         }
         d = open_dir();
         check_epochs(d, 2, epoch);
         record_dir_close(d);
     }
     ck_assert_uint_gt(epoch, 10);
+}
+END_TEST
+
+/* Opens over f, which can write nothing. */
+static struct record_dir *
+open_unwritten(struct faulty_io *f)
+{
+    struct record_dir *d = NULL;
+    struct err e = {.msg = ""};
+    char why[RECORD_UNWRITTEN_LEN];
+
+    f->count = 0;
+    f->fail_at = 1;
+    ck_assert_msg(record_dir_open_with(dir_path, &f->io, &e, &d) == 0, "%s", e.msg);
+    ck_assert(record_dir_is_unwritten(d, why));
+    ck_assert_ptr_nonnull(strstr(why, "No space left"));
+    return d;
+}
+
+START_TEST(lives_that_cannot_be_written_down_are_newer_than_all_before)
+{
+    struct faulty_io f = make_faulty(true);
+    struct record r[2] = {make_record("vda", 3), make_record("vdb", 3)};
+    struct record_dir *d = open_dir();
+    uint64_t last = record_dir_incarnation(d);
+    char why[RECORD_UNWRITTEN_LEN];
+
+    commit(d, r, 2);
+    record_dir_close(d);
+    for (unsigned i = 0; i < 3; i++) {
+        d = open_unwritten(&f);
+        ck_assert_uint_gt(record_dir_incarnation(d), last);
+        last = record_dir_incarnation(d);
+        check_epochs(d, 2, 3);
+        record_dir_close(d);
+    }
+    f.fail_at = 0;
+    ck_assert_int_eq(record_dir_open_with(dir_path, &f.io, NULL, &d), 0);
+    ck_assert_uint_gt(record_dir_incarnation(d), last);
+    ck_assert(!record_dir_is_unwritten(d, why));
+    record_dir_close(d);
+}
+END_TEST
+
+START_TEST(an_incarnation_is_written_before_the_first_commit)
+{
+    struct faulty_io f = make_faulty(true);
+    struct record r = make_record("vda", 3);
+    struct record_dir *d = open_dir();
+    char why[RECORD_UNWRITTEN_LEN];
+    bool is_committed;
+    uint64_t mine;
+
+    record_dir_close(d);
+    d = open_unwritten(&f);
+    mine = record_dir_incarnation(d);
+    ck_assert_int_eq(record_commit(d, &r, 1, NULL, &is_committed), -ENOSPC);
+    f = make_faulty(false); /* there is room again */
+    commit(d, &r, 1);
+    ck_assert_str_eq(f.log, "cwFrD"   /* service */
+                            "cwFrD"); /* the record */
+    ck_assert(!record_dir_is_unwritten(d, why));
+    record_dir_close(d);
+    f.wall_s = 0; /* a clock that went back is no matter then */
+    ck_assert_int_eq(record_dir_open_with(dir_path, &f.io, NULL, &d), 0);
+    ck_assert_uint_eq(record_dir_incarnation(d), mine + 1);
+    record_dir_close(d);
 }
 END_TEST
 
@@ -1223,6 +1302,8 @@ add_fault_tests(TCase *t)
     tcase_add_test(t, what_must_last_is_synced_in_the_right_order);
     tcase_add_loop_test(t, a_commit_that_fails_at_any_step_is_all_or_nothing, 0, 6);
     tcase_add_loop_test(t, an_open_that_fails_at_any_step_loses_nothing, 0, 2);
+    tcase_add_test(t, lives_that_cannot_be_written_down_are_newer_than_all_before);
+    tcase_add_test(t, an_incarnation_is_written_before_the_first_commit);
     tcase_add_loop_test(t, a_settle_that_fails_at_any_step_loses_nothing, 0, 2);
     tcase_add_loop_test(t, a_kill_at_any_moment_leaves_a_whole_group, 0, 10);
     tcase_add_test(t, a_full_file_system_changes_nothing_and_can_be_helped);
