@@ -104,7 +104,7 @@ compare(struct disk *d, struct port *port, const struct where *w, uint64_t deadl
         struct owner_look after = {0};
 
         rc = attach_look(d->service, w, deadline_ns, e, ret_look);
-        rc = rc < 0 ? rc : identity_take(port, e, &mine);
+        rc = rc < 0 ? rc : identity_take(port, &ret_look->id.info, e, &mine);
         rc = rc < 0 ? rc : attach_look(d->service, w, deadline_ns, e, &after);
         rc = rc < 0 ? rc : identity_compare(&ret_look->id, &after.id, &mine, e);
     } while (rc == -EILSEQ && ++tries < COMPARE_TRIES);
@@ -181,6 +181,7 @@ learn(struct disk *d, const struct record *rec, const struct attach_request *rq,
     if (rc == 0) {
         rc = disk_need_redir(d, &look.id.info, e);
     }
+    rc = rc == 0 ? disk_has_size(d, look.id.info.size, e) : rc;
     if (rc == 0) {
         rc = disk_can_take(d, port, e);
     }

@@ -101,7 +101,7 @@ look(struct disk *d, uint64_t epoch, struct err *e, json_t **ret_result)
                        "channel would pass it too; a layer can do without",
                        d->cfg->name, d->service->cfg->name, d->service->opaque_filter);
     }
-    rc = identity_take(redir_active(d->redir), e, &id);
+    rc = identity_take(redir_active(d->redir), &redir_port(d->redir)->info, e, &id);
     if (rc < 0) {
         return err_prefix(e, rc, "%s", d->cfg->name);
     }

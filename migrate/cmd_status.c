@@ -106,6 +106,13 @@ print_notes(const json_t *disks)
         if (strcmp(cli_text(disk, "reason", text, sizeof text), "-") != 0) {
             (void)printf("%s\n", text);
         }
+        if (cli_number(disk, "device_size") > 0) {
+            char size[CELL];
+
+            format_size(cli_number(disk, "device_size"), size);
+            (void)printf("%s: its device has grown to %s, which is not used\n", name,
+                         size);
+        }
         if (strcmp(cli_text(disk, "search", text, sizeof text), "-") != 0) {
             (void)printf("%s: its owner is not found: %s\n", name, text);
         }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "disk_durability.h"
 #include "follow.h"
 #include "identity.h"
+#include "log.h"
 #include "port_channel.h"
 #include "port_file.h"
 #include "port_nbd.h"
@@ -127,6 +129,18 @@ disk_can_take(struct disk *d, const struct port *port, struct err *e)
     return rc < 0 ? err_prefix(e, rc, "disk %s: the device", d->cfg->name) : 0;
 }
 
+int
+disk_has_size(struct disk *d, uint64_t size, struct err *e)
+{
+    uint64_t mine = redir_port(d->redir)->info.size;
+
+    return size == mine
+               ? 0
+               : err_set(e, -EINVAL,
+                         "disk %s: its size is %" PRIu64 " bytes here, not %" PRIu64,
+                         d->cfg->name, mine, size);
+}
+
 struct record
 disk_next_record(struct disk *d, enum role role, uint64_t epoch)
 {
@@ -234,6 +248,19 @@ disk_eject(struct disk *d)
     port_close(swap_in(d, NULL, REDIR_LOCAL));
 }
 
+static void
+note_size(struct disk *d, const struct port *port)
+{
+    uint64_t size = redir_port(d->redir)->info.size;
+
+    atomic_store_explicit(&d->device_size, port->info.size, memory_order_relaxed);
+    if (port->info.size > size) {
+        log_warn("%s: its device has grown to %" PRIu64
+                 " bytes; the disk stays at %" PRIu64,
+                 d->cfg->name, port->info.size, size);
+    }
+}
+
 struct port *
 disk_take_over(struct disk *d, struct port *port)
 {
@@ -241,6 +268,7 @@ disk_take_over(struct disk *d, struct port *port)
     struct redir_status st;
     struct port *old;
 
+    note_size(d, port);
     recall_channel(d);
     redir_status(d->redir, &st);
     if (st.side == REDIR_REMOTE && redir_active(d->redir) != NULL) {

@@ -44,6 +44,8 @@ struct disk {
     _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */
     _Atomic unsigned nr_told;       /* who asked whom we gave it to; the same */
 
+    _Atomic uint64_t device_size; /* of port A; relaxed: for status */
+
     struct lk build_lock; /* one thread builds the stack; held over its first reads */
     /* Made under build_lock, then constant; release, and acquire by who has no lock:
      * to build it may last as long as the disk is held. */
@@ -112,6 +114,10 @@ int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);
 /* Can port be port A of this disk? -EINVAL and a sentence when it breaks what clients
  * were promised. There is a redirector. */
 int disk_can_take(struct disk *d, const struct port *port, struct err *e);
+
+/* A disk of that size comes here: is it what this disk's clients were promised? -EINVAL
+ * and a sentence. There is a redirector. */
+int disk_has_size(struct disk *d, uint64_t size, struct err *e);
 
 /* Own port (it stays the caller's) if it can take; trusts_cache is port_file.h's. */
 int disk_own(struct disk *d, struct port *port, bool trusts_cache, struct err *e);

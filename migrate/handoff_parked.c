@@ -23,7 +23,7 @@ job_remember_devices(struct handoff *h)
         struct disk *d = h->disks[i];
         struct record *r = &h->next[i];
         struct err e = {0};
-        int rc = identity_take(redir_active(d->redir), &e, &r->parked);
+        int rc = identity_take(redir_active(d->redir), &r->info, &e, &r->parked);
 
         r->has_parked = rc == 0;
         if (rc < 0) {
@@ -83,7 +83,7 @@ look_at_device(struct disk *d, struct err *e, struct identity *ret_id)
         rc = disk_can_take(d, port, e);
     }
     if (rc == 0) {
-        rc = identity_take(port, e, ret_id);
+        rc = identity_take(port, &redir_port(d->redir)->info, e, ret_id);
     }
     port_close(port);
     return rc < 0 ? err_prefix(e, rc,

@@ -29,11 +29,12 @@ disk_item(const struct handoff *h, unsigned i)
 {
     const struct record *r = &h->next[i];
 
-    return json_pack("{s:s,s:s,s:I,s:s,s:I,s:I,s:s,s:s,s:b}", "name", r->name, "uuid",
-                     r->uuid, "epoch", (json_int_t)r->epoch, "right", r->right,
+    return json_pack("{s:s,s:s,s:I,s:s,s:I,s:I,s:s,s:s,s:b,s:o}", "name", r->name,
+                     "uuid", r->uuid, "epoch", (json_int_t)r->epoch, "right", r->right,
                      "forced_epoch", (json_int_t)r->forced_epoch, "taken_at",
                      (json_int_t)r->taken_at, "flushed_by", r->flushed_by, "device_id",
-                     h->devices[i], "same_device", h->is_same_device[i]);
+                     h->devices[i], "same_device", h->is_same_device[i], "info",
+                     port_info_to_json(&r->info));
 }
 
 json_t *
@@ -48,7 +49,7 @@ job_disk_list(const struct handoff *h)
 }
 
 static json_t *
-prepare_params(struct handoff *h, const struct identity *ids)
+prepare_params(struct handoff *h)
 {
     json_t *list = json_array();
 
@@ -56,7 +57,6 @@ prepare_params(struct handoff *h, const struct identity *ids)
         json_t *item = disk_item(h, i);
 
         (void)json_object_set_new(item, "vm", json_string(h->next[i].vm));
-        (void)json_object_set_new(item, "info", port_info_to_json(&ids[i].info));
         (void)json_array_append_new(list, item);
     }
     return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
@@ -142,7 +142,7 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
         if (rc == 0 && h->is_parked) {
             rc = job_compare_parked(h, i, &theirs, e);
         } else if (rc == 0) {
-            rc = identity_take(redir_active(d->redir), e, &after);
+            rc = identity_take(redir_active(d->redir), &before[i].info, e, &after);
             rc = rc < 0 ? rc : identity_compare(&before[i], &after, &theirs, e);
         }
         if (rc < 0) {
@@ -203,9 +203,9 @@ ask_peer(struct handoff *h, struct err *e)
 
     for (unsigned i = 0; i < h->nr; i++) {
         before[i] = h->next[i].parked;
-        rc = h->is_parked
-                 ? 0
-                 : identity_take(redir_active(h->disks[i]->redir), e, &before[i]);
+        rc = h->is_parked ? 0
+                          : identity_take(redir_active(h->disks[i]->redir),
+                                          &h->next[i].info, e, &before[i]);
         if (rc < 0) {
             return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
         }
@@ -214,8 +214,8 @@ ask_peer(struct handoff *h, struct err *e)
         before[i].info = redir_port(h->disks[i]->redir)->info;
     }
     (void)BREAKPOINT("owner-asking");
-    rc = job_call(h, "peer.prepare", prepare_params(h, before), PREPARE_TIMEOUT_NS, e,
-                  &code, &answer);
+    rc = job_call(h, "peer.prepare", prepare_params(h), PREPARE_TIMEOUT_NS, e, &code,
+                  &answer);
     if (rc == 0) {
         rc = BREAKPOINT("owner-answered");
     }

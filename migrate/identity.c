@@ -81,17 +81,21 @@ identity_boot_id(char *buf)
 }
 
 int
-identity_take(struct port *p, struct err *e, struct identity *ret_id)
+identity_take(struct port *p, const struct port_info *disk, struct err *e,
+              struct identity *ret_id)
 {
-    struct identity id = {.info = p->info};
+    struct identity id = {.info = p->info, .device_size = port_size_now(p)};
     AUTO_FREE void *buf = malloc(65536);
 
+    if (disk->size > p->info.size || disk->min_block < p->info.min_block) {
+        return port_info_can_replace(disk, &p->info, e);
+    }
     if (buf == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
     (void)port_identify(p, id.device_id, sizeof id.device_id);
-    for (unsigned i = 0; i < IDENTITY_SAMPLES && p->info.size > 0; i++) {
-        struct req rq = sample_at(&p->info, i);
+    for (unsigned i = 0; i < IDENTITY_SAMPLES && disk->size > 0; i++) {
+        struct req rq = sample_at(disk, i);
         int rc;
 
         rq.buf = buf;
@@ -124,12 +128,31 @@ identity_proves_two(const char *a, const char *b)
     return strcmp(a, b) != 0;
 }
 
+static uint64_t
+size_of(const struct identity *id)
+{
+    return id->device_size != 0 ? id->device_size : id->info.size;
+}
+
+static int
+compare_sizes(const struct identity *mine, const struct identity *theirs, struct err *e)
+{
+    if (size_of(mine) == size_of(theirs) ||
+        (mine->device_id[0] != '\0' &&
+         strcmp(mine->device_id, theirs->device_id) == 0)) {
+        return 0;
+    }
+    return err_set(e, -EINVAL, "the size is %" PRIu64 " bytes, not %" PRIu64,
+                   size_of(theirs), size_of(mine));
+}
+
 int
 identity_compare(const struct identity *before, const struct identity *after,
                  const struct identity *theirs, struct err *e)
 {
     int rc = port_info_can_replace(&before->info, &theirs->info, e);
 
+    rc = rc == 0 ? compare_sizes(before, theirs, e) : rc;
     if (rc < 0) {
         return rc;
     }
@@ -215,21 +238,24 @@ identity_to_json(const struct identity *id)
     for (unsigned i = 0; i < IDENTITY_SAMPLES; i++) {
         (void)json_array_append_new(samples, json_string(id->samples[i]));
     }
-    return json_pack("{s:o,s:s,s:o}", "info", port_info_to_json(&id->info), "device_id",
-                     id->device_id, "samples", samples);
+    return json_pack("{s:o,s:s,s:o,s:I}", "info", port_info_to_json(&id->info),
+                     "device_id", id->device_id, "samples", samples, "device_size",
+                     (json_int_t)size_of(id));
 }
 
 int
 identity_from_json(const json_t *j, struct err *e, struct identity *ret_id)
 {
     struct identity id = {0};
+    json_int_t device_size = 0;
     json_t *info, *samples;
     const char *device_id;
     int rc;
 
-    if (json_unpack((json_t *)(uintptr_t)j, "{s:o,s:s,s:o}", "info", &info, "device_id",
-                    &device_id, "samples", &samples) != 0 ||
-        strlen(device_id) >= sizeof id.device_id ||
+    if (json_unpack((json_t *)(uintptr_t)j, "{s:o,s:s,s:o,s?I}", "info", &info,
+                    "device_id", &device_id, "samples", &samples, "device_size",
+                    &device_size) != 0 ||
+        device_size < 0 || strlen(device_id) >= sizeof id.device_id ||
         json_array_size(samples) != IDENTITY_SAMPLES) {
         return err_set(e, -EBADMSG, "malformed identity of a device");
     }
@@ -237,6 +263,7 @@ identity_from_json(const json_t *j, struct err *e, struct identity *ret_id)
     if (rc < 0) {
         return rc;
     }
+    id.device_size = (uint64_t)device_size;
     (void)snprintf(id.device_id, sizeof id.device_id, "%s", device_id);
     for (unsigned i = 0; i < IDENTITY_SAMPLES; i++) {
         const char *hex = json_string_value(json_array_get(samples, i));

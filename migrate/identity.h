@@ -21,6 +21,7 @@
 
 struct identity {
     struct port_info info;
+    uint64_t device_size; /* which may be more than the disk's; 0: as info says */
     char device_id[IDENTITY_DEVICE_LEN]; /* "" when the system knows nothing; see
                                             port_identify() */
     char samples[IDENTITY_SAMPLES][IDENTITY_HASH_LEN];
@@ -30,13 +31,17 @@ struct identity {
  * cannot be read. buf has 37 bytes. */
 void identity_boot_id(char *buf);
 
-/* Reads the samples; blocks. -errno of a read, -ENOMEM. */
-int identity_take(struct port *p, struct err *e, struct identity *ret_id);
+/* Describe the device of p, which is that of a disk or may be; blocks. disk is what the
+ * disk's clients were promised: both sides sample what its size and blocks say. -errno
+ * of a read, -ENOMEM, -EINVAL: it is too small. */
+int identity_take(struct port *p, const struct port_info *disk, struct err *e,
+                  struct identity *ret_id);
 
 /* Can `theirs` be the device of `mine`, which was looked at before and after theirs?
- * 0, or -EINVAL and e says what differs. -EILSEQ: contents differ; if it is so each
- * time one looks it is another device, but once it may be a block that was written and
- * zeroed again between the looks. */
+ * 0, or -EINVAL and e says what differs: another size, too, unless the system knows
+ * both by one name (a device that has grown is seen by one host before the other).
+ * -EILSEQ: contents differ; if it is so each time one looks it is another device, but
+ * once it may be a block that was written and zeroed again between the looks. */
 int identity_compare(const struct identity *before, const struct identity *after,
                      const struct identity *theirs, struct err *e);
 

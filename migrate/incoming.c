@@ -181,6 +181,22 @@ check_flushed(struct disk *d, const struct batch *b, unsigned i, struct err *e)
     return 0;
 }
 
+/* As PREPARE has done it, for what the disk's clients were promised. An older service
+ * does not say that again: then it is what the device can do. */
+static int
+need_redir(struct disk *d, const struct batch *b, unsigned i, const struct port *port,
+           struct err *e)
+{
+    struct port_info info;
+    int rc;
+
+    if (port_info_from_json(json_object_get(b->items[i], "info"), NULL, &info) < 0) {
+        return disk_need_redir(d, &port->info, e);
+    }
+    rc = disk_need_redir(d, &info, e);
+    return rc == 0 ? disk_has_size(d, info.size, e) : rc;
+}
+
 /* Who was restarted since PREPARE may have been given another device meanwhile. What it
  * knew of the one that was compared tells, as far as the system knows anything. */
 static int
@@ -224,7 +240,7 @@ incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct e
         }
         rc = check_compared(b, i, in.port, e);
         if (rc == 0) {
-            rc = disk_need_redir(d, &in.port->info, e);
+            rc = need_redir(d, b, i, in.port, e);
         }
     }
     if (rc == 0) {

@@ -50,11 +50,12 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
         (void)err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
                          d->service->cfg->name);
     } else {
-        rc = identity_take(port, e, ret_id);
+        rc = identity_take(port, &info, e, ret_id);
     }
     if (rc == 0) {
         rc = disk_need_redir(d, &info, e);
     }
+    rc = rc == 0 ? disk_has_size(d, info.size, e) : rc;
     if (rc == 0) { /* our clients may have been promised something else, long ago */
         rc = disk_can_take(d, port, e);
     }

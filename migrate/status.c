@@ -61,6 +61,8 @@ disk_json(struct service *s, struct disk *d)
     char search[SEARCH_TEXT];
     struct redir_status st = {0};
     struct err trouble = {{0}};
+    const uint64_t device_size =
+        atomic_load_explicit(&d->device_size, memory_order_relaxed);
     json_t *j;
 
     if (rec.role == ROLE_OWNER) {
@@ -83,6 +85,10 @@ disk_json(struct service *s, struct disk *d)
     if (j != NULL) {
         (void)json_object_set_new(j, "kept", kept_json(&d->kept.nr));
         (void)json_object_set_new(j, "kept_bytes", kept_json(&d->kept.bytes));
+    }
+    if (j != NULL && rec.role == ROLE_OWNER && device_size > rec.info.size) {
+        (void)json_object_set_new(j, "device_size",
+                                  json_integer((json_int_t)device_size));
     }
     follow_search_text(d, search);
     if (j != NULL && search[0] != '\0') {

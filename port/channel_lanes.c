@@ -147,6 +147,11 @@ add_lane(struct channel_lanes *l, const struct nbd_conn_opts *o,
     }
     l->owner = owner;
     rc = port_info_can_replace(promised, &l->port.info, e);
+    if (rc == 0 && l->port.info.size != promised->size) { /* a disk does not grow */
+        rc = err_set(e, -EINVAL, "the size is %llu bytes, not %llu",
+                     (unsigned long long)l->port.info.size,
+                     (unsigned long long)promised->size);
+    }
     return rc < 0 ? err_prefix(e, rc, "%s: the export cannot take the disk over",
                                o->address)
                   : 0;
@@ -183,7 +188,7 @@ channel_lane_open(const struct channel_lane_like *like, uint64_t deadline_ns,
     }
     info = nbd_request_info(lane);
     rc = meet_owner(lane, like->address, NULL, &owner);
-    if (rc == 0 && (!is_same(&owner, &like->owner) ||
+    if (rc == 0 && (!is_same(&owner, &like->owner) || info.size != like->info.size ||
                     port_info_can_replace(&like->info, &info, NULL) < 0)) {
         rc = -EAGAIN;
     }

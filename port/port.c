@@ -226,6 +226,14 @@ port_identify(struct port *p, char *id, int id_size)
     return n;
 }
 
+uint64_t
+port_size_now(struct port *p)
+{
+    uint64_t size = p->ops->size_now != NULL ? p->ops->size_now(p) : 0;
+
+    return size != 0 ? size : p->info.size;
+}
+
 void
 port_close(struct port *p)
 {
@@ -238,7 +246,7 @@ int
 port_info_can_replace(const struct port_info *had, const struct port_info *next,
                       struct err *e)
 {
-    if (next->size != had->size) {
+    if (next->size < had->size) {
         return err_set(e, -EINVAL, "the size is %llu bytes, not %llu",
                        (unsigned long long)next->size, (unsigned long long)had->size);
     }

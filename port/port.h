@@ -108,6 +108,10 @@ struct port_ops {
      * prove two devices, not so "bdev:". Returns the length, 0: nothing is known. */
     int (*identify)(struct port *p, char *id, int id_size);
 
+    /* Optional; NULL means as long as ever. How many bytes has the device now? It may
+     * have grown since info was filled. 0: not known. */
+    uint64_t (*size_now)(struct port *p);
+
     /* Release p and what it owns, including its lock. The caller has already stopped
      * every other call. Cannot fail. */
     void (*close)(struct port *p);
@@ -138,11 +142,13 @@ int port_submit(struct port *p, const struct req *rq);
 int port_own(struct port *p, struct err *e);
 void port_disown(struct port *p);
 int port_identify(struct port *p, char *id, int id_size);
+uint64_t port_size_now(struct port *p);
 void port_close(struct port *p); /* NULL is accepted */
 
 /* May a disk that was opened with what `had` says go on over `next`? 0, or -EINVAL and
- * e says what is missing: another size, a coarser min_block, a smaller max_block, no
- * writing or no flush where there was. Missing hints and speed-ups are no reason. */
+ * e says what is missing: a smaller size (what is beyond is left alone), a coarser
+ * min_block, a smaller max_block, no writing or no flush where there was. Missing hints
+ * and speed-ups are no reason. */
 int port_info_can_replace(const struct port_info *had, const struct port_info *next,
                           struct err *e);
 

@@ -106,24 +106,33 @@ lock_mode(const struct file *f)
     return f->opts.share ? FILE_LOCK_SHARER : FILE_LOCK_READER;
 }
 
-/* The size was promised when the file was opened, which may be long ago. */
+static int
+learn_size(const struct file *f, uint64_t *ret_size)
+{
+    struct stat st;
+
+    if (f->dev.is_block) {
+        return ioctl(f->dev.fd, BLKGETSIZE64, ret_size) < 0 ? -errno : 0;
+    }
+    if (fstat(f->dev.fd, &st) < 0) {
+        return -errno;
+    }
+    *ret_size = (uint64_t)st.st_size;
+    return 0;
+}
+
+/* The size was promised when the file was opened, which may be long ago. What it has
+ * grown by since then is nobody's. */
 static int
 check_size(const struct file *f, struct err *e)
 {
     uint64_t size = 0;
-    struct stat st;
-    int rc;
+    int rc = learn_size(f, &size);
 
-    if (f->dev.is_block) {
-        rc = ioctl(f->dev.fd, BLKGETSIZE64, &size);
-    } else {
-        rc = fstat(f->dev.fd, &st);
-        size = rc == 0 ? (uint64_t)st.st_size : 0;
-    }
     if (rc < 0) {
-        return err_set(e, -errno, "cannot learn its size: %s", err_text(NULL, -errno));
+        return err_set(e, rc, "cannot learn its size: %s", err_text(NULL, rc));
     }
-    if (size != f->dev.size) {
+    if (size < f->dev.size) {
         return err_set(e, -EINVAL,
                        "its size is now %llu bytes, it was %llu when opened",
                        (unsigned long long)size, (unsigned long long)f->dev.size);
@@ -189,6 +198,15 @@ file_identify(struct port *p, char *id, int id_size)
     return file_ident_of(file_of(p)->dev.fd, id, id_size);
 }
 
+static uint64_t
+file_size_now(struct port *p)
+{
+    uint64_t size = 0;
+
+    (void)learn_size(file_of(p), &size); /* 0: not known */
+    return size;
+}
+
 static void
 file_close(struct port *p)
 {
@@ -205,6 +223,7 @@ static const struct port_ops file_ops = {.name = "file",
                                          .own = file_own,
                                          .disown = file_disown,
                                          .identify = file_identify,
+                                         .size_now = file_size_now,
                                          .close = file_close};
 
 static uint32_t

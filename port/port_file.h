@@ -22,7 +22,7 @@ struct port_file_opts {
  * port_own() takes the lock: OFD read locks on the bytes that QEMU's file-posix driver
  * uses (100.. for what it does, 200.. for what it does not share), tested the way QEMU
  * does, so that QEMU, qemu-img and a second service are refused and refuse us.
- * It refuses (-EINVAL) a device whose size changed since it was opened.
+ * It refuses (-EINVAL) a device that has shrunk since it was opened.
  * -ENOENT, -EACCES, ...: from open(2). -EINVAL: neither file nor block device, or
  * cache=none on a size that is no multiple of the logical block, or where there is no
  * O_DIRECT. -EROFS: a read-only block device without readonly. e names the path. */

@@ -112,7 +112,7 @@ rig_batch(const char *uuid, json_int_t epoch)
                      "x", "disks", "name", "vda", "uuid", uuid, "epoch", epoch, "right",
                      RIG_RIGHT, "flushed_by", "x.1", "info", "size", (json_int_t)65536,
                      "min_block", (json_int_t)1, "pref_block", (json_int_t)4096,
-                     "max_block", (json_int_t)UINT32_MAX, "caps", (json_int_t)0);
+                     "max_block", (json_int_t)(32 << 20), "caps", (json_int_t)0);
 }
 
 /* 1 or 0: what peer.assign says; negative: it failed. */

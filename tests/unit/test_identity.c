@@ -40,9 +40,9 @@ tear_down(void)
 static int
 compare(struct err *e)
 {
-    ck_assert_int_eq(identity_take(ours, e, &before), 0);
-    ck_assert_int_eq(identity_take(theirs, e, &other), 0);
-    ck_assert_int_eq(identity_take(ours, e, &after), 0);
+    ck_assert_int_eq(identity_take(ours, &ours->info, e, &before), 0);
+    ck_assert_int_eq(identity_take(theirs, &ours->info, e, &other), 0);
+    ck_assert_int_eq(identity_take(ours, &ours->info, e, &after), 0);
     (void)snprintf(before.device_id, sizeof before.device_id, "file:8:1:42@B");
     (void)snprintf(other.device_id, sizeof other.device_id, "file:8:1:42@B");
     return identity_compare(&before, &after, &other, e);
@@ -73,7 +73,7 @@ START_TEST(a_block_that_is_being_written_proves_nothing)
     write_at(theirs, 0, 'x');
     ck_assert_int_eq(compare(&e), -EILSEQ);
     write_at(ours, 0, 'x');
-    ck_assert_int_eq(identity_take(ours, &e, &after), 0);
+    ck_assert_int_eq(identity_take(ours, &ours->info, &e, &after), 0);
     ck_assert_int_eq(identity_compare(&before, &after, &other, &e), 0);
 }
 END_TEST
@@ -87,6 +87,22 @@ START_TEST(another_inode_of_one_host_is_another_device)
     ck_assert_int_eq(identity_compare(&before, &after, &other, &e), -EINVAL);
     (void)snprintf(other.device_id, sizeof other.device_id, "file:8:1:43@C");
     ck_assert_int_eq(identity_compare(&before, &after, &other, &e), 0);
+}
+END_TEST
+
+START_TEST(another_size_is_another_device_unless_it_has_the_same_name)
+{
+    struct err e = {0};
+
+    port_close(theirs);
+    ck_assert_int_eq(port_mem_new(2 * SIZE, &theirs), 0);
+    ck_assert_int_eq(compare(&e), 0); /* it has grown, and we have not seen it yet */
+    (void)snprintf(other.device_id, sizeof other.device_id, "file:8:1:42@C");
+    ck_assert_int_eq(identity_compare(&before, &after, &other, &e), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(e.msg, "the size is"));
+    before.device_size = 2 * SIZE; /* we have */
+    ck_assert_int_eq(identity_compare(&before, &after, &other, &e), 0);
+    ck_assert_int_eq(identity_take(ours, &theirs->info, &e, &other), -EINVAL);
 }
 END_TEST
 
@@ -128,7 +144,7 @@ START_TEST(what_is_parked_may_be_moved_and_nothing_else)
     (void)snprintf(other.device_id, sizeof other.device_id, "wwn:naa.1");
     ck_assert_int_eq(identity_compare_parked(&before, false, &other, &e), 0);
     write_at(theirs, 0, 'x');
-    ck_assert_int_eq(identity_take(theirs, &e, &other), 0);
+    ck_assert_int_eq(identity_take(theirs, &ours->info, &e, &other), 0);
     ck_assert_int_eq(identity_compare_parked(&before, false, &other, &e), -EINVAL);
     ck_assert_ptr_nonnull(strstr(e.msg, "other contents"));
 }
@@ -165,6 +181,7 @@ main(void)
     tcase_add_test(tc, another_last_block_is_another_device);
     tcase_add_test(tc, a_block_that_is_being_written_proves_nothing);
     tcase_add_test(tc, another_inode_of_one_host_is_another_device);
+    tcase_add_test(tc, another_size_is_another_device_unless_it_has_the_same_name);
     tcase_add_test(tc, one_inode_of_one_kernel_has_one_page_cache_and_nothing_else_has);
     tcase_add_test(tc, what_is_parked_may_be_moved_and_nothing_else);
     tcase_add_test(tc, an_identity_survives_json_and_anything_else_is_refused);

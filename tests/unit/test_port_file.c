@@ -191,16 +191,27 @@ START_TEST(a_second_port_is_refused_until_the_first_lets_go)
 }
 END_TEST
 
-START_TEST(a_file_that_changed_its_size_is_not_owned_and_not_locked)
+START_TEST(a_file_that_has_shrunk_is_not_owned_and_not_locked)
 {
     struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
     ck_assert_int_eq(open_cached(FILE_CACHE_WRITEBACK), 0);
-    ck_assert_int_eq(ftruncate(fd, SIZE * 2), 0);
+    ck_assert_int_eq(ftruncate(fd, SIZE / 2), 0);
     ck_assert_int_eq(port_own(p, &e), -EINVAL);
-    ck_assert_msg(says("its size is now 2097152 bytes"), "%s", e.msg);
+    ck_assert_msg(says("its size is now 524288 bytes"), "%s", e.msg);
     ck_assert_int_eq(fcntl(fd, F_OFD_GETLK, &fl), 0);
     ck_assert_int_eq(fl.l_type, F_UNLCK);
+}
+END_TEST
+
+START_TEST(a_file_that_has_grown_is_owned_and_says_so)
+{
+    ck_assert_int_eq(open_cached(FILE_CACHE_WRITEBACK), 0);
+    ck_assert_uint_eq(port_size_now(p), SIZE);
+    ck_assert_int_eq(ftruncate(fd, SIZE * 2), 0);
+    ck_assert_int_eq(port_own(p, &e), 0);
+    ck_assert_uint_eq(port_size_now(p), SIZE * 2);
+    ck_assert_uint_eq(p->info.size, SIZE);
 }
 END_TEST
 
@@ -344,7 +355,8 @@ main(void)
         a_readonly_port_cannot_write,
         the_end_of_a_file_that_became_shorter_is_not_a_hole,
         a_second_port_is_refused_until_the_first_lets_go,
-        a_file_that_changed_its_size_is_not_owned_and_not_locked,
+        a_file_that_has_shrunk_is_not_owned_and_not_locked,
+        a_file_that_has_grown_is_owned_and_says_so,
         owning_drops_the_cache_unless_it_is_trusted,
         zero_keeps_the_space_and_may_trim_gives_it_back,
         identity_is_that_of_the_inode_and_differs_between_files,
