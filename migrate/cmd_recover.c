@@ -12,11 +12,14 @@
 
 #define HELP                                                                           \
     "usage: baton recover DISK|vm:VM [--at URI] [--ask URI]... [--take] [--json]\n"    \
+    "       baton recover DISK [--at URI] --accept-device [--json]\n"                  \
     "  --at URI   the service (default: BATON_CONTROL, else the only\n"                \
     "             /run/baton/NAME.ctl)\n"                                              \
     "  --ask URI  another service to ask, besides the one in the record\n"             \
     "  --take     make the service at --at the owner; refused while somebody who\n"    \
     "             answers, or the device's lock, contradicts it\n"                     \
+    "  --accept-device  what the disk's path names now is its device: a person says\n" \
+    "             so, after it was moved or restored from a backup\n"                  \
     "  --json     one object on one line\n"
 /* The other sides are asked one after the other, and a handoff may have to end first.
  */
@@ -28,6 +31,7 @@ struct recover_request {
     const char *target;
     json_t *ask; /* control URIs */
     bool is_take;
+    bool is_accept;
     bool is_json;
 };
 
@@ -134,6 +138,10 @@ print_result(const struct recover_request *rq, const json_t *result)
     size_t i;
 
     (void)cli_text(result, "service", service, sizeof service);
+    if (rq->is_accept) {
+        (void)printf("%s: the device that is there now is accepted by %s\n", rq->target,
+                     service);
+    }
     json_array_foreach(json_object_get(result, "disks"), i, disk)
     {
         const json_t *here = json_object_get(disk, "here");
@@ -157,7 +165,8 @@ static int
 report_failure(const struct recover_request *rq, int rc, int code, const char *sentence)
 {
     /* The request is with the service, its answer is not here. */
-    bool is_lost = code == 0 && (rc == -ECONNRESET || rc == -ETIMEDOUT) && rq->is_take;
+    bool is_lost = code == 0 && (rc == -ECONNRESET || rc == -ETIMEDOUT) &&
+                   (rq->is_take || rq->is_accept);
     int status = is_lost ? CLI_COMMITTED : CLI_REFUSED;
 
     if (rq->is_json) {
@@ -172,21 +181,24 @@ run(const struct recover_request *rq)
 {
     struct rpc_client *client;
     struct err e = {{0}};
-    json_t *result = NULL;
+    json_t *result = NULL, *params;
     int code = 0, rc = cli_reach(&rq->at, &e, &client);
 
     if (rc < 0) {
         return report_failure(rq, rc, CLI_REFUSED, err_text(&e, rc));
     }
-    rc = rpc_call(client, "recover",
-                  json_pack("{s:s,s:b,s:O}", "target", rq->target, "take", rq->is_take,
-                            "ask", rq->ask),
-                  NULL, NULL, clock_deadline_ns(ANSWER_NS), &e, &code, &result);
+    params = json_pack("{s:s,s:b,s:O}", "target", rq->target, "take", rq->is_take,
+                       "ask", rq->ask);
+    if (rq->is_accept) { /* which an older service does not know */
+        (void)json_object_set_new(params, "accept_device", json_true());
+    }
+    rc = rpc_call(client, "recover", params, NULL, NULL, clock_deadline_ns(ANSWER_NS),
+                  &e, &code, &result);
     rpc_client_close(client);
     if (rc < 0) {
         return report_failure(rq, rc, code, err_text(&e, rc));
     }
-    if (rq->is_take) {
+    if (rq->is_take || rq->is_accept) {
         cli_note_change();
     }
     if (rq->is_json) {
@@ -222,9 +234,13 @@ static int
 parse(int argc, char **argv, struct recover_request *rq)
 {
     static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'}, {"ask", required_argument, NULL, 'o'},
-        {"take", no_argument, NULL, 't'},     {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},     {0},
+        {"at", required_argument, NULL, 'a'},
+        {"ask", required_argument, NULL, 'o'},
+        {"take", no_argument, NULL, 't'},
+        {"json", no_argument, NULL, 'j'},
+        {"accept-device", no_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     const char *at = NULL, *name;
     int val, status;
@@ -239,12 +255,17 @@ parse(int argc, char **argv, struct recover_request *rq)
             return CLI_USAGE;
         }
         rq->is_take = rq->is_take || val == 't';
+        rq->is_accept = rq->is_accept || val == 'd';
         rq->is_json = rq->is_json || val == 'j';
     }
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, "recover",
                         "%s; usage: baton recover DISK|vm:VM [--at URI] [--take]",
                         optind == argc ? "what?" : "more than one DISK or vm:VM");
+    }
+    if (rq->is_take && rq->is_accept) {
+        return cli_fail(CLI_USAGE, "recover",
+                        "--take and --accept-device are two things; give one of them");
     }
     rq->target = argv[optind];
     name = strncmp(rq->target, "vm:", 3) == 0 ? rq->target + 3 : rq->target;

@@ -7,11 +7,13 @@
 
 #include "attach.h"
 #include "clock.h"
+#include "device_check.h"
 #include "handoff.h"
 #include "handoff_all.h"
 #include "peer.h"
 #include "record.h"
 #include "recover.h"
+#include "service.h"
 #include "status.h"
 #include "uri.h"
 #include "vm.h"
@@ -263,10 +265,26 @@ get_uris(json_t *list, const char **uris, unsigned *ret_nr, struct err *e)
 }
 
 static int
+accept_device(struct service *s, const struct recover_question *rq, struct err *e,
+              json_t **ret_result)
+{
+    int rc = rq->is_take ? err_set(e, -EBADMSG, "either take or accept_device")
+                         : device_accept(s, rq->target, e);
+
+    if (rc == 0) {
+        *ret_result = json_pack("{s:s,s:s,s:b}", "service", s->cfg->name, "target",
+                                rq->target, "accepted", 1);
+    }
+    return rc;
+}
+
+static int
 control_recover(void *service, struct rpc_call *call, json_t *params, struct err *e,
                 json_t **ret_result)
 {
-    static const char *const allowed[] = {"target", "take", "ask", NULL};
+    static const char *const allowed[] = {"target", "take", "ask", "accept_device",
+                                          NULL};
+    json_t *accept = json_object_get(params, "accept_device");
     json_t *take = json_object_get(params, "take");
     struct recover_question rq = {.is_take = json_is_true(take)};
     int rc = control_check_members(params, allowed, e);
@@ -276,6 +294,13 @@ control_recover(void *service, struct rpc_call *call, json_t *params, struct err
     rc = rc < 0 ? rc : get_uris(json_object_get(params, "ask"), rq.ask, &rq.nr_ask, e);
     if (rc == 0 && take != NULL && !json_is_boolean(take)) {
         rc = err_set(e, -EBADMSG, "parameter \"take\": true or false expected");
+    }
+    if (rc == 0 && accept != NULL && !json_is_boolean(accept)) {
+        rc =
+            err_set(e, -EBADMSG, "parameter \"accept_device\": true or false expected");
+    }
+    if (rc == 0 && json_is_true(accept)) {
+        return accept_device(service, &rq, e, ret_result);
     }
     return rc < 0 ? rc : recover_run(service, &rq, e, ret_result);
 }

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "config.h"
+#include "disk_claim.h"
 #include "flusher.h"
 #include "guests.h"
 #include "incoming.h"
@@ -43,8 +44,7 @@ struct disk {
     struct channel_kept_count kept; /* by port B; for status */
     _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */
     _Atomic unsigned nr_told;       /* who asked whom we gave it to; the same */
-
-    _Atomic uint64_t device_size; /* of port A; relaxed: for status */
+    _Atomic uint64_t device_size;   /* of port A; relaxed: for status */
 
     struct lk build_lock; /* one thread builds the stack; held over its first reads */
     /* Made under build_lock, then constant; release, and acquire by who has no lock:
@@ -91,22 +91,6 @@ bool disk_has_uuid(struct disk *d, const char *uuid);
 
 /* A copy of the record, for anybody. */
 struct record disk_record(struct disk *d);
-
-/* -EBUSY and a sentence when somebody else has the claim, -EAGAIN when the disk is in
- * trouble (mend.h). what: static storage. */
-int disk_claim(struct disk *d, const char *what, struct err *e);
-void disk_unclaim(struct disk *d);
-
-/* The claimant of a handoff that is over but for its replay lets others write the
- * record; to end that waits for who is writing it. */
-void disk_share_claim(struct disk *d);
-void disk_end_sharing(struct disk *d);
-
-/* For a moment, to write what was learned of the owner, or while port B must stay where
- * it is: the claim, or a part of a shared one. Who wants the claim meanwhile waits.
- * Errors as those of disk_claim(). */
-int disk_claim_record(struct disk *d, struct err *e);
-void disk_unclaim_record(struct disk *d);
 
 /* Open the configured device without owning it. */
 int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);

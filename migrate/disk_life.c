@@ -8,6 +8,7 @@
 #include <uuid/uuid.h>
 
 #include "appear.h"
+#include "device_check.h"
 #include "disk.h"
 #include "log.h"
 #include "service.h"
@@ -94,12 +95,15 @@ start_owner(struct disk *d, const struct record *rec, struct err *e)
     if (rc < 0) {
         goto fail;
     }
-    rc = port_own(port, e);
+    rc = device_check(d, port, e);
+    rc = rc == 0 ? port_own(port, e) : rc;
+    rc = rc == 0 ? device_begin(d, e) : rc;
     if (rc < 0) {
         (void)err_prefix(e, rc, "disk %s", d->cfg->name);
         goto fail;
     }
     disk_assign(d, port);
+    device_remember(d);
     return 0;
 fail:
     port_close(port);
@@ -179,6 +183,7 @@ disk_stop(struct disk *d, uint64_t deadline_ns)
         return; /* unflushed writes were not promised; the flush has the port still */
     }
     if (redir_swap(r, NULL, REDIR_LOCAL, NULL, &old) == 0) {
+        device_remember_closed(d, old);
         port_close(old);
     }
 }

@@ -6,6 +6,7 @@
 
 #include "breakpoint.h"
 #include "clock.h"
+#include "device_check.h"
 #include "follow.h"
 #include "handoff_job.h"
 #include "handoff_parked.h"
@@ -217,8 +218,9 @@ reopen_all(struct handoff *h, struct port **ports, struct err *e)
         if (rc < 0) {
             break;
         }
+        rc = device_check(d, ports[i], e);
         /* Who refuses may have forgotten that it served the disk, and wrote. */
-        rc = disk_own(d, ports[i], h->shares_cache, e);
+        rc = rc < 0 ? rc : disk_own(d, ports[i], h->shares_cache, e);
         if (rc < 0) {
             (void)err_prefix(e, rc, "disk %s", d->cfg->name);
             port_close(ports[i]);
@@ -267,6 +269,7 @@ job_take_back(struct handoff *h)
         /* Who refuses may have forgotten that it served the disk: no session from
          * before the commit is served any more. Clients look for us at this epoch. */
         disk_assign(d, ports[i]);
+        device_remember(d);
         port_close(h->channels[i]);
         h->channels[i] = NULL;
     }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "descriptors.h"
+#include "device_check.h"
 #include "disk.h"
 #include "disk_life.h"
 #include "handoff.h"
@@ -48,6 +50,29 @@ set_trouble(struct disk *d, const char *why)
     return is_news;
 }
 
+int
+mend_claim(struct disk *d, struct err *e)
+{
+    LK_GUARD(&d->lock);
+
+    if (disk_locked(d)->trouble[0] == '\0') {
+        return err_set(e, -EAGAIN, "%s is served meanwhile", d->cfg->name);
+    }
+    if (disk_locked(d)->claimed_for != NULL) {
+        return err_set(e, -EBUSY, "%s is being tried again just now", d->cfg->name);
+    }
+    disk_locked(d)->claimed_for = "another try";
+    return 0;
+}
+
+void
+mend_hurry(struct service *s)
+{
+    const uint64_t one = 1;
+
+    (void)!write(s->mend_fd, &one, sizeof one); /* it counts, and is never full */
+}
+
 /* Is there something new to say of it? */
 static bool
 try(struct disk *d)
@@ -56,6 +81,9 @@ try(struct disk *d)
     int rc = descriptors_check(&e);
 
     rc = rc == 0 ? disk_start(d, &e) : rc;
+    if (rc < 0) {
+        device_keep(d);
+    }
 
     return set_trouble(d, rc < 0 ? err_text(&e, rc) : "");
 }
@@ -115,6 +143,7 @@ try_all(struct service *s, int watch_fd)
 
     for (unsigned i = 0; i < s->nr_disks; i++) {
         struct disk *d = &s->disks[i];
+        bool is_news;
 
         if (!mend_is_in_trouble(d, NULL)) {
             continue;
@@ -122,7 +151,13 @@ try_all(struct service *s, int watch_fd)
         if (watch_fd >= 0 && !d->cfg->is_nbd) {
             appear_watch(watch_fd, d->cfg->device); /* before we look */
         }
-        if (try(d)) {
+        if (mend_claim(d, NULL) < 0) {
+            nr++; /* a person is at it */
+            continue;
+        }
+        is_news = try(d);
+        disk_unclaim(d);
+        if (is_news) {
             tell(d);
         }
         if (mend_is_in_trouble(d, NULL)) {
@@ -135,17 +170,20 @@ try_all(struct service *s, int watch_fd)
     return nr;
 }
 
-/* Has something appeared? */
+/* Has something appeared, or does somebody want us to hurry? */
 static bool
-await_news(int watch_fd, uint64_t wait_ns)
+await_news(struct service *s, int watch_fd, uint64_t wait_ns)
 {
-    struct pollfd p = {.fd = watch_fd, .events = POLLIN};
-    char events[4096];
+    struct pollfd p[2] = {{.fd = watch_fd, .events = POLLIN},
+                          {.fd = s->mend_fd, .events = POLLIN}};
+    char events[4096]; /* what they were is looked at */
 
-    if (poll(&p, 1, clock_poll_ms(clock_deadline_ns(wait_ns))) <= 0) {
+    if (poll(p, 2, clock_poll_ms(clock_deadline_ns(wait_ns))) <= 0) {
         return false;
     }
-    while (read(watch_fd, events, sizeof events) > 0) { /* what it was is looked at */
+    for (unsigned i = 0; i < 2; i++) {
+        while (p[i].revents != 0 && read(p[i].fd, events, sizeof events) > 0) {
+        }
     }
     return true;
 }
@@ -157,7 +195,7 @@ mend(void *service)
     uint64_t wait_ns = FIRST_WAIT_NS;
 
     while (try_all(service, fd) > 0) {
-        if (await_news(fd, wait_ns)) { /* a name is there before its device is */
+        if (await_news(service, fd, wait_ns)) { /* a name is there before its device */
             wait_ns = FIRST_WAIT_NS;
         }
         wait_ns = wait_ns < LAST_WAIT_NS / 2 ? 2 * wait_ns : LAST_WAIT_NS;
@@ -178,6 +216,7 @@ mend_start(struct service *s, struct err *e)
         }
     }
     if (nr > 0) {
+        s->mend_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* -1: by back-off */
         if (pthread_create(&thread, NULL, mend, s) != 0) {
             return err_set(e, -EAGAIN, "no thread for disks that are tried again");
         }

@@ -8,6 +8,7 @@
 
 #include "breakpoint.h"
 #include "cleanup.h"
+#include "device_check.h"
 #include "disk.h"
 #include "incoming.h"
 #include "log.h"
@@ -223,6 +224,9 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
     if (draft != NULL) {
         (void)BREAKPOINT("next-serving");
         rc = make_durable(s, b, draft, recs, e);
+    }
+    for (unsigned i = 0; i < b->nr; i++) {
+        device_remember(b->disks[i]);
     }
     if (rc == 0) { /* else the next handoff would have to, in its stall */
         struct err ignored;

@@ -99,6 +99,8 @@ void record_dir_close(struct record_dir *d); /* NULL is accepted */
 
 const char *record_dir_service_id(const struct record_dir *d); /* UUID, for ever */
 uint64_t record_dir_incarnation(const struct record_dir *d);   /* of this open, >= 1 */
+/* The one before, if nothing can have been served since it ended; 0: not known. */
+uint64_t record_dir_last_incarnation(const struct record_dir *d);
 
 #define RECORD_UNWRITTEN_LEN 256
 /* Could the folder not be written at the start, and not since? Then buf, of

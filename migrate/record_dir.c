@@ -52,6 +52,12 @@ record_dir_incarnation(const struct record_dir *d)
     return d->service.incarnation;
 }
 
+uint64_t
+record_dir_last_incarnation(const struct record_dir *d)
+{
+    return d->last;
+}
+
 /* A new folder's own name must be as durable as what will be in it. */
 static int
 sync_parent(struct record_dir *d, struct err *e)
@@ -264,6 +270,7 @@ begin_incarnation(struct record_dir *d, struct err *e)
     if (rc < 0 && record_store_is_unwritable(rc)) {
         return go_unwritten(d, before, why.msg, e);
     }
+    d->last = before;
     return rc < 0 ? err_set(e, rc, "%s", why.msg) : 0;
 }
 

@@ -20,6 +20,8 @@ struct record_dir {
     int fd, disk_fd;
     int lock_fd;                   /* holds the lock on the directory */
     struct record_service service; /* constant once open */
+    uint64_t
+        last; /* incarnation that was written; 0: this one was not. Constant, too */
     struct lk lock; /* serialises commits; held over file I/O, take no other lock */
     struct record_dir_locked {
         /* The incarnation is in no file yet, and why; "" when it is. */

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "clock.h"
+#include "device_check.h"
 #include "disk.h"
 #include "handoff.h"
+#include "mend.h"
 #include "port_file.h"
 #include "recover.h"
 #include "recover_look.h"
@@ -75,6 +77,12 @@ look_at_device(struct disk *d, struct recover_facts *f)
     int rc;
 
     f->path = d->cfg->device;
+    if (mend_is_in_trouble(d, &e)) {
+        f->device = DEVICE_MISSING;
+        f->lock = LOCK_UNKNOWN;
+        (void)snprintf(f->device_why, sizeof f->device_why, "%.511s", e.msg);
+        return;
+    }
     if (f->rec.role == ROLE_OWNER) {
         f->lock = d->cfg->is_nbd ? LOCK_NONE : LOCK_OURS;
         return;
@@ -88,6 +96,7 @@ look_at_device(struct disk *d, struct recover_facts *f)
     }
     if (f->rec.info.size > 0) {
         rc = port_info_can_replace(&f->rec.info, &port->info, &e);
+        rc = rc == 0 ? device_check(d, port, &e) : rc;
     }
     if (rc < 0) {
         f->device = DEVICE_DIFFERS;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "device_check.h"
 #include "disk.h"
 #include "handoff.h"
 #include "log.h"
@@ -32,6 +33,8 @@ open_one(struct disk *d, struct err *e, struct port **ret_port)
         return rc;
     }
     rc = disk_need_redir(d, &rec.info, e);
+    rc = rc == 0 ? disk_can_take(d, port, e) : rc;
+    rc = rc == 0 ? device_check(d, port, e) : rc;
     if (rc == 0) {
         rc = disk_own(d, port, false, e); /* who wrote last is not known */
     }
@@ -135,6 +138,7 @@ recover_take(struct service *s, struct disk *const *disks, unsigned nr,
     for (unsigned i = 0; i < nr; i++) {
         disk_set_record(disks[i], &t.next[i]);
         disk_assign(disks[i], t.ports[i]);
+        device_remember(disks[i]);
         disk_unclaim(disks[i]);
         log_warn("%s was taken by %s at epoch %" PRIu64 ", because a person said so",
                  t.next[i].name, s->cfg->name, t.next[i].epoch);

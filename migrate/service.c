@@ -64,6 +64,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
         return err_set(e, -ENOMEM, "out of memory");
     }
     s->cfg = cfg;
+    s->mend_fd = -1;
     s->began_ns = clock_now_ns();
     tls_settings_set(&cfg->tls);
     known_init(&s->known);

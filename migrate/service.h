@@ -29,6 +29,7 @@ struct service {
     struct superseded_looks *looks; /* while the disks are started; else NULL */
     struct known known;             /* who is a client of ours */
     uint64_t began_ns;
+    int mend_fd; /* eventfd; -1 */
     unsigned nr_disks;
     struct disk *disks;
 };

@@ -6,6 +6,7 @@
 
 #include "appear.h"
 #include "breakpoint.h"
+#include "device_check.h"
 #include "disk.h"
 #include "handoff.h"
 #include "log.h"
@@ -58,6 +59,8 @@ own_parked(struct service *s, struct parked *p, struct err *e)
     for (unsigned i = 0; i < p->nr && rc == 0; i++) {
         disk_await_device(p->disks[i]);
         rc = disk_open_device(p->disks[i], e, &p->ports[i]);
+        rc = rc == 0 ? disk_can_take(p->disks[i], p->ports[i], e) : rc;
+        rc = rc == 0 ? device_check(p->disks[i], p->ports[i], e) : rc;
         if (rc == 0) { /* the device may have been elsewhere meanwhile */
             rc = disk_own(p->disks[i], p->ports[i], false, e);
         }
@@ -92,6 +95,7 @@ handoff_unpark(struct service *s, const char *target, struct err *e,
     for (unsigned i = 0; i < p.nr && rc == 0; i++) {
         disk_set_record(p.disks[i], &p.next[i]);
         disk_assign(p.disks[i], p.ports[i]);
+        device_remember(p.disks[i]);
         (void)json_array_append_new(disks,
                                     json_pack("{s:s,s:I}", "disk", p.next[i].name,
                                               "epoch", (json_int_t)p.next[i].epoch));

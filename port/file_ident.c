@@ -5,10 +5,14 @@
 #include "file_ident.h"
 
 #include <ctype.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -99,23 +103,112 @@ hardware_id(const char *disk, const char *partition, char *id, int id_size)
     return 0;
 }
 
+/* The names of the disk that st is, or is a partition of. */
+static void
+find_sysfs(const struct stat *st, char disk[128], char partition[16])
+{
+    unsigned maj = major(st->st_rdev), min = minor(st->st_rdev);
+    char name[160];
+
+    (void)snprintf(disk, 128, "/sys/dev/block/%u:%u", maj, min);
+    (void)snprintf(name, sizeof name, "%s/partition", disk);
+    if (file_io_read_line(name, partition, 16) > 0) {
+        (void)snprintf(disk, 128, "/sys/dev/block/%u:%u/..", maj, min);
+    }
+}
+
 static int
 block_id(const struct stat *st, char *id, int id_size)
 {
-    unsigned maj = major(st->st_rdev), min = minor(st->st_rdev);
-    char disk[128], name[160], partition[16], boot[64];
+    char disk[128], partition[16], boot[64];
     int n;
 
-    (void)snprintf(disk, sizeof disk, "/sys/dev/block/%u:%u", maj, min);
-    (void)snprintf(name, sizeof name, "%s/partition", disk);
-    if (file_io_read_line(name, partition, sizeof partition) > 0) {
-        (void)snprintf(disk, sizeof disk, "/sys/dev/block/%u:%u/..", maj, min);
-    }
+    find_sysfs(st, disk, partition);
     n = hardware_id(disk, partition, id, id_size);
     if (n > 0 || file_io_read_line(BOOT_ID, boot, sizeof boot) == 0) {
         return n;
     }
-    return put(id, id_size, "bdev:%u:%u@%s", maj, min, boot);
+    return put(id, id_size, "bdev:%u:%u@%s", major(st->st_rdev), minor(st->st_rdev),
+               boot);
+}
+
+/* A logical volume, a path of multipath: device-mapper's own name. */
+static int
+mapper_id(const char *disk, const char *partition, char *id, int id_size)
+{
+    char name[160], text[160];
+
+    (void)snprintf(name, sizeof name, "%s/dm/uuid", disk);
+    if (file_io_read_line(name, text, sizeof text) == 0) {
+        return 0;
+    }
+    make_printable(text);
+    return put(id, id_size, "dm:%s%s%s", text, partition[0] != '\0' ? "/" : "",
+               partition);
+}
+
+/* File systems whose inode numbers are on the disk. What statfs() calls the file system
+ * is made of its UUID in some (ext4, btrfs: of the subvolume's), and of the number of
+ * its device, which changes, in others: there the inode has to do. */
+static bool
+has_lasting_inodes(int fd, uint64_t *ret_fs)
+{
+    static const struct {
+        unsigned long magic;
+        bool has_fsid;
+    } known[] = {{EXT4_SUPER_MAGIC, true}, {BTRFS_SUPER_MAGIC, true},
+                 {XFS_SUPER_MAGIC, false}, {F2FS_SUPER_MAGIC, false},
+                 {TMPFS_MAGIC, false},     {NFS_SUPER_MAGIC, false}};
+    struct statfs sf;
+    unsigned half[2];
+
+    if (fstatfs(fd, &sf) < 0) {
+        return false;
+    }
+    memcpy(half, &sf.f_fsid, sizeof half);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if ((unsigned long)sf.f_type == known[i].magic) {
+            *ret_fs =
+                known[i].has_fsid ? ((uint64_t)half[0] << 32) | half[1] : UINT64_C(0);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With its generation, which tells a file from a later one of the same number. */
+static int
+inode_id(int fd, const struct stat *st, char *id, int id_size)
+{
+    int generation[2] = {0, 0}; /* some file systems fill a long */
+    uint64_t fs;
+
+    if (!has_lasting_inodes(fd, &fs)) {
+        return 0;
+    }
+    if (ioctl(fd, FS_IOC_GETVERSION, generation) < 0) {
+        generation[0] = 0; /* NFS, tmpfs: the number alone */
+    }
+    return put(id, id_size, "inode:%llx:%llu:%x", (unsigned long long)fs,
+               (unsigned long long)st->st_ino, (unsigned)generation[0]);
+}
+
+int
+file_ident_lasting(int fd, char *id, int id_size)
+{
+    char disk[128], partition[16];
+    struct stat st;
+    int n;
+
+    if (fstat(fd, &st) < 0) {
+        return 0;
+    }
+    if (!S_ISBLK(st.st_mode)) {
+        return inode_id(fd, &st, id, id_size);
+    }
+    find_sysfs(&st, disk, partition);
+    n = hardware_id(disk, partition, id, id_size);
+    return n > 0 ? n : mapper_id(disk, partition, id, id_size);
 }
 
 int

@@ -2,7 +2,7 @@
 /* port.h - one place where a disk's requests can end up: a file, an NBD server, the
  * channel to another service, memory, a fault injector, or a redirector or layer in
  * front of another port. Call the checked port_*() functions; only port.c calls the
- * ops table.
+ * ops.
  *
  * Methods may block, may run on any thread and at the same time as each other, return
  * 0 or -errno, and do not log. Buffers stay the caller's and are valid until return.
@@ -91,27 +91,22 @@ struct port_ops {
      * with one exception: -ESTALE says that the port serves nobody any more and that
      * the caller has to send rq elsewhere (and may: see port_channel.h). */
     int (*submit)(struct port *p, const struct req *rq);
-
     /* Optional; NULL means nobody can be excluded and nothing is cached. Become the one
      * who may touch the device: take its lock, then forget everything that this host
      * cached of it before. -EBUSY: somebody else holds it, e names who.
      * On failure nothing changed. */
     int (*own)(struct port *p, struct err *e);
-
     /* Optional, with own. Let the lock go. No request is in flight. Cannot fail. */
     void (*disown)(struct port *p);
-
     /* Optional; NULL means nothing is known. Write to id what the system knows of the
      * device's identity: "file:<major>:<minor>:<inode>@<boot id>", "wwn:...",
      * "serial:..." (both with "/<n>" for partition n), else "bdev:<major>:<minor>@<boot
      * id>". Two different texts of one kind ("file:" of one boot id, "wwn:", "serial:")
-     * prove two devices, not so "bdev:". Returns the length, 0: nothing is known. */
+     * are two devices, not so "bdev:". Returns the length, 0: nothing is known. */
     int (*identify)(struct port *p, char *id, int id_size);
 
-    /* Optional; NULL means as long as ever. How many bytes has the device now? It may
-     * have grown since info was filled. 0: not known. */
+    /* Optional. How many bytes has the device now? It may have grown. 0: not known. */
     uint64_t (*size_now)(struct port *p);
-
     /* Release p and what it owns, including its lock. The caller has already stopped
      * every other call. Cannot fail. */
     void (*close)(struct port *p);

@@ -183,6 +183,12 @@ port_file_probe(struct port *p, struct err *e)
     return file_lock_probe(f->dev.fd, lock_mode(f), e);
 }
 
+int
+port_file_lasting(struct port *p, char *id, int id_size)
+{
+    return file_ident_lasting(file_of(p)->dev.fd, id, id_size);
+}
+
 static void
 file_disown(struct port *p)
 {

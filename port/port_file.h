@@ -33,6 +33,10 @@ int port_file_open(const char *path, const struct port_file_opts *opts, struct e
  * has it, other -errno. Takes nothing: nobody is refused because of the question. */
 int port_file_probe(struct port *p, struct err *e);
 
+/* p was made by port_file_open(). What its device is called for good: see
+ * file_ident.h. The length; 0: nothing that lasts is known. */
+int port_file_lasting(struct port *p, char *id, int id_size);
+
 /* p was made by port_file_open(). Was the last owner on this host, so that the page
  * cache of this host holds what it wrote? true (the default): the next port_own() keeps
  * it, and costs microseconds. false: it drops what is cached of the device. */

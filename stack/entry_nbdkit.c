@@ -25,7 +25,6 @@
 #include "trace.h"
 
 #define MALLOC_ARENAS 4
-
 static struct service_config config;
 static struct service *service;
 static int control_fd = -1;
@@ -132,10 +131,8 @@ baton_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
         return -1;
     }
     for (unsigned i = 0; i < config.nr_disks; i++) {
-        if (!service_is_served(service, i)) {
-            continue;
-        }
-        if (nbdkit_add_export(exports, config.disks[i].name,
+        if (service_is_served(service, i) &&
+            nbdkit_add_export(exports, config.disks[i].name,
                               config.disks[i].description) < 0) {
             return -1;
         }

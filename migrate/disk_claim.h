@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* disk_claim.h - private to migrate/, by way of disk.h: who may change a disk's
+ * ownership now. */
+#ifndef BATON_DISK_CLAIM_H
+#define BATON_DISK_CLAIM_H
+
+#include "err.h"
+
+struct disk;
+
+/* -EBUSY and a sentence when somebody else has the claim, -EAGAIN when the disk is in
+ * trouble (mend.h). what: static storage. */
+int disk_claim(struct disk *d, const char *what, struct err *e);
+void disk_unclaim(struct disk *d);
+
+/* The claimant of a handoff that is over but for its replay lets others write the
+ * record; to end that waits for who is writing it. */
+void disk_share_claim(struct disk *d);
+void disk_end_sharing(struct disk *d);
+
+/* For a moment, to write what was learned of the owner, or while port B must stay where
+ * it is: the claim, or a part of a shared one. Who wants the claim meanwhile waits.
+ * Errors as those of disk_claim(). */
+int disk_claim_record(struct disk *d, struct err *e);
+void disk_unclaim_record(struct disk *d);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "record.h"
+#include "record_device.h"
+
+#define UUID "0123abcd-4567-89ef-0123-456789abcdef"
+
+static char folder[64], path[128];
+static struct record_dir *dir;
+
+static void
+set_up(void)
+{
+    (void)snprintf(folder, sizeof folder, "/tmp/baton-device-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/state", folder);
+    ck_assert_int_eq(record_dir_open(path, NULL, &dir), 0);
+    (void)snprintf(path, sizeof path, "%s/state/disk/vda.device", folder);
+}
+
+static void
+tear_down(void)
+{
+    char cmd[96];
+
+    record_dir_close(dir);
+    (void)snprintf(cmd, sizeof cmd, "rm -rf %s", folder);
+    ck_assert_int_eq(system(cmd), 0);
+}
+
+static struct record_device
+make(bool has_samples)
+{
+    struct record_device dev = {.uuid = UUID,
+                                .epoch = 7,
+                                .closed = 9,
+                                .name = "wwn:naa.1",
+                                .has_samples = has_samples};
+
+    for (unsigned i = 0; i < IDENTITY_SAMPLES && has_samples; i++) {
+        memset(dev.samples[i], 'a' + (int)(i % 6), IDENTITY_HASH_LEN - 1);
+    }
+    return dev;
+}
+
+START_TEST(what_is_written_is_read_back_and_removed)
+{
+    struct record_device dev = make(_i == 1), back;
+    struct err e = {{0}};
+
+    ck_assert_msg(record_device_write(dir, "vda", &dev, &e) == 0, "%s", e.msg);
+    record_device_read(dir, "vda", &back);
+    ck_assert_int_eq(memcmp(&dev, &back, sizeof dev), 0);
+    record_device_read(dir, "vdb", &back);
+    ck_assert_uint_eq(back.epoch, 0);
+    ck_assert_int_eq(record_device_remove(dir, "vda", &e), 0);
+    ck_assert_int_eq(record_device_remove(dir, "vda", &e), 0);
+    record_device_read(dir, "vda", &back);
+    ck_assert_uint_eq(back.epoch, 0);
+}
+END_TEST
+
+/* It is not fsynced: a power cut may leave any part of it. */
+START_TEST(what_is_not_whole_is_not_believed)
+{
+    struct record_device dev = make(_i == 1), back;
+    struct stat st;
+
+    ck_assert_int_eq(record_device_write(dir, "vda", &dev, NULL), 0);
+    ck_assert_int_eq(stat(path, &st), 0);
+    for (off_t size = st.st_size - 1; size >= 0; size--) {
+        ck_assert_int_eq(truncate(path, size), 0);
+        record_device_read(dir, "vda", &back);
+        ck_assert_msg(back.epoch == 0, "of %jd bytes", (intmax_t)size);
+    }
+    ck_assert_int_eq(truncate(path, st.st_size), 0); /* zeroes */
+    record_device_read(dir, "vda", &back);
+    ck_assert_uint_eq(back.epoch, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("record_device");
+    TCase *tc = tcase_create("record_device");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_loop_test(tc, what_is_written_is_read_back_and_removed, 0, 2);
+    tcase_add_loop_test(tc, what_is_not_whole_is_not_believed, 0, 2);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
