@@ -9,8 +9,7 @@
  * Every file is JSON {"baton": 1, "sha256": HEX, "body": {...}} (sha256 of the compact,
  * key-sorted body), written to a temporary file, fsynced, renamed, and the folder
  * fsynced. A file that is torn, foreign, or of a later version is refused with a
- * sentence, never guessed at.
- */
+ * sentence, never guessed at. */
 #ifndef BATON_RECORD_H
 #define BATON_RECORD_H
 

@@ -18,10 +18,11 @@
 #define LOOK_AGAIN_NS (20 * NS_PER_MS) /* for requests on their way to the gate */
 #define CLOSE_LOOK_AGAIN_NS (200 * NS_PER_US) /* in a stall, for the same */
 /* A number is the incarnation of the client's service (31 bits) times 2^32, and counts
- * up from there. What is so far ahead of the one before was no service that has been
- * started 16 million times since. */
+ * up from there. Incarnations may be seconds since 2025 (record_dir.c): one is as far
+ * ahead of the one before as the service was up, or, made by an earlier program, as the
+ * year is late; not by 17 years. */
 #define MAX_NUMBER (UINT64_C(1) << 63)
-#define MAX_AHEAD (UINT64_C(1) << 56)
+#define MAX_AHEAD (UINT64_C(1) << 61)
 #define CLOSE_NS (100 * NS_PER_MS) /* then the next owner does without its answer */
 
 struct session {

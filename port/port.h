@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* port.h - one place where a disk's requests can end up: a file, an NBD server, the
  * channel to another service, memory, a fault injector, or a redirector or layer in
- * front of another port. Call the checked port_*() functions; only port.c calls the
- * ops.
+ * front of another port. Call the checked port_*() functions; ops are port.c's.
  *
  * Methods may block, may run on any thread and at the same time as each other, return
  * 0 or -errno, and do not log. Buffers stay the caller's and are valid until return.

@@ -151,6 +151,10 @@ START_TEST(a_number_that_no_client_can_reach_is_refused)
     ck_assert_int_eq(write_byte(later, 'b'), 0);
     session_close(s);
     session_close(later);
+    /* Ten years after a start that was counted as the first. */
+    later = open_session("c", UINT64_C(315360000) << 32, 5);
+    ck_assert_int_eq(write_byte(later, 'c'), 0);
+    session_close(later);
 }
 END_TEST
 
