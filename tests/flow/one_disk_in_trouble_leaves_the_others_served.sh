@@ -18,7 +18,8 @@ stop_service a
 mv "$T/gone.img" "$T/elsewhere.img"
 truncate -s 8M "$T/shrunk.img"
 mkfifo "$T/holder"
-qemu-io -f raw "$T/locked.img" <"$T/holder" >"$T/holder.out" 2>&1 &
+: >"$T/holder.out" # tail needs it before qemu-io has opened it
+qemu-io -f raw "$T/locked.img" <"$T/holder" >>"$T/holder.out" 2>&1 &
 exec 7>"$T/holder"
 echo "write -P 7 0 64k" >&7 # it has its locks when that is answered
 timeout 20 grep -q wrote < <(tail -f -s 0.05 "$T/holder.out") || fail "no holder"
