@@ -20,6 +20,7 @@
 #include "traffic.h"
 
 #define MAX_URIS 16
+#define SLOW_NS (100 * NS_PER_MS)
 
 static const char usage[] =
     "usage: stampcheck --uri URI [--uri URI]... (--seconds N | --ops N) [option]...\n"
@@ -43,6 +44,8 @@ static const char usage[] =
     "  --journal FILE       write what every sector may hold at the end\n"
     "  --verify-file DEVICE compare a device with the journal; no traffic\n"
     "  --max-latency[=MS]   print the latency histogram; longer than MS is a fault\n"
+    "  --slow-file FILE     a line for each request that took 100 ms or longer: when it\n"
+    "                       began and ended (us since 1970), what, on which connection\n"
     "  --json               the report as one JSON object\n"
     "Status: 0 clean, 1 a fault, which is described, 2 wrong usage.\n";
 
@@ -76,6 +79,7 @@ enum option_id {
     OPT_JOURNAL,
     OPT_VERIFY,
     OPT_LATENCY,
+    OPT_SLOW,
     OPT_JSON,
     OPT_HELP,
 };
@@ -101,6 +105,7 @@ static const struct option long_options[] = {
     {"journal", required_argument, NULL, OPT_JOURNAL},
     {"verify-file", required_argument, NULL, OPT_VERIFY},
     {"max-latency", optional_argument, NULL, OPT_LATENCY},
+    {"slow-file", required_argument, NULL, OPT_SLOW},
     {"json", no_argument, NULL, OPT_JSON},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0}};
@@ -221,6 +226,13 @@ parse_options(struct options *o, int argc, char **argv)
             break;
         case OPT_READY:
             o->ready_file = optarg;
+            break;
+        case OPT_SLOW:
+            o->traffic.slow = fopen(optarg, "ae");
+            o->traffic.slow_ns = SLOW_NS;
+            if (o->traffic.slow == NULL) {
+                exit(wrong_usage("--slow-file cannot be written"));
+            }
             break;
         case OPT_JSON:
             o->is_json = true;

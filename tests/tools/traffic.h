@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "history.h"
 #include "latency.h"
@@ -44,6 +45,8 @@ struct traffic_params {
     bool no_trim, no_zero;
     bool is_break_end;     /* a broken connection ends the phase without a violation */
     bool is_error_retried; /* EIO is no violation: the request is sent again */
+    FILE *slow;            /* NULL, or gets a line for each request above: */
+    uint64_t slow_ns;
 };
 
 struct traffic_report {

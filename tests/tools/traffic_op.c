@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "link.h"
@@ -275,10 +276,30 @@ traffic_op_send(struct conn *c, struct op *op)
     }
 }
 
+/* "BEGAN ENDED OP CONNECTION", both in microseconds since 1970: others have that clock,
+ * too. */
+static void
+tell_slow(const struct conn *c, const struct op *op, uint64_t ns)
+{
+    FILE *to = c->t->params->slow;
+    struct timespec now;
+    uint64_t now_us;
+
+    if (to == NULL || ns < c->t->params->slow_ns) {
+        return;
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    (void)fprintf(to, "%" PRIu64 " %" PRIu64 " %s %u\n", now_us - ns / NS_PER_US,
+                  now_us, traffic_op_name(op->kind), c->index);
+    (void)fflush(to); /* whoever reads it misses a line */
+}
+
 int
 traffic_op_end(struct conn *c, struct op *op, char *text, size_t size)
 {
     uint64_t sector = op->kind == TRAFFIC_READ ? op->read.sector : op->write.sector;
+    uint64_t took_ns = clock_now_ns() - op->start_ns;
     int rc = 0;
 
     if (op->error != 0) {
@@ -302,6 +323,7 @@ traffic_op_end(struct conn *c, struct op *op, char *text, size_t size)
         c->report.bytes += (uint64_t)op->write.nr_sectors * STAMP_SECTOR;
     }
     c->report.ops[op->kind]++;
-    latency_add(&c->report.latency, clock_now_ns() - op->start_ns);
+    latency_add(&c->report.latency, took_ns);
+    tell_slow(c, op, took_ns);
     return rc;
 }
