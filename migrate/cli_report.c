@@ -133,6 +133,19 @@ report_one(const char *verb, const char *target, const json_t *disk,
     }
 }
 
+/* Disks of the VM that were there before. */
+static void
+report_there(const json_t *handoff)
+{
+    const json_t *there = json_object_get(handoff, "there");
+    char to[64];
+
+    for (size_t i = 0; i < json_array_size(there); i++) {
+        (void)printf("%s: at %s already\n", json_string_value(json_array_get(there, i)),
+                     cli_text(handoff, "to", to, sizeof to));
+    }
+}
+
 static void
 report_each(const char *verb, const json_t *handoffs)
 {
@@ -143,6 +156,7 @@ report_each(const char *verb, const json_t *handoffs)
         for (size_t j = 0; j < json_array_size(disks); j++) {
             report_one(verb, "", json_array_get(disks, j), one);
         }
+        report_there(one);
     }
 }
 
@@ -191,4 +205,5 @@ report_result(const char *verb, const char *target, const json_t *result)
     for (size_t i = 0; i < json_array_size(disks); i++) {
         report_one(verb, target, json_array_get(disks, i), result);
     }
+    report_there(result);
 }

@@ -55,6 +55,30 @@ find_disks(struct service *s, const char *target, struct handoff *h, struct err 
     return 0;
 }
 
+/* Leave those of a VM that are neither owned nor parked here to PREPARE, which asks the
+ * next owner whether it has them; unless all are. */
+static void
+set_aside_those_elsewhere(struct handoff *h)
+{
+    struct disk *here[GROUP_MAX_DISKS];
+    unsigned nr_here = 0, nr_there = 0;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        enum role role = disk_record(h->disks[i]).role;
+
+        if (role == ROLE_OWNER || role == ROLE_PARKED) {
+            here[nr_here++] = h->disks[i];
+        } else {
+            h->there[nr_there++] = h->disks[i];
+        }
+    }
+    if (nr_here > 0 && h->to_text[0] != '\0') {
+        memcpy(h->disks, here, nr_here * sizeof(here[0]));
+        h->nr = nr_here;
+        h->nr_there = nr_there;
+    }
+}
+
 /* All of them are parked, and are to be handed on. */
 static bool
 is_handoff_of_parked(const struct handoff *h)
@@ -174,6 +198,7 @@ begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
         rc = find_disks(s, rq->target, h, e);
     }
     if (rc == 0) {
+        set_aside_those_elsewhere(h);
         rc = job_claim_disks(h, e);
     }
     if (rc == 0) {

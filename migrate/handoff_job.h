@@ -36,6 +36,8 @@ struct handoff {
     uint64_t deadline_len_ns, budget_ns;
     unsigned nr;
     struct disk *disks[GROUP_MAX_DISKS];
+    unsigned nr_there; /* of the VM, not owned here: at the next owner, if it says so */
+    struct disk *there[GROUP_MAX_DISKS];
 
     struct rpc_client *peer;
     struct record next[GROUP_MAX_DISKS]; /* what eject commits */

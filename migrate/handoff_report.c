@@ -79,6 +79,14 @@ job_report(struct handoff *h, const char *outcome)
                   "predicted_us", (json_int_t)(h->predicted_ns / NS_PER_US), "forecast",
                   forecast(h), "phases", phases(h), "shares_cache", h->shares_cache,
                   "queued", queued, "replayed", replayed);
+    if (h->nr_there > 0) {
+        json_t *there = json_array();
+
+        for (unsigned i = 0; i < h->nr_there; i++) {
+            (void)json_array_append_new(there, json_string(h->there[i]->cfg->name));
+        }
+        (void)json_object_set_new(report, "there", there);
+    }
     if (h->nr == 1) { /* one disk: its fields stand beside the common ones */
         (void)json_object_update(report, json_array_get(disks, 0));
     }

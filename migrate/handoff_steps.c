@@ -273,7 +273,7 @@ forget_at_peer(struct handoff *h)
     json_t *result = NULL;
     int code = 0;
 
-    if (h->peer != NULL) { /* else it never heard of it */
+    if (h->peer != NULL && h->next[0].epoch != 0) { /* else it never heard of it */
         (void)BREAKPOINT("owner-cancelling");
         (void)job_call(h, "peer.cancel",
                        json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
