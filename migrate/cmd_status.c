@@ -88,6 +88,27 @@ print_rows(unsigned nr, char (*rows)[NR_COLUMNS][CELL])
     }
 }
 
+/* Who waits for what, and for how long. */
+static void
+print_waits(const char *name, const json_t *disk)
+{
+    uint64_t queued = cli_number(disk, "queued"), us = cli_number(disk, "oldest_us");
+    uint64_t nr = queued + cli_number(disk, "in_flight");
+    char what[CELL], whose[CELL];
+
+    (void)cli_text(disk, "waits_for", what, sizeof what);
+    if (strcmp(what, "-") != 0) {
+        (void)cli_text(disk, strcmp(what, "owner") == 0 ? "owner" : "device", whose,
+                       sizeof whose);
+        (void)printf("%s: %ju request%s wait%s for the %s %s, the oldest for %.1f s\n",
+                     name, (uintmax_t)nr, nr == 1 ? "" : "s", nr == 1 ? "s" : "", what,
+                     whose, (double)us / 1e6);
+    } else if (queued > 0 && us >= 1000000) {
+        (void)printf("%s: %ju request%s held, the oldest for %.1f s\n", name,
+                     (uintmax_t)queued, queued == 1 ? " is" : "s are", (double)us / 1e6);
+    }
+}
+
 /* What a column has no room for. */
 static void
 print_notes(const json_t *disks)
@@ -100,6 +121,7 @@ print_notes(const json_t *disks)
         char name[CELL], text[NOTE];
 
         (void)cli_text(disk, "name", name, sizeof name);
+        print_waits(name, disk);
         if (strcmp(cli_text(disk, "handoff", text, sizeof text), "-") != 0) {
             (void)printf("%s: a handoff goes on: %s\n", name, text);
         }

@@ -96,11 +96,20 @@ search(struct disk *d, const struct record *rec, struct err *e)
     return rc;
 }
 
+/* Has there been a session since ns? Then what a search said before is over. */
+static bool
+was_found_since(struct disk *d, uint64_t ns)
+{
+    return atomic_load_explicit(&d->kept.is_up, memory_order_relaxed) ||
+           atomic_load_explicit(&d->kept.seen_ns, memory_order_relaxed) >= ns;
+}
+
 /* Keep what status tells, and log it once when it lasts. */
 static void
-end_search(struct disk *d, int rc, const struct err *e)
+end_search(struct disk *d, uint64_t began_ns, int rc, const struct err *e)
 {
-    bool is_silent = rc == 0 || rc == -EALREADY, is_due = false;
+    bool is_silent = rc == 0 || rc == -EALREADY || was_found_since(d, began_ns);
+    bool is_due = false;
     struct disk_locked *l;
 
     lk_acquire(&d->lock);
@@ -131,13 +140,14 @@ search_thread(void *arg)
 {
     struct disk *d = arg;
     struct record rec = disk_record(d);
+    uint64_t began_ns = clock_now_ns();
     struct err e = {0};
     int rc = rec.role == ROLE_GIVEN ? search(d, &rec, &e) : 0;
 
     if (rc < 0) {
         (void)err_prefix(&e, rc, "%s", rec.name);
     }
-    end_search(d, rc, &e);
+    end_search(d, began_ns, rc, &e);
     return NULL;
 }
 
@@ -203,9 +213,10 @@ follow_search_text(struct disk *d, char *buf)
 {
     LK_GUARD(&d->lock);
 
-    bool is_fresh = clock_now_ns() - disk_locked(d)->search_end_ns < FRESH_NS;
+    uint64_t end_ns = disk_locked(d)->search_end_ns;
+    bool is_news = clock_now_ns() - end_ns < FRESH_NS && !was_found_since(d, end_ns);
 
-    (void)snprintf(buf, SEARCH_TEXT, "%s", is_fresh ? disk_locked(d)->search : "");
+    (void)snprintf(buf, SEARCH_TEXT, "%s", is_news ? disk_locked(d)->search : "");
 }
 
 void

@@ -14,6 +14,7 @@
 #include "breakpoint.h"
 #include "clock.h"
 #include "lock.h"
+#include "underway.h"
 
 #define LOOK_AGAIN_NS (20 * NS_PER_MS) /* for requests on their way to the gate */
 #define CLOSE_LOOK_AGAIN_NS (200 * NS_PER_US) /* in a stall, for the same */
@@ -376,7 +377,9 @@ session_submit(struct session *s, const struct req *rq)
         return -ESTALE;
     }
     mine.origin = s;
+    underway_begin(clock_now_ns());
     rc = port_submit(redir_port(s->table->redir), &mine);
+    underway_end();
     leave(s);
     return rc;
 }

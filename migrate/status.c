@@ -11,6 +11,9 @@
 #include "handoff.h"
 #include "mend.h"
 
+/* A request that is older than this waits, even if nothing says for what. */
+#define STUCK_NS NS_PER_S
+
 static json_t *
 ledger_json(const struct redir_ledger *l)
 {
@@ -50,6 +53,73 @@ kept_json(const _Atomic uint64_t *n)
     return json_integer((json_int_t)atomic_load_explicit(n, memory_order_relaxed));
 }
 
+/* What requests wait for that passed an open gate: "" when they do not. A device that
+ * is slow for a moment is no news. */
+static const char *
+waits_for(struct disk *d, const struct record *rec, const struct redir_status *st)
+{
+    const bool is_client = st->side == REDIR_REMOTE && rec->role == ROLE_GIVEN;
+    const bool is_lost =
+        is_client && !atomic_load_explicit(&d->kept.is_up, memory_order_relaxed);
+
+    if (st->in_flight == 0 ||
+        (st->state != REDIR_OPEN && st->state != REDIR_REPLAYING) ||
+        (!is_lost && st->under_way_ns < STUCK_NS)) {
+        return "";
+    }
+    return is_client ? "owner" : "device";
+}
+
+/* What is wrong with the device, or new about it. */
+static void
+add_device(struct disk *d, const struct record *rec, json_t *j)
+{
+    const uint64_t size = atomic_load_explicit(&d->device_size, memory_order_relaxed);
+    struct err trouble = {{0}};
+
+    if (rec->role == ROLE_OWNER && size > rec->info.size) {
+        (void)json_object_set_new(j, "device_size", json_integer((json_int_t)size));
+    }
+    if (mend_is_in_trouble(d, &trouble)) {
+        (void)json_object_set_new(j, "state", json_string("failed"));
+        (void)json_object_set_new(j, "reason", json_string(trouble.msg));
+    }
+}
+
+/* What is not always there. */
+static void
+add_news(struct service *s, struct disk *d, const struct record *rec,
+         const struct redir_status *st, json_t *j)
+{
+    const char *phase = handoff_phase_of(s, d->cfg->name), *waits;
+    char search[SEARCH_TEXT];
+
+    waits = waits_for(d, rec, st);
+    if (waits[0] != '\0') {
+        (void)json_object_set_new(j, "waits_for", json_string(waits));
+    }
+    if (waits[0] != '\0' && st->state == REDIR_OPEN) {
+        (void)json_object_set_new(j, "state", json_string("waiting"));
+    }
+    follow_search_text(d, search);
+    if (search[0] != '\0') {
+        (void)json_object_set_new(j, "search", json_string(search));
+    }
+    if (rec->superseded != 0) { /* the name of a stop, not of a gate */
+        (void)json_object_set_new(j, "state", json_string("superseded"));
+    }
+    add_device(d, rec, j);
+    if (rec->forced_epoch != 0) {
+        (void)json_object_set_new(j, "forced_epoch",
+                                  json_integer((json_int_t)rec->forced_epoch));
+        (void)json_object_set_new(j, "taken_at",
+                                  json_integer((json_int_t)rec->taken_at));
+    }
+    if (phase != NULL) {
+        (void)json_object_set_new(j, "handoff", json_string(phase));
+    }
+}
+
 /* "open" and so on from the redirector, "closed" for a disk that nobody can open yet.
  */
 static json_t *
@@ -57,12 +127,8 @@ disk_json(struct service *s, struct disk *d)
 {
     struct redir *r = disk_redir(d);
     struct record rec = disk_record(d);
-    const char *owner = "", *phase = handoff_phase_of(s, d->cfg->name);
-    char search[SEARCH_TEXT];
-    struct redir_status st = {0};
-    struct err trouble = {{0}};
-    const uint64_t device_size =
-        atomic_load_explicit(&d->device_size, memory_order_relaxed);
+    struct redir_status st = {.state = REDIR_QUIESCED};
+    const char *owner = "";
     json_t *j;
 
     if (rec.role == ROLE_OWNER) {
@@ -74,41 +140,19 @@ disk_json(struct service *s, struct disk *d)
         redir_status(r, &st);
     }
     j = json_pack(
-        "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o}", "name",
+        "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "name",
         d->cfg->name, "uuid", rec.uuid, "vm", d->cfg->vm, "size",
         (json_int_t)rec.info.size, "epoch", (json_int_t)rec.epoch, "role",
         role_name(rec.role), "state", r != NULL ? redir_state_name(st.state) : "closed",
         "owner", owner, "device", d->cfg->device, "queued", (json_int_t)st.queued,
         "queued_bytes", (json_int_t)st.queued_bytes, "oldest_us",
-        (json_int_t)(st.oldest_ns / NS_PER_US), "in_flight", (json_int_t)st.in_flight,
-        "ledger", ledger_json(&st.ledger), "latency", status_latency(d));
+        (json_int_t)((st.under_way_ns > st.oldest_ns ? st.under_way_ns : st.oldest_ns) /
+                     NS_PER_US),
+        "in_flight", (json_int_t)st.in_flight, "ledger", ledger_json(&st.ledger),
+        "latency", status_latency(d), "kept", kept_json(&d->kept.nr), "kept_bytes",
+        kept_json(&d->kept.bytes));
     if (j != NULL) {
-        (void)json_object_set_new(j, "kept", kept_json(&d->kept.nr));
-        (void)json_object_set_new(j, "kept_bytes", kept_json(&d->kept.bytes));
-    }
-    if (j != NULL && rec.role == ROLE_OWNER && device_size > rec.info.size) {
-        (void)json_object_set_new(j, "device_size",
-                                  json_integer((json_int_t)device_size));
-    }
-    follow_search_text(d, search);
-    if (j != NULL && search[0] != '\0') {
-        (void)json_object_set_new(j, "search", json_string(search));
-    }
-    if (j != NULL && rec.superseded != 0) { /* the name of a stop, not of a gate */
-        (void)json_object_set_new(j, "state", json_string("superseded"));
-    }
-    if (j != NULL && mend_is_in_trouble(d, &trouble)) {
-        (void)json_object_set_new(j, "state", json_string("failed"));
-        (void)json_object_set_new(j, "reason", json_string(trouble.msg));
-    }
-    if (j != NULL && rec.forced_epoch != 0) {
-        (void)json_object_set_new(j, "forced_epoch",
-                                  json_integer((json_int_t)rec.forced_epoch));
-        (void)json_object_set_new(j, "taken_at",
-                                  json_integer((json_int_t)rec.taken_at));
-    }
-    if (j != NULL && phase != NULL) {
-        (void)json_object_set_new(j, "handoff", json_string(phase));
+        add_news(s, d, &rec, &st, j);
     }
     return j;
 }

@@ -48,6 +48,11 @@ channel_set_state(struct channel *c, enum channel_state next)
     assert(channel_allowed[l->state][next]);
     trace_state("channel", c->route.name.uuid, channel_state_names[l->state],
                 channel_state_names[next]);
+    if (c->count != NULL && (next == CHANNEL_UP || l->state == CHANNEL_UP)) {
+        atomic_store_explicit(&c->count->is_up, next == CHANNEL_UP,
+                              memory_order_relaxed);
+        atomic_store_explicit(&c->count->seen_ns, clock_now_ns(), memory_order_relaxed);
+    }
     l->state = next;
     cv_broadcast(&c->changed);
 }

@@ -43,9 +43,11 @@ enum channel_durability {
     CHANNEL_OWNER,        /* nothing: what the owner does is enough */
 };
 
-/* What is kept now; relaxed: for people. */
+/* What is kept now, and is there a session? Relaxed: for people. */
 struct channel_kept_count {
     _Atomic uint64_t nr, bytes;
+    _Atomic bool is_up;
+    _Atomic uint64_t seen_ns; /* when one began or ended last; 0: there was none */
 };
 
 #define CHANNEL_URI_LEN 512

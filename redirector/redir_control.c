@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "redir_state.h"
+#include "underway.h"
 #include "trace.h"
 
 const char redir_all_channels[] = "all channels";
@@ -278,7 +279,7 @@ redir_active(struct redir *r)
 void
 redir_status(struct redir *r, struct redir_status *ret_status)
 {
-    uint64_t oldest;
+    uint64_t oldest, begun_ns = underway_oldest_ns(r), now_ns = clock_now_ns();
     struct redir_locked *l;
     LK_GUARD(&r->lock);
 
@@ -293,6 +294,7 @@ redir_status(struct redir *r, struct redir_status *ret_status)
                                         .ledger = ledger_sum(&r->ledger)};
     hold_queue_measure(&l->queue, &oldest, &ret_status->queued_bytes);
     ret_status->oldest_ns = oldest != 0 ? clock_now_ns() - oldest : 0;
+    ret_status->under_way_ns = begun_ns != 0 && now_ns > begun_ns ? now_ns - begun_ns : 0;
     /* Not ledger_unfinished(): with the gate open it may be too low, below 0 even. What
      * waits was accepted before, so it is among what is pending. */
     ret_status->in_flight = ret_status->ledger.pending - l->queue.nr_waiting;

@@ -26,6 +26,7 @@
 
 #include "clock.h"
 #include "redir_state.h"
+#include "underway.h"
 
 static struct redir *
 of(struct port *p)
@@ -221,6 +222,7 @@ redir_submit(struct port *p, const struct req *rq)
                                ? CLOCK_NEVER
                                : clock_deadline_ns(r->fail_after_ns);
 
+    underway_at(r);
     ledger_accept(s);
     if (__builtin_expect(atomic_load(&r->is_gate_open), 1)) {
         return submit_open(r, s, rq, deadline_ns);

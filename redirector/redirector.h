@@ -42,6 +42,7 @@ struct redir_status {
     uint64_t queued_bytes; /* of reads and writes among them */
     uint64_t oldest_ns;    /* age of the oldest of them; 0 when none */
     uint64_t in_flight;    /* requests at the active port */
+    uint64_t under_way_ns; /* age of the oldest that has no answer, wherever it is */
     uint64_t max_held_ns;  /* longest that a request was held since the last hold */
     uint64_t held;         /* requests that entered the queue since the last hold */
     uint64_t replayed;     /* of these, sent to a port after release */

@@ -15,6 +15,7 @@
 #include "histogram.h"
 #include "layer_param.h"
 #include "layers.h"
+#include "underway.h"
 
 struct stats {
     struct port port;
@@ -33,9 +34,12 @@ stats_submit(struct port *p, const struct req *rq)
 {
     struct stats *s = (struct stats *)p;
     uint64_t start_ns = clock_now_ns();
-    int rc = port_submit(s->below, rq);
     unsigned stripe = hist_stripe();
+    int rc;
 
+    underway_begin(start_ns);
+    rc = port_submit(s->below, rq);
+    underway_end();
     if (rc == -ESTALE) {
         return rc; /* not performed: the caller sends it elsewhere */
     }
