@@ -105,8 +105,26 @@ print_waits(const char *name, const json_t *disk)
                      whose, (double)us / 1e6);
     } else if (queued > 0 && us >= 1000000) {
         (void)printf("%s: %ju request%s held, the oldest for %.1f s\n", name,
-                     (uintmax_t)queued, queued == 1 ? " is" : "s are", (double)us / 1e6);
+                     (uintmax_t)queued, queued == 1 ? " is" : "s are",
+                     (double)us / 1e6);
     }
+}
+
+static void
+print_handoff(const char *name, const json_t *disk)
+{
+    bool is_aborting = json_is_true(json_object_get(disk, "handoff_aborting"));
+    char phase[CELL], detail[NOTE];
+
+    if (strcmp(cli_text(disk, "handoff", phase, sizeof phase), "-") == 0) {
+        return;
+    }
+    (void)cli_text(disk, "handoff_detail", detail, sizeof detail);
+    (void)printf("%s: a handoff %s: %s for %.1f s%s%s\n", name,
+                 is_aborting ? "is being aborted" : "goes on", phase,
+                 (double)cli_number(disk, "handoff_us") / 1e6,
+                 strcmp(detail, "-") != 0 ? ": " : "",
+                 strcmp(detail, "-") != 0 ? detail : "");
 }
 
 /* What a column has no room for. */
@@ -122,9 +140,7 @@ print_notes(const json_t *disks)
 
         (void)cli_text(disk, "name", name, sizeof name);
         print_waits(name, disk);
-        if (strcmp(cli_text(disk, "handoff", text, sizeof text), "-") != 0) {
-            (void)printf("%s: a handoff goes on: %s\n", name, text);
-        }
+        print_handoff(name, disk);
         if (strcmp(cli_text(disk, "reason", text, sizeof text), "-") != 0) {
             (void)printf("%s\n", text);
         }

@@ -232,9 +232,8 @@ control_abort(void *service, struct rpc_call *call, json_t *params, struct err *
     const char *target = NULL;
     int rc = target_only(params, e, &target);
 
-    (void)call;
     *ret_result = NULL;
-    return rc < 0 ? rc : handoff_abort(service, target, e);
+    return rc < 0 ? rc : handoff_abort(service, target, send_progress, call, e);
 }
 
 /* ask: control URIs; [] when it is missing. */

@@ -50,13 +50,10 @@ static int
 flush_all(struct handoff *h, uint64_t deadline_ns, struct err *e)
 {
     for (unsigned i = 0; i < h->nr; i++) {
-        struct disk *d = h->disks[i];
-        int rc = flusher_start(&d->flusher, redir_active(d->redir), URGENCY_CONTROL,
-                               deadline_ns);
+        int rc = job_begin_flush(h, h->disks[i], URGENCY_CONTROL, deadline_ns, e);
 
         if (rc < 0) {
-            return err_set(e, rc, "%s: the device does not flush: %s", d->cfg->name,
-                           err_text(NULL, rc));
+            return rc;
         }
     }
     for (unsigned i = 0; i < h->nr; i++) {

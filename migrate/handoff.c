@@ -13,6 +13,7 @@
 #include "handoff_job.h"
 
 #define COMMITTED_PATIENCE_NS (10 * NS_PER_S) /* then a caller gets -EINPROGRESS */
+#define TELL_AGAIN_NS NS_PER_S /* a caller hears so often that it goes on */
 
 int
 handoff_table_new(struct handoff_table **ret_t)
@@ -163,6 +164,7 @@ job_alloc(struct service *s, const struct handoff_request *rq)
         (void)snprintf(h->to_text, sizeof h->to_text, "%s", rq->to ? rq->to : "");
         h->deadline_len_ns = rq->deadline_ns;
         h->deadline_ns = CLOCK_NEVER; /* counts from HOLD on */
+        h->locked_.peer_fd = -1;
         h->budget_ns = rq->budget_ns;
         lk_init(&h->lock);
         cv_init(&h->changed);
@@ -218,16 +220,24 @@ begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
     return 0;
 }
 
-static void
-ref(struct handoff *h)
+void
+job_ref(struct handoff *h)
 {
     LK_GUARD(&h->lock);
 
     job_locked(h)->refs++;
 }
 
-static struct handoff *
-find_job_locked(struct handoff_table *t, const char *target)
+static bool
+is_being_aborted(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    return job_locked(h)->is_abort_wanted;
+}
+
+struct handoff *
+handoff_find_locked(struct handoff_table *t, const char *target)
 {
     struct handoff *h;
 
@@ -251,10 +261,16 @@ attach_or_begin(struct service *s, const struct handoff_request *rq, struct err 
     int rc;
     LK_GUARD(&t->lock);
 
-    h = find_job_locked(t, rq->target);
+    h = handoff_find_locked(t, rq->target);
     if (h != NULL && strcmp(h->to_text, to) != 0) {
         return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target,
                        h->to_text[0] != '\0' ? h->to_text : "nobody (it is parked)");
+    }
+    if (h != NULL && is_being_aborted(h)) {
+        return err_set(e, -EBUSY,
+                       "the handoff of %s is being aborted; ask again when that has "
+                       "ended, see baton status",
+                       rq->target);
     }
     if (h == NULL) {
         rc = begin_locked(s, rq, e, &h);
@@ -262,43 +278,50 @@ attach_or_begin(struct service *s, const struct handoff_request *rq, struct err 
             return rc;
         }
     }
-    ref(h);
+    job_ref(h);
     *ret_h = h;
     return 0;
 }
 
-/* Wait for news or the end; what is new goes to the caller, outside the lock. */
+/* Wait for news or the end, or until it is time to say the same again. *ret_now: what is
+ * new. False: committed, and the caller has waited for long enough. */
+static bool
+await_news(struct handoff *h, uint64_t seen, struct handoff_locked *ret_now)
+{
+    const uint64_t again_ns = clock_deadline_ns(TELL_AGAIN_NS);
+    uint64_t patience_ns;
+    LK_GUARD(&h->lock);
+
+    for (;;) {
+        *ret_now = *job_locked(h);
+        patience_ns = ret_now->committed_ns != 0
+                          ? ret_now->committed_ns + COMMITTED_PATIENCE_NS
+                          : CLOCK_NEVER;
+        if (ret_now->is_finished || ret_now->news != seen) {
+            return true;
+        }
+        if (cv_wait_until(&h->changed, &h->lock,
+                          clock_earlier(patience_ns, again_ns)) == -ETIMEDOUT) {
+            *ret_now = *job_locked(h);
+            return ret_now->is_finished || clock_now_ns() < patience_ns;
+        }
+    }
+}
+
+/* Until the end; what is new goes to the caller, outside the lock. */
 static int
 wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
              struct err *e, json_t **ret_report)
 {
-    uint64_t seen = 0, patience_ns;
     struct handoff_locked now;
+    uint64_t seen = 0;
 
-    for (;;) {
-        lk_acquire(&h->lock);
-        for (;;) {
-            now = *job_locked(h);
-            patience_ns = now.committed_ns != 0
-                              ? now.committed_ns + COMMITTED_PATIENCE_NS
-                              : CLOCK_NEVER;
-            if (now.is_finished || now.news != seen ||
-                cv_wait_until(&h->changed, &h->lock, patience_ns) == -ETIMEDOUT) {
-                break;
-            }
-        }
-        lk_release(&h->lock);
+    while (await_news(h, seen, &now)) {
         if (now.is_finished) {
             *e = now.err;
             /* A copy, since others may be told the same at this moment. */
             *ret_report = now.rc == 0 ? json_deep_copy(now.report) : NULL;
             return now.rc;
-        }
-        if (clock_now_ns() >= patience_ns) {
-            return err_set(e, -EINPROGRESS,
-                           "%s is committed to %s but not finished: %s; the services "
-                           "go on, see baton status",
-                           h->target, h->to_text, now.detail);
         }
         seen = now.news;
         if (on_progress != NULL) {
@@ -306,6 +329,10 @@ wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
                         (clock_now_ns() - h->started_ns) / NS_PER_US);
         }
     }
+    return err_set(e, -EINPROGRESS,
+                   "%s is committed to %s but not finished: %s; the services go on, see "
+                   "baton status",
+                   h->target, h->to_text, now.detail);
 }
 
 int
@@ -323,50 +350,4 @@ handoff_run(struct service *s, const struct handoff_request *rq,
         follow_say_owner(s, rq->target, e);
     }
     return rc;
-}
-
-int
-handoff_abort(struct service *s, const char *target, struct err *e)
-{
-    struct handoff *h;
-    LK_GUARD(&s->handoffs->lock);
-
-    h = find_job_locked(s->handoffs, target);
-    if (h == NULL) {
-        return err_set(e, -ENOENT, "no handoff of %s is going on", target);
-    }
-    lk_acquire(&h->lock);
-    if (job_locked(h)->is_committing || job_locked(h)->committed_ns != 0) {
-        lk_release(&h->lock);
-        return err_set(e, -EALREADY, "the handoff of %s is committed already", target);
-    }
-    job_locked(h)->is_abort_wanted = true;
-    cv_broadcast(&h->changed);
-    lk_release(&h->lock);
-    for (unsigned i = 0; i < h->nr; i++) {
-        redir_cancel_drain(h->disks[i]->redir);
-    }
-    return 0;
-}
-
-const char *
-handoff_phase_of(struct service *s, const char *disk_name)
-{
-    struct handoff *h;
-    LK_GUARD(&s->handoffs->lock);
-
-    LIST_FOREACH(h, &s->handoffs->jobs, link)
-    {
-        for (unsigned i = 0; i < h->nr; i++) {
-            if (strcmp(h->disks[i]->cfg->name, disk_name) == 0) {
-                enum handoff_phase p;
-
-                lk_acquire(&h->lock);
-                p = job_locked(h)->phase;
-                lk_release(&h->lock);
-                return handoff_phase_name(p);
-            }
-        }
-    }
-    return NULL;
 }

@@ -49,8 +49,14 @@ int handoff_run(struct service *s, const struct handoff_request *rq,
                 handoff_on_progress on_progress, void *opaque, struct err *e,
                 json_t **ret_report);
 
-/* Abort the running handoff of target. -ENOENT: none; -EALREADY: it is committed. */
-int handoff_abort(struct service *s, const char *target, struct err *e);
+/* Abort the running handoff of target and wait until it has ended, with nothing changed.
+ * -ENOENT: none; -EALREADY: it is committed; -EBUSY: it will end, but has not after some
+ * seconds, and e says what it waits for. */
+int handoff_abort(struct service *s, const char *target, handoff_on_progress on_progress,
+                  void *opaque, struct err *e);
+
+/* The same without waiting. */
+int handoff_ask_abort(struct service *s, const char *target, struct err *e);
 
 /* Tell the owner of every disk that was given away that it is: after a restart, or when
  * a take failed that had abandoned the handoff. Disks that are busy are left alone. */
@@ -66,7 +72,16 @@ int handoff_abandon(struct service *s, struct disk *d, struct err *e);
 int handoff_unpark(struct service *s, const char *target, struct err *e,
                    json_t **ret_report);
 
-/* What is running for a disk: "drain", or NULL. Static storage. */
-const char *handoff_phase_of(struct service *s, const char *disk_name);
+/* What a handoff is at. */
+struct handoff_now {
+    enum handoff_phase phase;
+    uint64_t phase_us; /* since it began */
+    bool is_abort_wanted;
+    char detail[256]; /* what it waits for; "" when it is not known to wait */
+};
+
+/* Is there one of this disk? */
+bool handoff_now_of(struct service *s, const char *disk_name,
+                    struct handoff_now *ret_now);
 
 #endif

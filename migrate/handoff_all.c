@@ -271,8 +271,8 @@ handoff_all_abort(struct service *s)
 
         (void)snprintf(target, sizeof target, "vm:%s", c->vm);
         if (c->vm[0] != '\0') {
-            (void)handoff_abort(s, target, &ignored);
+            (void)handoff_ask_abort(s, target, &ignored);
         }
-        (void)handoff_abort(s, c->name, &ignored);
+        (void)handoff_ask_abort(s, c->name, &ignored);
     }
 }

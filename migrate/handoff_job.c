@@ -163,11 +163,22 @@ up_to_commit(struct handoff *h, enum handoff_phase *ret_phase, struct err *e)
     return rc;
 }
 
+static bool
+is_abort_wanted(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    return job_locked(h)->is_abort_wanted;
+}
+
 static void
 abort_job(struct handoff *h, enum handoff_phase failed, int rc, struct err *e)
 {
     job_roll_back(h);
     job_set_phase(h, HANDOFF_ABORTED);
+    if (is_abort_wanted(h)) { /* whatever it was that ended, that was the reason */
+        rc = err_set(e, -ECANCELED, "aborted on request");
+    }
     (void)err_prefix(e, rc, "%s", handoff_phase_name(failed));
     if (strlen(e->msg) + 200 < sizeof e->msg) {
         size_t n = strlen(e->msg);

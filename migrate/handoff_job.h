@@ -68,6 +68,8 @@ struct handoff {
         uint64_t news; /* counts changes of phase and detail */
         char detail[256];
         bool is_abort_wanted;
+        int peer_fd; /* of `peer`, for an abort to break a question off; -1: none */
+        bool is_rolling_back; /* the next owner may be asked again, in spite of it */
         bool is_committing;     /* too late for an abort; the record is being written */
         bool is_abandon_wanted; /* in ASSIGN: stop asking; see handoff_abandon() */
         bool is_abandoned;      /* the thread has seen it and is about to end */
@@ -106,6 +108,11 @@ int job_claim_disks(struct handoff *h, struct err *e);
 /* Put it into the table, whose lock is held, and start its thread. */
 int job_start(struct handoff *h, struct err *e);
 
+/* The job of exactly this target; the table's lock is held. NULL: none. */
+struct handoff *handoff_find_locked(struct handoff_table *t, const char *target);
+
+void job_ref(struct handoff *h);
+
 /* The thread of a job. It holds a reference, and so does the table. */
 void *job_run(void *job);
 void job_unref(struct handoff *h);
@@ -139,6 +146,11 @@ void job_follow(struct handoff *h);
 void job_roll_back(struct handoff *h);
 /* The next owner refused: own the disks again, at epoch N+2. Goes on until done. */
 void job_take_back(struct handoff *h);
+
+/* flusher_start() of d, which waits for an earlier flush that somebody gave up: told,
+ * and ended by an abort. */
+int job_begin_flush(struct handoff *h, struct disk *d, enum urgency urgency,
+                    uint64_t deadline_ns, struct err *e);
 
 /* What is handed, as every call names it (docs/control-protocol.md). */
 json_t *job_disk_list(const struct handoff *h);

@@ -7,6 +7,21 @@
 
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
 
+/* From now on an abort can break off what is asked; or, c being NULL, not any more.
+ * -ECANCELED: it is wanted already. */
+static int
+set_peer(struct handoff *h, struct rpc_client *c, struct err *e)
+{
+    LK_GUARD(&h->lock);
+
+    h->peer = c;
+    job_locked(h)->peer_fd = c != NULL ? rpc_client_fd(c) : -1;
+    return c != NULL && job_locked(h)->is_abort_wanted &&
+                   !job_locked(h)->is_rolling_back
+               ? err_set(e, -ECANCELED, "aborted on request")
+               : 0;
+}
+
 /* NOLINTBEGIN(readability-function-size): as rpc_call() */
 int
 job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
@@ -20,13 +35,17 @@ job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout
                       clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
         if (*ret_code == 0 &&
             rc < 0) { /* no answer: the connection is of no more use */
-            rpc_client_close(h->peer);
-            h->peer = NULL;
+            struct rpc_client *old = h->peer;
+
+            (void)set_peer(h, NULL, NULL);
+            rpc_client_close(old);
         }
     }
     if (h->peer == NULL && rc == -ECONNRESET) {
-        rc =
-            rpc_client_open(&h->to, clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &h->peer);
+        struct rpc_client *new = NULL;
+
+        rc = rpc_client_open(&h->to, clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &new);
+        rc = rc == 0 ? set_peer(h, new, e) : rc;
         if (rc == 0) {
             rc = rpc_call(h->peer, method, json_incref(params), job_hear, h,
                           clock_deadline_ns(timeout_ns), e, ret_code, ret_result);

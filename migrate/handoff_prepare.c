@@ -22,6 +22,8 @@
     8 /* a block that is written and zeroed again fools one of them                    \
        */
 #define PREPARE_TIMEOUT_NS (30 * NS_PER_S)
+#define LOOK_AGAIN_NS                                                                  \
+    (200 * NS_PER_MS) /* for an abort, while an earlier replay lasts */
 
 /* Disk i as PREPARE and every later call name it; what the next owner's record is made
  * of is the same in all of them, so that it can write it beforehand. */
@@ -130,6 +132,20 @@ can_flush_for_us(struct disk *d, const struct identity *mine,
 }
 
 static int
+check(void *job, struct err *e)
+{
+    return job_check(job, e);
+}
+
+static int
+look_at_ours(struct handoff *h, struct disk *d, const struct port_info *info,
+             struct err *e, struct identity *ret_id)
+{
+    job_detail(h, "%s: reading samples of %s", d->cfg->name, d->cfg->device);
+    return identity_take_while(redir_active(d->redir), info, check, h, e, ret_id);
+}
+
+static int
 compare_devices(struct handoff *h, const struct identity *before, json_t *answer,
                 struct err *e)
 {
@@ -143,7 +159,7 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
         if (rc == 0 && h->is_parked) {
             rc = job_compare_parked(h, i, &theirs, e);
         } else if (rc == 0) {
-            rc = identity_take(redir_active(d->redir), &before[i].info, e, &after);
+            rc = look_at_ours(h, d, &before[i].info, e, &after);
             rc = rc < 0 ? rc : identity_compare(&before[i], &after, &theirs, e);
         }
         if (rc < 0) {
@@ -168,7 +184,10 @@ connect_channels(struct handoff *h, struct err *e)
     for (unsigned i = 0; i < h->nr; i++) {
         int rc = disk_new_channel(h->disks[i], &h->next[i], e, &h->channels[i]);
 
+        rc = rc == 0 ? job_check(h, e) : rc;
         if (rc == 0) {
+            job_detail(h, "%s: connecting a channel to %s", h->disks[i]->cfg->name,
+                       h->next[i].peer_name);
             rc = port_channel_connect(h->channels[i],
                                       clock_deadline_ns(CONNECT_TIMEOUT_NS), e);
         }
@@ -204,9 +223,9 @@ ask_peer(struct handoff *h, struct err *e)
 
     for (unsigned i = 0; i < h->nr; i++) {
         before[i] = h->next[i].parked;
-        rc = h->is_parked ? 0
-                          : identity_take(redir_active(h->disks[i]->redir),
-                                          &h->next[i].info, e, &before[i]);
+        rc = h->is_parked
+                 ? 0
+                 : look_at_ours(h, h->disks[i], &h->next[i].info, e, &before[i]);
         if (rc < 0) {
             return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
         }
@@ -215,6 +234,7 @@ ask_peer(struct handoff *h, struct err *e)
         before[i].info = redir_port(h->disks[i]->redir)->info;
     }
     (void)BREAKPOINT("owner-asking");
+    job_detail(h, "%s opens its device and reads samples of it", h->to.text);
     rc = job_call(h, "peer.prepare", prepare_params(h), PREPARE_TIMEOUT_NS, e, &code,
                   &answer);
     if (rc == 0) {
@@ -230,6 +250,28 @@ ask_peer(struct handoff *h, struct err *e)
     return rc;
 }
 
+static int
+await_open(struct handoff *h, struct disk *d, struct err *e)
+{
+    const uint64_t deadline_ns = clock_deadline_ns(CONNECT_TIMEOUT_NS);
+    int rc;
+
+    while (redir_wait_open(
+               d->redir, clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS))) <
+           0) {
+        if (clock_now_ns() >= deadline_ns) {
+            return err_set(e, -EBUSY, "%s: an earlier replay is going on",
+                           d->cfg->name);
+        }
+        job_detail(h, "%s: an earlier replay is going on", d->cfg->name);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
 /* Records that nobody else can change meanwhile: the disks are claimed. */
 static int
 make_next_records(struct handoff *h, struct err *e)
@@ -241,13 +283,10 @@ make_next_records(struct handoff *h, struct err *e)
 
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
-        int rc = h->is_parked
-                     ? 0
-                     : redir_wait_open(d->redir, clock_deadline_ns(CONNECT_TIMEOUT_NS));
+        int rc = h->is_parked ? 0 : await_open(h, d, e);
 
         if (rc < 0) {
-            return err_set(e, -EBUSY, "%s: an earlier replay is going on",
-                           d->cfg->name);
+            return rc;
         }
         h->next[i] = disk_next_record(d, is_park ? ROLE_PARKED : ROLE_GIVEN,
                                       disk_record(d).epoch + 1);
@@ -288,10 +327,11 @@ refuse_elsewhere(struct handoff *h, struct disk *d, const struct record *rec,
                            rc == 0 ? w.service : rec->peer_name);
         }
     }
-    return err_set(e, -EREMOTE,
-                   "%s of %s is owned neither by %s nor at %s%s; hand it over first, or "
-                   "what is here disk by disk",
-                   d->cfg->name, h->target, h->service->cfg->name, h->to.text, owner);
+    return err_set(
+        e, -EREMOTE,
+        "%s of %s is owned neither by %s nor at %s%s; hand it over first, or "
+        "what is here disk by disk",
+        d->cfg->name, h->target, h->service->cfg->name, h->to.text, owner);
 }
 
 /* Disks of the VM that are not here count as done when the next owner owns them, by its
@@ -313,8 +353,7 @@ look_for_those_there(struct handoff *h, struct err *e)
         rc = job_call(h, "peer.where", params, PREPARE_TIMEOUT_NS, e, &code, &answer);
         role = json_string_value(json_object_get(answer, "role"));
         if (rc == -ENOENT ||
-            (rc == 0 &&
-             (role == NULL || strcmp(role, role_name(ROLE_OWNER)) != 0))) {
+            (rc == 0 && (role == NULL || strcmp(role, role_name(ROLE_OWNER)) != 0))) {
             rc = refuse_elsewhere(h, h->there[i], &rec, e);
         }
         json_decref(answer);

@@ -128,17 +128,40 @@ await_flush(struct handoff *h, struct disk *d, struct err *e)
     }
 }
 
+int
+job_begin_flush(struct handoff *h, struct disk *d, enum urgency urgency,
+                uint64_t deadline_ns, struct err *e)
+{
+    for (;;) {
+        int rc = flusher_start(
+            &d->flusher, redir_active(d->redir), urgency,
+            clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+
+        if (rc == 0) {
+            return 0;
+        }
+        if (rc != -ETIMEDOUT || clock_now_ns() >= deadline_ns) {
+            return err_set(e, rc, "%s: an earlier flush of %s has not ended: %s",
+                           d->cfg->name, d->cfg->device, err_text(NULL, rc));
+        }
+        job_detail(h, "%s: an earlier flush of %s has not ended", d->cfg->name,
+                   d->cfg->device);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: an earlier flush of %s has not ended",
+                              d->cfg->name, d->cfg->device);
+        }
+    }
+}
+
 static int
 flush_all(struct handoff *h, struct err *e)
 {
     for (unsigned i = 0; i < h->nr; i++) {
-        struct disk *d = h->disks[i];
-        int rc = flusher_start(&d->flusher, redir_active(d->redir), URGENCY_STALL,
-                               h->deadline_ns);
+        int rc = job_begin_flush(h, h->disks[i], URGENCY_STALL, h->deadline_ns, e);
 
         if (rc < 0) {
-            return err_set(e, rc, "%s: an earlier flush of %s has not ended",
-                           d->cfg->name, d->cfg->device);
+            return rc;
         }
     }
     for (unsigned i = 0; i < h->nr; i++) {
@@ -288,6 +311,9 @@ void
 job_roll_back(struct handoff *h)
 {
     (void)BREAKPOINT("owner-aborting");
+    lk_acquire(&h->lock);
+    job_locked(h)->is_rolling_back = true;
+    lk_release(&h->lock);
     for (unsigned i = 0; i < h->nr; i++) {
         struct redir_status st;
 

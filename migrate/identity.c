@@ -84,6 +84,16 @@ int
 identity_take(struct port *p, const struct port_info *disk, struct err *e,
               struct identity *ret_id)
 {
+    return identity_take_while(p, disk, NULL, NULL, e, ret_id);
+}
+
+/* NOLINTBEGIN(readability-function-size): as identity_take(), and whom to ask */
+int
+identity_take_while(struct port *p, const struct port_info *disk,
+                    int (*check)(void *opaque, struct err *e), void *opaque,
+                    struct err *e, struct identity *ret_id)
+/* NOLINTEND(readability-function-size) */
+{
     struct identity id = {.info = p->info, .device_size = port_size_now(p)};
     AUTO_FREE void *buf = malloc(65536);
 
@@ -96,8 +106,11 @@ identity_take(struct port *p, const struct port_info *disk, struct err *e,
     (void)port_identify(p, id.device_id, sizeof id.device_id);
     for (unsigned i = 0; i < IDENTITY_SAMPLES && disk->size > 0; i++) {
         struct req rq = sample_at(disk, i);
-        int rc;
+        int rc = check != NULL ? check(opaque, e) : 0;
 
+        if (rc < 0) {
+            return rc;
+        }
         rq.buf = buf;
         rc = port_submit(p, &rq);
         if (rc < 0) {

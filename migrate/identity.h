@@ -37,6 +37,12 @@ void identity_boot_id(char *buf);
 int identity_take(struct port *p, const struct port_info *disk, struct err *e,
                   struct identity *ret_id);
 
+/* The same; before each sample check() is asked whether to go on, and its error ends
+ * it. */
+int identity_take_while(struct port *p, const struct port_info *disk,
+                        int (*check)(void *opaque, struct err *e), void *opaque,
+                        struct err *e, struct identity *ret_id);
+
 /* Can `theirs` be the device of `mine`, which was looked at before and after theirs?
  * 0, or -EINVAL and e says what differs: another size, too, unless the system knows
  * both by one name (a device that has grown is seen by one host before the other).

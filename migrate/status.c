@@ -91,7 +91,8 @@ static void
 add_news(struct service *s, struct disk *d, const struct record *rec,
          const struct redir_status *st, json_t *j)
 {
-    const char *phase = handoff_phase_of(s, d->cfg->name), *waits;
+    struct handoff_now now;
+    const char *waits;
     char search[SEARCH_TEXT];
 
     waits = waits_for(d, rec, st);
@@ -115,8 +116,14 @@ add_news(struct service *s, struct disk *d, const struct record *rec,
         (void)json_object_set_new(j, "taken_at",
                                   json_integer((json_int_t)rec->taken_at));
     }
-    if (phase != NULL) {
-        (void)json_object_set_new(j, "handoff", json_string(phase));
+    if (handoff_now_of(s, d->cfg->name, &now)) {
+        (void)json_object_set_new(j, "handoff",
+                                  json_string(handoff_phase_name(now.phase)));
+        (void)json_object_set_new(j, "handoff_us",
+                                  json_integer((json_int_t)now.phase_us));
+        (void)json_object_set_new(j, "handoff_detail", json_string(now.detail));
+        (void)json_object_set_new(j, "handoff_aborting",
+                                  json_boolean(now.is_abort_wanted));
     }
 }
 

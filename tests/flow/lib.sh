@@ -244,17 +244,18 @@ new_device() {
     echo "$T/$1.img"
 }
 
-# start_gated_device NAME SIZE: an NBD server whose writes end only while the gate is
-# open. It is closed at first; each write that arrives there is told to wait_arrivals.
+# start_gated_device NAME SIZE [write|flush|read] [FILE]: an NBD server whose writes, or what
+# is given, end only while the gate is open. It is closed at first; each that arrives there
+# is told to wait_arrivals.
 # device_uri NAME is what a service opens.
 start_gated_device() {
     local file
-    file=$(new_device "$1" "$2")
+    file=${4-$(new_device "$1" "$2")}
     mkfifo "$T/$1.gate" "$T/$1.arrived"
     exec {ARRIVED}<>"$T/$1.arrived"
     # CTest knows where the tools are; the plugins are beside them.
     setsid nbdkit -f -U "$T/$1.sock" -P "$T/$1.pid" -t 64 "$BATON_TOOLS_DIR/gate.so" \
-        file="$file" gate="$T/$1.gate" arrived="$T/$1.arrived" \
+        file="$file" gate="$T/$1.gate" arrived="$T/$1.arrived" what="${3-write}" \
         >"$T/$1.log" 2>&1 </dev/null &
     SERVICE_PID[$1]=$!
     await_file "$T/$1.pid"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* gate_plugin.c - an nbdkit plugin: a file whose writes end only while a gate is open.
- * Both are fifos: a write says that it is there in `arrived`, a byte each, and goes on
- * when somebody has `gate` open for writing. Everything else is answered at once.
+/* gate_plugin.c - an nbdkit plugin: a file whose writes end only while a gate is open; or,
+ * with what=flush or what=read, its flushes or reads. Both are fifos: a request says that
+ * it is there in `arrived`, a byte each, and goes on when somebody has `gate` open for
+ * writing. Everything else is answered at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 
 static char *paths[3];
 static const char *const keys[] = {"file", "arrived", "gate"};
+static const char *what = "write";
 static int fd = -1, arrived_fd = -1;
 
 static void
@@ -39,6 +41,10 @@ gate_config(const char *key, const char *value)
             paths[i] = nbdkit_realpath(value);
             return paths[i] == NULL ? -1 : 0;
         }
+    }
+    if (strcmp(key, "what") == 0) {
+        what = value; /* nbdkit keeps it */
+        return 0;
     }
     nbdkit_error("unknown parameter: %s", key);
     return -1;
@@ -91,24 +97,15 @@ gate_can_multi_conn(void *handle)
     return 1; /* one file for all connections */
 }
 
-static int
-gate_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
-{
-    (void)handle;
-    (void)flags;
-    if (pread(fd, buf, count, (off_t)offset) != (ssize_t)count) {
-        nbdkit_error("pread: %m");
-        return -1;
-    }
-    return 0;
-}
-
 /* An open of a fifo for reading waits until somebody has it open for writing. */
 static int
-pass_gate(void)
+pass_gate(const char *op)
 {
     int gate_fd;
 
+    if (strcmp(op, what) != 0) {
+        return 0;
+    }
     if (write(arrived_fd, "\n", 1) != 1) {
         return -1;
     }
@@ -117,12 +114,24 @@ pass_gate(void)
 }
 
 static int
+gate_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    (void)handle;
+    (void)flags;
+    if (pass_gate("read") < 0 || pread(fd, buf, count, (off_t)offset) != (ssize_t)count) {
+        nbdkit_error("pread: %m");
+        return -1;
+    }
+    return 0;
+}
+
+static int
 gate_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
             uint32_t flags)
 {
     (void)handle;
     (void)flags;
-    if (pass_gate() < 0 || pwrite(fd, buf, count, (off_t)offset) != (ssize_t)count) {
+    if (pass_gate("write") < 0 || pwrite(fd, buf, count, (off_t)offset) != (ssize_t)count) {
         nbdkit_error("pwrite: %m");
         return -1;
     }
@@ -134,7 +143,7 @@ gate_flush(void *handle, uint32_t flags)
 {
     (void)handle;
     (void)flags;
-    return fdatasync(fd);
+    return pass_gate("flush") < 0 ? -1 : fdatasync(fd);
 }
 
 static struct nbdkit_plugin plugin = {
@@ -144,7 +153,7 @@ static struct nbdkit_plugin plugin = {
     .unload = gate_unload,
     .config = gate_config,
     .config_complete = gate_config_complete,
-    .config_help = "file=FILE\narrived=FIFO\ngate=FIFO",
+    .config_help = "file=FILE\narrived=FIFO\ngate=FIFO\nwhat=write|flush|read",
     .get_ready = gate_get_ready,
     .open = gate_open,
     .get_size = gate_get_size,

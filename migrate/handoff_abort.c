@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stopping a handoff before its commit, and what one is at just now. Whoever aborts waits
+ * until it has ended: before, nobody can say that nothing will change. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "handoff_job.h"
+
+#define PATIENCE_NS (10 * NS_PER_S) /* of who aborts */
+#define TELL_AGAIN_NS NS_PER_S
+
+/* Want h aborted; the table's lock is held. A question to the next owner is broken off,
+ * so that nobody waits for its answer. */
+static int
+want_abort_locked(struct handoff *h, struct err *e)
+{
+    LK_GUARD(&h->lock);
+
+    if (job_locked(h)->is_committing || job_locked(h)->committed_ns != 0) {
+        return err_set(e, -EALREADY, "the handoff of %s is committed already",
+                       h->target);
+    }
+    if (!job_locked(h)->is_abort_wanted && job_locked(h)->peer_fd >= 0 &&
+        !job_locked(h)->is_rolling_back) {
+        (void)shutdown(job_locked(h)->peer_fd, SHUT_RDWR); /* it may be gone */
+    }
+    job_locked(h)->is_abort_wanted = true;
+    cv_broadcast(&h->changed);
+    return 0;
+}
+
+static int
+ask(struct service *s, const char *target, struct err *e, struct handoff **ret_h)
+{
+    struct handoff_table *t = s->handoffs;
+    struct handoff *h;
+    int rc;
+    LK_GUARD(&t->lock);
+
+    h = handoff_find_locked(t, target);
+    if (h == NULL) {
+        return err_set(e, -ENOENT, "no handoff of %s is going on", target);
+    }
+    rc = want_abort_locked(h, e);
+    if (rc < 0) {
+        return rc;
+    }
+    cv_broadcast(&t->turn);
+    for (unsigned i = 0; i < h->nr; i++) {
+        redir_cancel_drain(h->disks[i]->redir);
+    }
+    if (ret_h != NULL) {
+        job_ref(h);
+        *ret_h = h;
+    }
+    return 0;
+}
+
+int
+handoff_ask_abort(struct service *s, const char *target, struct err *e)
+{
+    return ask(s, target, e, NULL);
+}
+
+/* Until it has ended, or it is time to say the same again. */
+static struct handoff_locked
+await_end(struct handoff *h, uint64_t until_ns)
+{
+    LK_GUARD(&h->lock);
+
+    while (!job_locked(h)->is_finished &&
+           cv_wait_until(&h->changed, &h->lock, until_ns) != -ETIMEDOUT) {
+    }
+    return *job_locked(h);
+}
+
+int
+handoff_abort(struct service *s, const char *target, handoff_on_progress on_progress,
+              void *opaque, struct err *e)
+{
+    const uint64_t patience_ns = clock_deadline_ns(PATIENCE_NS);
+    struct handoff *h = NULL;
+    struct handoff_locked now;
+    int rc = ask(s, target, e, &h);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (;;) {
+        char detail[sizeof now.detail + 32];
+
+        now = await_end(h, clock_earlier(patience_ns, clock_deadline_ns(TELL_AGAIN_NS)));
+        if (now.is_finished || clock_now_ns() >= patience_ns) {
+            break;
+        }
+        (void)snprintf(detail, sizeof detail, "abort asked, waiting: %s", now.detail);
+        if (on_progress != NULL) {
+            on_progress(opaque, now.phase, detail,
+                        (clock_now_ns() - h->started_ns) / NS_PER_US);
+        }
+    }
+    if (!now.is_finished) {
+        rc = err_set(e, -EBUSY,
+                     "the handoff of %s is to be aborted, but has not ended yet (%s: "
+                     "%s): it will as soon as that ends, and nothing will change; see "
+                     "baton status",
+                     target, handoff_phase_name(now.phase),
+                     now.detail[0] != '\0' ? now.detail : "no news");
+    } else if (now.rc == 0) { /* a bug: an abort that was accepted ends it */
+        rc = err_set(e, -EALREADY, "the handoff of %s was done before", target);
+    }
+    job_unref(h);
+    return rc;
+}
+
+bool
+handoff_now_of(struct service *s, const char *disk_name, struct handoff_now *ret_now)
+{
+    struct handoff *h;
+    LK_GUARD(&s->handoffs->lock);
+
+    LIST_FOREACH(h, &s->handoffs->jobs, link)
+    {
+        for (unsigned i = 0; i < h->nr; i++) {
+            if (strcmp(h->disks[i]->cfg->name, disk_name) == 0) {
+                lk_acquire(&h->lock);
+                *ret_now = (struct handoff_now){
+                    .phase = job_locked(h)->phase,
+                    .phase_us =
+                        (clock_now_ns() - job_locked(h)->phase_began_ns) / NS_PER_US,
+                    .is_abort_wanted = job_locked(h)->is_abort_wanted};
+                (void)snprintf(ret_now->detail, sizeof ret_now->detail, "%s",
+                               job_locked(h)->detail);
+                lk_release(&h->lock);
+                return true;
+            }
+        }
+    }
+    return false;
+}
