@@ -19,11 +19,13 @@
 #include "handoff_all.h"
 #include "log.h"
 #include "service.h"
+#include "where.h"
 
 #define EACH_DEADLINE_NS (5 * NS_PER_S) /* of HOLD..FLUSH, as the command's default */
 #define ABORT_NS NS_PER_S               /* for a handoff to be rolled back */
 #define FAREWELL_NS (3 * NS_PER_S)      /* for clients to ask where the disks are */
 #define LOOK_AGAIN_NS (50 * NS_PER_MS)  /* whether they have */
+#define HEIR_NS (500 * NS_PER_MS)       /* for the heir to say its id */
 
 /* Of the one that there is; static, because the thread may outlive the caller. */
 static struct will {
@@ -80,17 +82,42 @@ await(int fd, int stop_fd, uint64_t deadline_ns)
     return fds[0].revents != 0;
 }
 
+/* Who the heir is among the clients; "" when it does not say, or knows no disk of ours. */
+static void
+ask_heir_id(struct service *s, char *id, size_t size)
+{
+    const uint64_t deadline_ns = clock_deadline_ns(HEIR_NS);
+    bool is_unknown = true;
+
+    id[0] = '\0';
+    for (unsigned i = 0; i < s->nr_disks && is_unknown; i++) {
+        struct disk *d = &s->disks[i];
+        struct where w;
+
+        if (disk_record(d).role == ROLE_OWNER &&
+            where_ask(s->cfg->heir.text, NULL, d->cfg->name, deadline_ns, NULL,
+                      &is_unknown, &w) == 0) {
+            (void)snprintf(id, size, "%s", w.id);
+            return;
+        }
+    }
+}
+
 /* What nr_told of each disk will be when its clients have asked. They may have lost
- * their channels already when the disk has been given. */
+ * their channels already when the disk has been given. The heir never asks: it owns the
+ * disk then. */
 static void
 count_clients(struct service *s, unsigned *nr_told)
 {
+    char heir[37];
+
+    ask_heir_id(s, heir, sizeof heir);
     for (unsigned i = 0; i < s->nr_disks; i++) {
         struct disk *d = &s->disks[i];
 
         nr_told[i] = atomic_load_explicit(&d->nr_told, memory_order_relaxed);
         if (disk_redir(d) != NULL) {
-            nr_told[i] += session_table_nr_connected(d->sessions);
+            nr_told[i] += session_table_nr_connected(d->sessions, heir);
         }
     }
 }
@@ -116,12 +143,18 @@ static void
 await_followers(struct service *s, const unsigned *nr_told, int stop_fd)
 {
     const uint64_t deadline_ns = clock_deadline_ns(FAREWELL_NS);
-    bool is_last = false;
+    bool is_last = false, is_told = false;
 
     while (!is_last && clock_now_ns() < deadline_ns) {
         struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
 
         is_last = have_asked(s, nr_told); /* the last answer is on its way */
+        if (!is_last && !is_told) {
+            log_info("waiting for up to %d s: clients have not asked yet where their "
+                     "disks are now",
+                     (int)(FAREWELL_NS / NS_PER_S));
+            is_told = true;
+        }
         if (poll(&fd, 1, clock_poll_ms(clock_deadline_ns(LOOK_AGAIN_NS))) > 0) {
             return; /* not wanted any more */
         }

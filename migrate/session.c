@@ -327,7 +327,7 @@ session_close(struct session *s)
 }
 
 unsigned
-session_table_nr_connected(struct session_table *t)
+session_table_nr_connected(struct session_table *t, const char *except)
 {
     const struct session *s;
     unsigned n = 0;
@@ -335,7 +335,7 @@ session_table_nr_connected(struct session_table *t)
 
     TAILQ_FOREACH(s, &table_locked(t)->sessions, link)
     {
-        n += s->nr_lanes > 0;
+        n += s->nr_lanes > 0 && strcmp(s->client, except) != 0;
     }
     return n;
 }

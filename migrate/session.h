@@ -50,8 +50,9 @@ int session_open(struct session_table *t, const char *client, uint64_t number,
                  struct session **ret_s);
 void session_close(struct session *s);
 
-/* How many sessions have a connection; about as many as there are clients. */
-unsigned session_table_nr_connected(struct session_table *t);
+/* How many sessions have a connection; about as many as there are clients. Those of the
+ * client `except` do not count. */
+unsigned session_table_nr_connected(struct session_table *t, const char *except);
 
 /* Perform rq. -ESTALE: not performed, the session is fenced or the disk is not served
  * here any more. */
