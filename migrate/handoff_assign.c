@@ -2,6 +2,7 @@
 /* What follows the commit: ASSIGN and REPLAY, or the disks are taken back. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "breakpoint.h"
@@ -19,13 +20,18 @@
 #define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
 #define REPLAY_REPORT_NS (5 * NS_PER_S)
 
+/* Jobs that ask again and again; relaxed: it bounds. */
+static _Atomic unsigned nr_asking;
+
 bool
 job_back_off(struct handoff *h, uint64_t *wait_ns)
 {
     uint64_t until_ns = clock_deadline_ns(*wait_ns);
     LK_GUARD(&h->lock);
 
-    *wait_ns = clock_earlier(2 * *wait_ns, JOB_RETRY_MAX_NS);
+    *wait_ns = clock_earlier(2 * *wait_ns,
+                             retry_max_ns(atomic_load_explicit(&nr_asking,
+                                                               memory_order_relaxed)));
     for (;;) {
         if (job_locked(h)->is_abandon_wanted && !job_locked(h)->is_answered) {
             job_locked(h)->is_abandoned = true;
@@ -109,10 +115,10 @@ end_sharing(struct handoff *h)
     }
 }
 
-int
-job_assign(struct handoff *h, struct err *e)
+static int
+assign(struct handoff *h, struct err *e)
 {
-    uint64_t wait_ns = 10 * NS_PER_MS;
+    uint64_t wait_ns = RETRY_MIN_NS, looked_ns = clock_now_ns();
     bool is_told = false;
 
     for (;;) {
@@ -139,14 +145,28 @@ job_assign(struct handoff *h, struct err *e)
                      err_text(e, rc));
             is_told = true;
         }
-        if (wait_ns == JOB_RETRY_MAX_NS && has_moved_on(h)) {
-            return 0;
+        if (clock_now_ns() - looked_ns >= JOB_RETRY_MAX_NS) {
+            looked_ns = clock_now_ns();
+            if (has_moved_on(h)) {
+                return 0;
+            }
         }
         if (!job_back_off(h, &wait_ns)) {
             return err_set(e, -ECANCELED, "abandoned");
         }
         (void)BREAKPOINT("owner-asks-again");
     }
+}
+
+int
+job_assign(struct handoff *h, struct err *e)
+{
+    int rc;
+
+    (void)atomic_fetch_add_explicit(&nr_asking, 1, memory_order_relaxed);
+    rc = assign(h, e);
+    (void)atomic_fetch_sub_explicit(&nr_asking, 1, memory_order_relaxed);
+    return rc;
 }
 
 void

@@ -23,10 +23,11 @@
 #include "identity.h"
 #include "lock.h"
 #include "pace.h"
+#include "retry.h"
 #include "rpc.h"
 #include "uri.h"
 
-#define JOB_RETRY_MAX_NS NS_PER_S /* between two tries of what must not be given up */
+#define JOB_RETRY_MAX_NS RETRY_MAX_NS /* of what must not be given up; see retry.h */
 
 struct handoff {
     struct service *service;

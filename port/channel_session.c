@@ -13,10 +13,9 @@
 
 #include "channel.h"
 #include "clock.h"
+#include "retry.h"
 #include "trace.h"
 
-#define BACKOFF_MIN_NS (10 * NS_PER_MS)
-#define BACKOFF_MAX_NS NS_PER_S
 #define FAREWELL_NS NS_PER_S /* for the last answers of an owner that gives way */
 #define REPEAT_MIN_NS (10 * NS_PER_MS)  /* from the first error to the second try */
 #define REPEAT_MAX_NS (640 * NS_PER_MS) /* before the last: 1.3 s in all */
@@ -68,13 +67,18 @@ channel_count_kept(struct channel *c)
     }
 }
 
+/* Channels of this process that have requests and no session; relaxed: it bounds. */
+static _Atomic unsigned nr_reconnecting;
+
 static void
 back_off(struct channel *c) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
-    uint64_t next = l->backoff_ns != 0 ? l->backoff_ns * 2 : BACKOFF_MIN_NS;
+    uint64_t next = l->backoff_ns != 0 ? l->backoff_ns * 2 : RETRY_MIN_NS;
 
-    l->backoff_ns = next < BACKOFF_MAX_NS ? next : BACKOFF_MAX_NS;
+    l->backoff_ns = clock_earlier(
+        next,
+        retry_max_ns(atomic_load_explicit(&nr_reconnecting, memory_order_relaxed)));
     l->next_try_ns = clock_deadline_ns(l->backoff_ns);
 }
 
@@ -82,7 +86,7 @@ void
 channel_break(struct channel *c, int rc)
 {
     struct channel_locked *l = channel_locked(c);
-    bool has_lasted = clock_now_ns() - l->since_ns >= BACKOFF_MIN_NS;
+    bool has_lasted = clock_now_ns() - l->since_ns >= RETRY_MIN_NS;
 
     if (l->has_answered && (rc == -ENOTCONN || has_lasted)) {
         l->backoff_ns = 0;
@@ -261,6 +265,7 @@ channel_reconnect(struct channel *c, const struct unacked *u)
     struct channel_locked *l = channel_locked(c);
     uint64_t end_ns = unacked_deadline_ns(u);
 
+    (void)atomic_fetch_add_explicit(&nr_reconnecting, 1, memory_order_relaxed);
     channel_set_state(c, CHANNEL_CONNECTING);
     drop_lanes(c);
     while (l->state == CHANNEL_CONNECTING && clock_now_ns() < l->next_try_ns &&
@@ -271,4 +276,5 @@ channel_reconnect(struct channel *c, const struct unacked *u)
     if (l->state == CHANNEL_CONNECTING) {
         (void)try_connect(c, end_ns, NULL); /* the caller looks at the state */
     }
+    (void)atomic_fetch_sub_explicit(&nr_reconnecting, 1, memory_order_relaxed);
 }

@@ -5,7 +5,7 @@
  * Every request that was submitted and not yet answered is in the channel's table of
  * unacknowledged requests. When any lane breaks, or the owner answers NBD_ESHUTDOWN
  * ("not performed, I am not the owner any more"), all lanes are dropped, a newer
- * session is connected (first try at once, then 10 ms, doubling to 1 s), and every
+ * session is connected (first try at once, then as base/retry.h says), and every
  * unacknowledged request is sent again. The owner fences older sessions of the same
  * client before it serves a newer one (migrate/session.h), so a delayed request of the
  * old lanes cannot land later. submit() therefore blocks for as long as there is no
