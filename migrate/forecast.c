@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "handoff_abort.h"
 #include "handoff_peer.h"
 #include "pace.h"
 

@@ -82,7 +82,8 @@ await(int fd, int stop_fd, uint64_t deadline_ns)
     return fds[0].revents != 0;
 }
 
-/* Who the heir is among the clients; "" when it does not say, or knows no disk of ours. */
+/* Who the heir is among the clients; "" when it does not say, or knows no disk of ours.
+ */
 static void
 ask_heir_id(struct service *s, char *id, size_t size)
 {

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "follow.h"
+#include "handoff_abort.h"
 #include "handoff_job.h"
 
 #define COMMITTED_PATIENCE_NS (10 * NS_PER_S) /* then a caller gets -EINPROGRESS */
@@ -283,8 +284,8 @@ attach_or_begin(struct service *s, const struct handoff_request *rq, struct err 
     return 0;
 }
 
-/* Wait for news or the end, or until it is time to say the same again. *ret_now: what is
- * new. False: committed, and the caller has waited for long enough. */
+/* Wait for news or the end, or until it is time to say the same again. *ret_now: what
+ * is new. False: committed, and the caller has waited for long enough. */
 static bool
 await_news(struct handoff *h, uint64_t seen, struct handoff_locked *ret_now)
 {
@@ -329,10 +330,11 @@ wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
                         (clock_now_ns() - h->started_ns) / NS_PER_US);
         }
     }
-    return err_set(e, -EINPROGRESS,
-                   "%s is committed to %s but not finished: %s; the services go on, see "
-                   "baton status",
-                   h->target, h->to_text, now.detail);
+    return err_set(
+        e, -EINPROGRESS,
+        "%s is committed to %s but not finished: %s; the services go on, see "
+        "baton status",
+        h->target, h->to_text, now.detail);
 }
 
 int

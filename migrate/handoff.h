@@ -49,11 +49,11 @@ int handoff_run(struct service *s, const struct handoff_request *rq,
                 handoff_on_progress on_progress, void *opaque, struct err *e,
                 json_t **ret_report);
 
-/* Abort the running handoff of target and wait until it has ended, with nothing changed.
- * -ENOENT: none; -EALREADY: it is committed; -EBUSY: it will end, but has not after some
- * seconds, and e says what it waits for. */
-int handoff_abort(struct service *s, const char *target, handoff_on_progress on_progress,
-                  void *opaque, struct err *e);
+/* Abort the running handoff of target and wait until it has ended, with nothing
+ * changed. -ENOENT: none; -EALREADY: it is committed; -EBUSY: it will end, but has not
+ * after some seconds, and e says what it waits for. */
+int handoff_abort(struct service *s, const char *target,
+                  handoff_on_progress on_progress, void *opaque, struct err *e);
 
 /* The same without waiting. */
 int handoff_ask_abort(struct service *s, const char *target, struct err *e);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stopping a handoff before its commit, and what one is at just now. Whoever aborts waits
- * until it has ended: before, nobody can say that nothing will change. */
+/* Stopping a handoff before its commit, and what one is at just now. Whoever aborts
+ * waits until it has ended: before, nobody can say that nothing will change. */
+#include "handoff_abort.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "clock.h"
-#include "handoff_job.h"
 
 #define PATIENCE_NS (10 * NS_PER_S) /* of who aborts */
 #define TELL_AGAIN_NS NS_PER_S
@@ -92,7 +93,8 @@ handoff_abort(struct service *s, const char *target, handoff_on_progress on_prog
     for (;;) {
         char detail[sizeof now.detail + 32];
 
-        now = await_end(h, clock_earlier(patience_ns, clock_deadline_ns(TELL_AGAIN_NS)));
+        now =
+            await_end(h, clock_earlier(patience_ns, clock_deadline_ns(TELL_AGAIN_NS)));
         if (now.is_finished || clock_now_ns() >= patience_ns) {
             break;
         }

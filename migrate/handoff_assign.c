@@ -29,9 +29,8 @@ job_back_off(struct handoff *h, uint64_t *wait_ns)
     uint64_t until_ns = clock_deadline_ns(*wait_ns);
     LK_GUARD(&h->lock);
 
-    *wait_ns = clock_earlier(2 * *wait_ns,
-                             retry_max_ns(atomic_load_explicit(&nr_asking,
-                                                               memory_order_relaxed)));
+    *wait_ns = clock_earlier(2 * *wait_ns, retry_max_ns(atomic_load_explicit(
+                                               &nr_asking, memory_order_relaxed)));
     for (;;) {
         if (job_locked(h)->is_abandon_wanted && !job_locked(h)->is_answered) {
             job_locked(h)->is_abandoned = true;

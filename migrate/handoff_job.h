@@ -70,7 +70,7 @@ struct handoff {
         char detail[256];
         bool is_abort_wanted;
         int peer_fd; /* of `peer`, for an abort to break a question off; -1: none */
-        bool is_rolling_back; /* the next owner may be asked again, in spite of it */
+        bool is_rolling_back;   /* the next owner may be asked again, in spite of it */
         bool is_committing;     /* too late for an abort; the record is being written */
         bool is_abandon_wanted; /* in ASSIGN: stop asking; see handoff_abandon() */
         bool is_abandoned;      /* the thread has seen it and is about to end */
@@ -102,17 +102,11 @@ struct handoff_table {
 /* A job that is not started; NULL: no memory. */
 struct handoff *job_alloc(struct service *s, const struct handoff_request *rq);
 void job_free(struct handoff *h); /* never started, or its last reference is gone */
-
 /* All of its disks, or none. */
 int job_claim_disks(struct handoff *h, struct err *e);
 
 /* Put it into the table, whose lock is held, and start its thread. */
 int job_start(struct handoff *h, struct err *e);
-
-/* The job of exactly this target; the table's lock is held. NULL: none. */
-struct handoff *handoff_find_locked(struct handoff_table *t, const char *target);
-
-void job_ref(struct handoff *h);
 
 /* The thread of a job. It holds a reference, and so does the table. */
 void *job_run(void *job);
@@ -139,19 +133,13 @@ void job_replay(struct handoff *h);
 /* An rpc_on_notify: the next owner serves, and is about to make that durable. The queue
  * is replayed at once; the handoff ends with its answer. */
 void job_hear(void *job, const char *method, json_t *params);
-/* Put the channels in as port B: what was held goes to them, and waits there as long as
- * nobody answers. */
+/* Put the channels in as port B: what was held waits there for an answer. */
 void job_follow(struct handoff *h);
 
 /* Undo hold..flush: open the gates to port A, tell the next owner to forget it. */
 void job_roll_back(struct handoff *h);
 /* The next owner refused: own the disks again, at epoch N+2. Goes on until done. */
 void job_take_back(struct handoff *h);
-
-/* flusher_start() of d, which waits for an earlier flush that somebody gave up: told,
- * and ended by an abort. */
-int job_begin_flush(struct handoff *h, struct disk *d, enum urgency urgency,
-                    uint64_t deadline_ns, struct err *e);
 
 /* What is handed, as every call names it (docs/control-protocol.md). */
 json_t *job_disk_list(const struct handoff *h);

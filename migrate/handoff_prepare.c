@@ -13,9 +13,9 @@
 #include "handoff_job.h"
 #include "handoff_parked.h"
 #include "handoff_peer.h"
+#include "handoff_there.h"
 #include "handoff_turn.h"
 #include "port_channel.h"
-#include "where.h"
 
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
 #define COMPARE_TRIES                                                                  \
@@ -311,60 +311,9 @@ meet_peer(struct handoff *h, struct err *e)
 }
 
 static int
-refuse_elsewhere(struct handoff *h, struct disk *d, const struct record *rec,
-                 struct err *e)
-{
-    struct err ignored = {0};
-    struct where w;
-    char owner[RECORD_URI_LEN] = "";
-
-    if (rec->role == ROLE_GIVEN) {
-        int rc = where_find(h->service, rec, false,
-                            clock_deadline_ns(CONNECT_TIMEOUT_NS), &ignored, &w);
-
-        if (rc == 0 || rc == -EALREADY) { /* the latter: as the record says */
-            (void)snprintf(owner, sizeof owner, ": %s owns it",
-                           rc == 0 ? w.service : rec->peer_name);
-        }
-    }
-    return err_set(
-        e, -EREMOTE,
-        "%s of %s is owned neither by %s nor at %s%s; hand it over first, or "
-        "what is here disk by disk",
-        d->cfg->name, h->target, h->service->cfg->name, h->to.text, owner);
-}
-
-/* Disks of the VM that are not here count as done when the next owner owns them, by its
- * own word. Nothing of them changes, so nobody claims them. */
-static int
-look_for_those_there(struct handoff *h, struct err *e)
-{
-    int rc = 0;
-
-    for (unsigned i = 0; i < h->nr_there && rc == 0; i++) {
-        struct record rec = disk_record(h->there[i]);
-        json_t *answer = NULL, *params;
-        const char *role;
-        int code = 0;
-
-        params = rec.uuid[0] != '\0'
-                     ? json_pack("{s:s}", "uuid", rec.uuid)
-                     : json_pack("{s:s}", "disk", h->there[i]->cfg->name);
-        rc = job_call(h, "peer.where", params, PREPARE_TIMEOUT_NS, e, &code, &answer);
-        role = json_string_value(json_object_get(answer, "role"));
-        if (rc == -ENOENT ||
-            (rc == 0 && (role == NULL || strcmp(role, role_name(ROLE_OWNER)) != 0))) {
-            rc = refuse_elsewhere(h, h->there[i], &rec, e);
-        }
-        json_decref(answer);
-    }
-    return rc;
-}
-
-static int
 get_ready(struct handoff *h, bool is_park, struct err *e)
 {
-    int rc = look_for_those_there(h, e);
+    int rc = job_look_there(h, e);
 
     rc = rc == 0 ? make_next_records(h, e) : rc;
     if (rc < 0) {

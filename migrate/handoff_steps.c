@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "follow.h"
+#include "handoff_abort.h"
 #include "handoff_job.h"
 #include "handoff_parked.h"
 #include "handoff_peer.h"
@@ -133,9 +134,9 @@ job_begin_flush(struct handoff *h, struct disk *d, enum urgency urgency,
                 uint64_t deadline_ns, struct err *e)
 {
     for (;;) {
-        int rc = flusher_start(
-            &d->flusher, redir_active(d->redir), urgency,
-            clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+        int rc =
+            flusher_start(&d->flusher, redir_active(d->redir), urgency,
+                          clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
 
         if (rc == 0) {
             return 0;

@@ -76,9 +76,8 @@ back_off(struct channel *c) LK_REQUIRES(c->lock)
     struct channel_locked *l = channel_locked(c);
     uint64_t next = l->backoff_ns != 0 ? l->backoff_ns * 2 : RETRY_MIN_NS;
 
-    l->backoff_ns = clock_earlier(
-        next,
-        retry_max_ns(atomic_load_explicit(&nr_reconnecting, memory_order_relaxed)));
+    l->backoff_ns = clock_earlier(next, retry_max_ns(atomic_load_explicit(
+                                            &nr_reconnecting, memory_order_relaxed)));
     l->next_try_ns = clock_deadline_ns(l->backoff_ns);
 }
 

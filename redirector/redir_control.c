@@ -5,8 +5,8 @@
 
 #include "clock.h"
 #include "redir_state.h"
-#include "underway.h"
 #include "trace.h"
+#include "underway.h"
 
 const char redir_all_channels[] = "all channels";
 
@@ -294,7 +294,8 @@ redir_status(struct redir *r, struct redir_status *ret_status)
                                         .ledger = ledger_sum(&r->ledger)};
     hold_queue_measure(&l->queue, &oldest, &ret_status->queued_bytes);
     ret_status->oldest_ns = oldest != 0 ? clock_now_ns() - oldest : 0;
-    ret_status->under_way_ns = begun_ns != 0 && now_ns > begun_ns ? now_ns - begun_ns : 0;
+    ret_status->under_way_ns =
+        begun_ns != 0 && now_ns > begun_ns ? now_ns - begun_ns : 0;
     /* Not ledger_unfinished(): with the gate open it may be too low, below 0 even. What
      * waits was accepted before, so it is among what is pending. */
     ret_status->in_flight = ret_status->ledger.pending - l->queue.nr_waiting;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* gate_plugin.c - an nbdkit plugin: a file whose writes end only while a gate is open; or,
- * with what=flush or what=read, its flushes or reads. Both are fifos: a request says that
- * it is there in `arrived`, a byte each, and goes on when somebody has `gate` open for
- * writing. Everything else is answered at once.
+/* gate_plugin.c - an nbdkit plugin: a file whose writes end only while a gate is open;
+ * or, with what=flush or what=read, its flushes or reads. Both are fifos: a request
+ * says that it is there in `arrived`, a byte each, and goes on when somebody has `gate`
+ * open for writing. Everything else is answered at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -118,7 +118,8 @@ gate_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t fl
 {
     (void)handle;
     (void)flags;
-    if (pass_gate("read") < 0 || pread(fd, buf, count, (off_t)offset) != (ssize_t)count) {
+    if (pass_gate("read") < 0 ||
+        pread(fd, buf, count, (off_t)offset) != (ssize_t)count) {
         nbdkit_error("pread: %m");
         return -1;
     }
@@ -131,7 +132,8 @@ gate_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
 {
     (void)handle;
     (void)flags;
-    if (pass_gate("write") < 0 || pwrite(fd, buf, count, (off_t)offset) != (ssize_t)count) {
+    if (pass_gate("write") < 0 ||
+        pwrite(fd, buf, count, (off_t)offset) != (ssize_t)count) {
         nbdkit_error("pwrite: %m");
         return -1;
     }

@@ -44,8 +44,10 @@ static const char usage[] =
     "  --journal FILE       write what every sector may hold at the end\n"
     "  --verify-file DEVICE compare a device with the journal; no traffic\n"
     "  --max-latency[=MS]   print the latency histogram; longer than MS is a fault\n"
-    "  --slow-file FILE     a line for each request that took 100 ms or longer: when it\n"
-    "                       began and ended (us since 1970), what, on which connection\n"
+    "  --slow-file FILE     a line for each request that took 100 ms or longer: when "
+    "it\n"
+    "                       began and ended (us since 1970), what, on which "
+    "connection\n"
     "  --json               the report as one JSON object\n"
     "Status: 0 clean, 1 a fault, which is described, 2 wrong usage.\n";
 
