@@ -42,16 +42,33 @@ guests_announce(struct guests *g, const char *vm_uuid)
 }
 
 void
-guests_restore(struct guests *g, const char *vm_uuid)
+guests_restore(struct guests *g, const char *vm_uuid, bool is_gone)
 {
     struct guests_locked *l;
     LK_GUARD(&g->lock);
 
     l = guests_locked(g);
-    *l = (struct guests_locked){.generation = l->generation + 1,
-                                .has_run = true,
-                                .awaited_ns = clock_deadline_ns(AWAIT_NS)};
+    *l =
+        (struct guests_locked){.generation = l->generation + 1,
+                               .is_gone = is_gone,
+                               .awaited_ns = is_gone ? 0 : clock_deadline_ns(AWAIT_NS)};
     (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
+}
+
+bool
+guests_end(struct guests *g, const char *vm_uuid)
+{
+    struct guests_locked *l;
+    LK_GUARD(&g->lock);
+
+    l = guests_locked(g);
+    if (l->vm_uuid[0] != '\0' && strcmp(l->vm_uuid, vm_uuid) != 0) {
+        return false;
+    }
+    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
+    l->is_gone = true;
+    l->awaited_ns = 0;
+    return true;
 }
 
 void

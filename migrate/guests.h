@@ -22,6 +22,7 @@ struct guests {
         unsigned nr;         /* connections since the last one that are open */
         unsigned nr_writers; /* of these, have changed the disk */
         bool has_run;        /* was one of them ever a writer? */
+        bool is_gone;        /* libvirt has said that it has ended here */
         uint64_t awaited_ns; /* until then a VM from before our restart may come back;
                               * 0: nobody is awaited, or it came */
     } locked_;
@@ -42,8 +43,12 @@ void guests_done(struct guests *g);
 void guests_announce(struct guests *g, const char *vm_uuid);
 
 /* The same after a restart of ours: the domain may run here already, and its QEMU be
- * about to reconnect, or it may have run here. */
-void guests_restore(struct guests *g, const char *vm_uuid);
+ * about to reconnect; or it had ended here when we went (is_gone). */
+void guests_restore(struct guests *g, const char *vm_uuid, bool is_gone);
+
+/* The domain of this UUID has ended here. False, and nothing is changed: another one
+ * was announced since. */
+bool guests_end(struct guests *g, const char *vm_uuid);
 
 void guest_enter(struct guests *g, struct guest *guest);
 void guest_leave(struct guest *guest);

@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
+
+#define SILENT_NS (5 * NS_PER_S)
+
 static struct known_locked *known_locked(struct known *k) LK_REQUIRES(k->lock);
 
 static struct known_locked *
@@ -16,7 +20,7 @@ void
 known_init(struct known *k)
 {
     lk_init(&k->lock);
-    k->locked_.nr = 0;
+    memset(&k->locked_, 0, sizeof k->locked_);
 }
 
 static bool
@@ -47,6 +51,35 @@ known_add(struct known *k, const char *control)
         l->nr--;
     }
     (void)snprintf(l->controls[l->nr++], RECORD_URI_LEN, "%s", control);
+}
+
+void
+known_note_silent(struct known *k, const char *control)
+{
+    struct known_locked *l;
+    unsigned i;
+    LK_GUARD(&k->lock);
+
+    l = known_locked(k);
+    i = l->nr_silent++ % KNOWN_MAX;
+    (void)snprintf(l->silent[i].control, RECORD_URI_LEN, "%s", control);
+    l->silent[i].until_ns = clock_deadline_ns(SILENT_NS);
+}
+
+bool
+known_is_silent(struct known *k, const char *control)
+{
+    const struct known_locked *l;
+    LK_GUARD(&k->lock);
+
+    l = known_locked(k);
+    for (unsigned i = 0; i < KNOWN_MAX; i++) {
+        if (l->silent[i].until_ns > clock_now_ns() &&
+            strcmp(l->silent[i].control, control) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 unsigned

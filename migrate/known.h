@@ -15,11 +15,21 @@ struct known {
     struct known_locked {
         unsigned nr;
         char controls[KNOWN_MAX][RECORD_URI_LEN]; /* oldest first */
+        unsigned nr_silent; /* the next one is noted in place nr_silent % KNOWN_MAX */
+        struct {
+            char control[RECORD_URI_LEN];
+            uint64_t until_ns;
+        } silent[KNOWN_MAX];
     } locked_;
 };
 
 void known_init(struct known *k);
 void known_add(struct known *k, const char *control);
+
+/* The service at control has let us wait in vain: whoever asks in turn for many VMs
+ * spares itself that for a moment. */
+void known_note_silent(struct known *k, const char *control);
+bool known_is_silent(struct known *k, const char *control);
 
 /* The configured peers, then those that are known, each once. Returns how many. */
 #define KNOWN_ALL_MAX (CONFIG_MAX_LISTEN + KNOWN_MAX)

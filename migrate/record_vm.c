@@ -12,12 +12,14 @@
 
 #define VM_FILE_SIZE (NAME_MAX_LEN + sizeof RECORD_STORE_TMP ".vm")
 #define UUID_LEN 36
+#define GONE "gone\n"
 
 static int
 write_line(struct record_dir *d, const char *file, const struct record_vm *vm)
 {
-    char line[sizeof vm->uuid + sizeof vm->name + 2];
-    int len = snprintf(line, sizeof line, "%s %s\n", vm->uuid, vm->name);
+    char line[sizeof vm->uuid + sizeof vm->name + 2 + sizeof GONE];
+    int len = snprintf(line, sizeof line, "%s %s\n%s", vm->uuid, vm->name,
+                       vm->is_gone ? GONE : "");
     int fd = d->io->create(d->io, d->disk_fd, file);
     ssize_t n;
 
@@ -54,26 +56,44 @@ record_vm_write(struct record_dir *d, const char *disk, const struct record_vm *
                   : 0;
 }
 
+/* What text of len bytes says, if it is such a line. */
+static bool
+parse(const char *text, size_t len, struct record_vm *ret_vm)
+{
+    const char *end = memchr(text, '\n', len);
+    struct record_vm vm = {.uuid = ""};
+    size_t name_len, rest;
+
+    if (end == NULL || end < text + UUID_LEN + 1 || text[UUID_LEN] != ' ' ||
+        memchr(text, '\0', len) != NULL) {
+        return false;
+    }
+    name_len = (size_t)(end - text) - UUID_LEN - 1;
+    rest = len - (size_t)(end + 1 - text);
+    if (name_len >= sizeof vm.name ||
+        (rest != 0 && (rest != strlen(GONE) || memcmp(end + 1, GONE, rest) != 0))) {
+        return false;
+    }
+    memcpy(vm.uuid, text, UUID_LEN);
+    memcpy(vm.name, text + UUID_LEN + 1, name_len);
+    vm.is_gone = rest != 0;
+    *ret_vm = vm;
+    return uuid_is_valid(vm.uuid);
+}
+
 void
 record_vm_read(struct record_dir *d, const char *disk, struct record_vm *ret_vm)
 {
     AUTO_FREE char *text = NULL;
     char file[VM_FILE_SIZE];
     struct err ignored = {{0}};
-    struct record_vm vm = {.uuid = ""};
+    struct record_vm vm;
     size_t len = 0;
 
     memset(ret_vm, 0, sizeof *ret_vm);
     (void)snprintf(file, sizeof file, "%s.vm", disk);
-    if (record_store_read(d->disk_fd, file, &ignored, &text, &len) < 0 ||
-        len < UUID_LEN + 2 || len >= UUID_LEN + 2 + sizeof vm.name ||
-        text[UUID_LEN] != ' ' || memchr(text, '\n', len) != text + len - 1 ||
-        memchr(text, '\0', len) != NULL) {
-        return;
-    }
-    memcpy(vm.uuid, text, UUID_LEN);
-    memcpy(vm.name, text + UUID_LEN + 1, len - UUID_LEN - 2);
-    if (uuid_is_valid(vm.uuid)) {
+    if (record_store_read(d->disk_fd, file, &ignored, &text, &len) == 0 &&
+        parse(text, len, &vm)) {
         *ret_vm = vm;
     }
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* record_vm.h - disk/<name>.vm of a state directory: which domain of libvirt was
  * announced last for a disk (vm.h), so that a service that is restarted during a
- * migration still knows. One line: UUID, a space, the domain's name.
+ * migration still knows. One line: UUID, a space, the domain's name; a second line
+ * "gone" when libvirt has said that it ended here and it is not known yet where it
+ * went.
  *
  * Not a record: a hint that is worth something only while VMs run that were started
  * before the service, so it is not fsynced, and what a power cut has left of it is not
  * believed when it is no such line. */
 #ifndef BATON_RECORD_VM_H
 #define BATON_RECORD_VM_H
+
+#include <stdbool.h>
 
 #include "err.h"
 
@@ -18,6 +22,7 @@ struct record_dir;
 struct record_vm {
     char uuid[37];                 /* "" when none was announced */
     char name[RECORD_VM_NAME_LEN]; /* without control characters; for people */
+    bool is_gone;
 };
 
 /* Replace the file, or remove it when uuid is "". */

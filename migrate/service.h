@@ -11,6 +11,7 @@
 #include "known.h"
 #include "port.h"
 #include "record.h"
+#include "vm_watch.h"
 
 struct disk;
 struct handoff_table;
@@ -30,6 +31,7 @@ struct service {
     struct known known;             /* who is a client of ours */
     uint64_t began_ns;
     int mend_fd; /* eventfd; -1 */
+    struct vm_watches vm_watches; /* VMs that are gone from here, and are looked for */
     unsigned nr_disks;
     struct disk *disks;
 };

@@ -264,26 +264,24 @@ vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
 static json_t *
 take_gone(const struct domain *dom, struct vm_watch *w)
 {
-    static const struct record_vm nobody = {.uuid = ""};
     json_t *list = json_array();
 
-    for (unsigned i = 0; i < dom->nr; i++) {
-        struct disk *d = dom->disks[i];
-        struct guests_locked guests = guests_look(&d->guests);
-
-        if (disk_record(d).role != ROLE_OWNER ||
-            (strcmp(guests.vm_uuid, dom->uuid) == 0 && !guests.has_run)) {
-            /* Not ours to give, or it was to come here and never has. Who connects now
-             * is not it. */
-            vm_kept_announce(d, &nobody);
-            continue;
-        }
-        (void)json_array_append_new(list, json_string(d->cfg->name));
-        w->disks[w->nr].generation = guests.generation;
-        w->disks[w->nr++].disk = d;
-    }
     (void)snprintf(w->vm, sizeof w->vm, "%s", dom->vm);
     (void)snprintf(w->uuid, sizeof w->uuid, "%s", dom->uuid);
+    for (unsigned i = 0; i < dom->nr; i++) {
+        struct disk *d = dom->disks[i];
+
+        if (!vm_kept_end(d, dom->uuid, dom->vm)) {
+            continue; /* of another VM by now */
+        }
+        if (disk_record(d).role != ROLE_OWNER) {
+            vm_kept_forget(d, guests_look(&d->guests).generation);
+            continue; /* not ours to give */
+        }
+        (void)json_array_append_new(list, json_string(d->cfg->name));
+        w->disks[w->nr].generation = guests_look(&d->guests).generation;
+        w->disks[w->nr++].disk = d;
+    }
     return list;
 }
 
@@ -306,8 +304,7 @@ vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
     if (w.nr > 0) {
         rc = vm_watch_start(&w, e);
     } else if (dom.nr > 0) {
-        log_info("VM %s is gone: it never ran here, or none of its disks is owned here",
-                 dom.vm);
+        log_info("VM %s is gone: none of its disks is owned here", dom.vm);
     }
     if (rc < 0) {
         json_decref(list);

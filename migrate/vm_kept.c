@@ -29,6 +29,20 @@ vm_kept_announce(struct disk *d, const struct record_vm *vm)
     guests_announce(&d->guests, vm->uuid);
 }
 
+bool
+vm_kept_end(struct disk *d, const char *vm_uuid, const char *vm_name)
+{
+    struct record_vm vm = {.is_gone = true};
+
+    if (!guests_end(&d->guests, vm_uuid)) {
+        return false;
+    }
+    (void)snprintf(vm.uuid, sizeof vm.uuid, "%s", vm_uuid);
+    (void)snprintf(vm.name, sizeof vm.name, "%s", vm_name);
+    keep(d, &vm);
+    return true;
+}
+
 void
 vm_kept_forget(struct disk *d, uint64_t generation)
 {
@@ -46,7 +60,7 @@ vm_kept_restore(struct disk *d)
 
     record_vm_read(d->service->records, d->cfg->name, &vm);
     if (vm.uuid[0] != '\0') {
-        guests_restore(&d->guests, vm.uuid);
+        guests_restore(&d->guests, vm.uuid, vm.is_gone);
     }
 }
 
@@ -68,6 +82,8 @@ watch_of(struct service *s, struct vm_watch *watches, unsigned *nr,
         (void)snprintf(w->uuid, sizeof w->uuid, "%s", vm->uuid);
         (void)snprintf(w->vm, sizeof w->vm, "%s", vm->name);
     }
+    /* What is known of one disk is known of the VM. */
+    w->is_restart = w->is_restart && !vm->is_gone;
     return w;
 }
 
@@ -90,5 +106,13 @@ vm_kept_follow(struct service *s)
         w->disks[w->nr].disk = d;
         w->disks[w->nr++].generation = guests_look(&d->guests).generation;
     }
-    vm_watch_resume(watches, nr);
+    for (unsigned i = 0; i < nr; i++) {
+        struct err e = {{0}};
+        int rc = vm_watch_start(&watches[i], &e);
+
+        if (rc < 0) {
+            log_warn("%s", err_text(&e, rc));
+        }
+    }
+    free(watches);
 }

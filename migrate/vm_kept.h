@@ -5,6 +5,7 @@
 #ifndef BATON_VM_KEPT_H
 #define BATON_VM_KEPT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct disk;
@@ -13,6 +14,10 @@ struct service;
 
 /* vm is about to be started here (guests_announce); a uuid of "": nobody any more. */
 void vm_kept_announce(struct disk *d, const struct record_vm *vm);
+
+/* The domain of this UUID and name has ended here; where it went is not known yet.
+ * False: the disk is another one's by now. */
+bool vm_kept_end(struct disk *d, const char *vm_uuid, const char *vm_name);
 
 /* Nobody any more, if nobody was announced after the announcement of this generation.
  */

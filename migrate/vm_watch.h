@@ -1,21 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vm_watch.h - a VM of ours is gone: did it migrate, and where to?
+/* vm_watch.h - VMs of ours that are gone: did they migrate, and where to?
  *
  * libvirt does not say (9.0 calls the same hook when a domain was destroyed, crashed,
  * was saved or has migrated). So we ask the services that are clients of our disks and
- * the configured peers. The VM runs at the one where libvirt has announced this domain
- * (its UUID), and every disk of it has a connection since then, and at least one of
- * these has written: QEMU writes nothing before the VM runs there. To that one the
- * disks are handed. Where connections are that have not written yet the question stays
- * open and is asked again; when there are none, nobody runs it, and the disks stay. It
- * stops when the domain is announced here again. */
+ * the configured peers. A domain that was announced elsewhere (by its UUID) runs there
+ *  - if it has written to any of its disks there since: QEMU writes nothing before the
+ *    VM runs; or
+ *  - if libvirt has said that it ended here, nobody writes here, and it has had a disk
+ *    open there for a while all the same: a QEMU that waits for a migration whose
+ *    source has ended is ended, too, at once.
+ * If we are wrong, a disk is owned where its VM does not run, and nothing is lost by
+ * it. Then all its disks go there, written or not: each to the service that serves it
+ * to the domain. Who has one announced or open without more is asked again, ever more
+ * seldom, for a day; when nobody has, nobody runs the VM, and its disks stay. It is
+ * over for a disk that is announced here again.
+ *
+ * Any number of VMs may go at once: they wait in a queue for a few threads. */
 #ifndef BATON_VM_WATCH_H
 #define BATON_VM_WATCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "disk.h"
+#include "lock.h"
 #include "record_vm.h"
 
 #define VM_NAME_LEN RECORD_VM_NAME_LEN
@@ -25,18 +34,36 @@ struct vm_watch {
     char vm[VM_NAME_LEN]; /* for people */
     char uuid[37];
     bool is_restart; /* nobody said that it is gone: we were away, and look */
-    bool is_told;    /* it was said why it cannot be handed over */
+    bool is_told;    /* that it lasts */
     unsigned nr;
-    struct {
+    struct vm_watched {
         struct disk *disk;
         uint64_t generation; /* of its guests when the VM was gone */
+        bool is_told;        /* it was said why it cannot be handed over */
     } disks[GROUP_MAX_DISKS];
+    uint64_t began_ns;
+    uint64_t open_since_ns; /* it has had a disk open elsewhere since; 0: it has none */
+    uint64_t due_ns, wait_ns;
+    TAILQ_ENTRY(vm_watch) link;
 };
 
-/* Look on a thread of its own. -EAGAIN: none is to be had. */
+/* The watches of a service that wait for their turn. */
+struct vm_watches {
+    struct lk lock; /* leaf */
+    struct cv changed;
+    struct vm_watches_locked {
+        TAILQ_HEAD(, vm_watch) waiting;
+        unsigned nr_threads, nr; /* threads; watches, waiting or at work */
+    } locked_;
+};
+
+void vm_watches_init(struct vm_watches *q);
+
+/* Look for the VM from now on. w is copied. -ENOMEM, -EAGAIN: there is no thread and
+ * none is to be had. */
 int vm_watch_start(const struct vm_watch *w, struct err *e);
 
-/* Look for nr VMs on one thread, after a restart. watches is ours to free. */
-void vm_watch_resume(struct vm_watch *watches, unsigned nr);
+/* How many VMs are looked for. */
+unsigned vm_watches_count(struct vm_watches *q);
 
 #endif

@@ -13,6 +13,7 @@
 #include "record_json.h"
 #include "service.h"
 #include "uri.h"
+#include "vm_place.h"
 
 #define HOP_TIMEOUT_NS (2 * NS_PER_S) /* to connect, and again to answer */
 
@@ -63,7 +64,7 @@ describe(struct service *s, struct disk *d)
     json_t *j;
 
     j = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s,s:I,s:I}", "service", s->cfg->name,
+        "{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s,s:I,s:I,s:I,s:b}", "service", s->cfg->name,
         "id", record_dir_service_id(s->records), "disk", d->cfg->name, "uuid", rec.uuid,
         "role", role_name(rec.role), "epoch", (json_int_t)rec.epoch, "owner",
         is_owner   ? s->cfg->name
@@ -74,8 +75,10 @@ describe(struct service *s, struct disk *d)
         : is_given                      ? rec.peer_control
                                         : "",
         "channels", is_owner ? where_channels(s->cfg) : json_array(), "vm_uuid",
-        guests.vm_uuid, "vm_clients", (json_int_t)guests_present(&d->guests),
-        "vm_writers", (json_int_t)guests.nr_writers);
+        guests.is_gone ? "" : guests.vm_uuid, "vm_clients", (json_int_t)guests_present(&d->guests),
+        "vm_writers", (json_int_t)guests.nr_writers, "vm_open",
+        (json_int_t)guests.nr, "vm_runs",
+        !guests.is_gone && vm_place_runs_here(s, guests.vm_uuid));
     if (is_owner) {
         (void)json_object_set_new(j, "right", json_string(rec.right));
     }
@@ -136,23 +139,30 @@ take_channels(const json_t *list, struct where *w)
     return true;
 }
 
+static unsigned
+count_of(const json_t *j, const char *member)
+{
+    json_int_t n = json_integer_value(json_object_get(j, member));
+
+    return n > 0 && n < INT32_MAX ? (unsigned)n : 0;
+}
+
 /* What was added later; an older service says nothing of it. */
 static void
 read_guests(const json_t *j, struct where *w)
 {
     const char *uuid = json_string_value(json_object_get(j, "uuid"));
     const char *vm_uuid = json_string_value(json_object_get(j, "vm_uuid"));
-    json_int_t nr = json_integer_value(json_object_get(j, "vm_clients"));
-    json_int_t nr_writers = json_integer_value(json_object_get(j, "vm_writers"));
+    const json_t *runs = json_object_get(j, "vm_runs");
 
     if (uuid != NULL && uuid_is_valid(uuid)) {
         (void)take_text(w->uuid, sizeof w->uuid, uuid);
     }
     if (vm_uuid != NULL && uuid_is_valid(vm_uuid)) {
         (void)take_text(w->vm_uuid, sizeof w->vm_uuid, vm_uuid);
-        w->nr_vms = nr > 0 && nr < INT32_MAX ? (unsigned)nr : 0;
-        w->nr_vm_writers =
-            nr_writers > 0 && nr_writers < INT32_MAX ? (unsigned)nr_writers : 0;
+        w->nr_vms = count_of(j, "vm_clients");
+        w->nr_vm_open = runs != NULL ? count_of(j, "vm_open") : w->nr_vms;
+        w->vm_runs = runs != NULL ? json_is_true(runs) : count_of(j, "vm_writers") > 0;
     }
 }
 

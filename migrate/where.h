@@ -5,6 +5,8 @@
 #ifndef BATON_WHERE_H
 #define BATON_WHERE_H
 
+#include <stdbool.h>
+
 #include "record.h"
 #include "rpc.h"
 
@@ -26,7 +28,9 @@ struct where {
     unsigned nr_channels;           /* owner: where its channel listens */
     char channels[RECORD_MAX_URIS][RECORD_URI_LEN];
     char vm_uuid[37]; /* of the domain that was announced there; "" when none */
-    unsigned nr_vms, nr_vm_writers; /* connections of VMs since (guests.h) */
+    unsigned nr_vms;  /* connections of VMs since, and one that is awaited (guests.h) */
+    unsigned nr_vm_open; /* without that one */
+    bool vm_runs;        /* the domain has written to a disk there since, to any */
 };
 
 /* How other services reach this one's channels: a new list of URIs. */

@@ -201,8 +201,8 @@ report(const struct vm_order *o, const struct uri *to, uint64_t began_ns,
                           "%s runs at %s, but its disks are not owned there yet: %s",
                           o->domain, o->dest,
                           e.msg[0] != '\0' ? e.msg
-                                           : "the service follows when the VM writes; "
-                                             "is the hook installed?");
+                                           : "is the hook installed? the log of the "
+                                             "service here says what is in the way");
 }
 
 static int

@@ -70,15 +70,15 @@ said a 'VM web is gone and runs nowhere else' 3
 eq "$(roles_of vda)" "owner given" "roles after a write of another domain"
 vm_close
 
-# It migrates: open at b, but not running yet, it takes nothing along; when it writes...
+# It migrates: open at b, it takes nothing along while the VM has not ended at a; then,
+# when it writes...
 hook a prepare begin
 io "$(uri_of a vda)" "write -P 4 12k 4k"
 hook b prepare begin
 vm_open b
 hook a stopped end
-hook a release end
-pause 0.5
 eq "$(roles_of vda)" "owner given" "roles while the VM does not run yet"
+hook a release end
 vm_do "write -P 5 16k 4k" 'wrote 4096/4096'
 said a 'VM web runs at b: its disks are owned there now' 1
 eq "$(roles_of vda)" "given owner" "roles after the migration"
@@ -94,7 +94,7 @@ said b 'VM web runs at a: its disks are owned there now' 1
 eq "$(roles_of vda)" "owner given" "roles after the way back"
 vm_close
 
-# Early: ownership goes first, and stays there when the migration fails: the VM goes on.
+# Early: ownership goes first, and comes back when the migration fails: the VM runs here.
 hook a prepare begin
 vm_open a
 vm_do "write -P 7 20k 4k" 'wrote 4096/4096'
@@ -102,11 +102,9 @@ echo 'policy = early' >"$T/policy"
 hook b prepare begin
 rm "$T/policy"
 eq "$(roles_of vda)" "given owner" "roles after an early prepare"
-never=$(grep -c 'never ran here' "$(log_of b)")
 hook b release end
-said b 'never ran here' $((never + 1))
-pause 0.5
-eq "$(roles_of vda)" "given owner" "roles after an early migration that failed"
+said b 'VM web runs at a: its disks are owned there now' 2
+eq "$(roles_of vda)" "owner given" "roles after an early migration that failed"
 vm_do "read -P 7 20k 4k" 'read 4096/4096'
 vm_close
 

@@ -27,6 +27,8 @@ need_libvirt() {
 # and further arguments of it, one a line.
 peer_of() { control_of "$(other_of "$1")"; }
 service_arguments() { :; }
+# Further disks of the domain, as XML; $1 is the socket.
+more_disks() { :; }
 
 other_of() { case "$1" in a) echo b ;; b) echo a ;; esac }
 
@@ -109,6 +111,7 @@ vm_xml() {
       </source>
       <target dev='vda' bus='virtio'/>
     </disk>
+$(more_disks "$1")
     <controller type='usb' model='none'/>
     <memballoon model='none'/>
     <serial type='pty'><log file='$VM_CONSOLE' append='on'/><target port='0'/></serial>

@@ -4,9 +4,34 @@
 # virsh migrate --live to and fro under guest load: after each the service of the host
 # where the VM runs owns the disk, and the guest has seen no error. A migration that is
 # aborted leaves VM and owner where they are, and so does the end of the VM the owner.
+# A second disk that the guest never touches, R, goes where the first one goes.
 . "$(dirname "$0")/lib.sh"
 need_libvirt
 rounds=${BATON_MIGRATIONS-2} # there and back
+
+new_device rarely 16M >/dev/null
+service_arguments() {
+    printf '%s\n' --disk
+    echo "name=R,device=$T/rarely.img$([ "$1" = a ] || echo ,role=standby)"
+}
+more_disks() {
+    cat <<END
+    <disk type='network' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source protocol='nbd' name='R'><host transport='unix' socket='$1'/></source>
+      <target dev='vdc' bus='virtio'/>
+    </disk>
+END
+}
+# Both disks are owned there.
+both_owned_by() { # HOST WHAT
+    local end=$((SECONDS + 30))
+    owned_by "$1" "$2"
+    until [ "$(status_of "$1" R .role)" = owner ]; do
+        [ "$SECONDS" -lt "$end" ] || fail "after $2 $1 does not own R: $(roles_of R)"
+        pause 0.05
+    done
+}
 
 hosts_start
 services_start 256M
@@ -26,11 +51,11 @@ for ((i = 1; i <= 2 * rounds; i++)); do
         vm_tool "$from" migrate "$VM" "qemu+tcp://$(host_ip "$to")/system" \
             --to "$(control_of "$to")" --json >"$T/migrated.json" || fail "migration $i fails"
         eq "$(jq -c '[.outcome, .service, .disks]' "$T/migrated.json")" \
-            "[\"done\",\"$to\",[\"D\"]]" "what baton vm migrate reports"
+            "[\"done\",\"$to\",[\"D\",\"R\"]]" "what baton vm migrate reports"
     else
         vm_migrate "$from" "$to" || fail "migration $i fails"
     fi
-    owned_by "$to" "migration $i"
+    both_owned_by "$to" "migration $i"
     eq "$(vm_state "$to")" running "state of the VM at $to"
     vm_goes_on "migration $i"
     read -r from to <<<"$to $from"
@@ -58,7 +83,7 @@ eq "$(roles_of D)" "owner given" "roles after an abort"
 vm_goes_on "an aborted migration"
 virsh_on a migrate-setspeed "$VM" 1000
 vm_migrate a b || fail "the migration after an aborted one fails"
-owned_by b "the migration after an aborted one"
+both_owned_by b "the migration after an aborted one"
 vm_goes_on "the migration after an aborted one"
 
 # It ends where it is, twice: by itself, and by force.
@@ -75,7 +100,7 @@ eq "$(roles_of D)" "given owner" "roles after the VM was destroyed at b"
 vm_tool b define-disk D --target vdb --apply "$VM" >/dev/null 2>&1
 contains "$(virsh_on b dumpxml "$VM")" "<target dev='vdb' bus='virtio'/>" "the domain"
 eq "$(vm_tool b list --json | jq -c '.domains | map([.running, .disk, .role])')" \
-    '[[false,"D","owner"],[false,"D","owner"]]' "what baton vm list says at b"
+    '[[false,"D","owner"],[false,"D","owner"],[false,"R","owner"]]' "what baton vm list says at b"
 for name in a b; do
     eq "$(status_of "$name" D .ledger.failed)" 0 "failed requests at $name"
     ledger_balances "$name" D

@@ -6,6 +6,7 @@
 #include "guests.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"
+#define OTHER_UUID "66666666-2222-3333-4444-555555555555"
 
 static struct guests guests;
 
@@ -88,15 +89,43 @@ START_TEST(after_a_restart_the_vm_is_awaited_until_it_connects)
 {
     struct guest g;
 
-    guests_restore(&guests, UUID);
+    guests_restore(&guests, UUID, false);
     ck_assert_str_eq(guests_look(&guests).vm_uuid, UUID);
-    ck_assert(guests_look(&guests).has_run);
+    ck_assert(!guests_look(&guests).has_run); /* for all we know now */
     ck_assert_uint_eq(guests_look(&guests).nr, 0);
     ck_assert_uint_eq(guests_present(&guests), 1);
     guest_enter(&guests, &g);
     ck_assert_uint_eq(guests_present(&guests), 1);
     guest_leave(&g);
     ck_assert_uint_eq(guests_present(&guests), 0);
+}
+END_TEST
+
+START_TEST(a_vm_that_had_ended_before_the_restart_is_not_awaited)
+{
+    guests_restore(&guests, UUID, true);
+    ck_assert(guests_look(&guests).is_gone);
+    ck_assert_uint_eq(guests_present(&guests), 0);
+}
+END_TEST
+
+START_TEST(a_vm_ends_until_it_is_announced_again)
+{
+    guests_announce(&guests, UUID);
+    ck_assert(!guests_end(&guests, OTHER_UUID)); /* that one is not here */
+    ck_assert(!guests_look(&guests).is_gone);
+    ck_assert(guests_end(&guests, UUID));
+    ck_assert(guests_look(&guests).is_gone);
+    guests_announce(&guests, UUID);
+    ck_assert(!guests_look(&guests).is_gone);
+}
+END_TEST
+
+START_TEST(a_vm_that_was_never_announced_can_end)
+{
+    /* A disk that was plugged in while it ran. */
+    ck_assert(guests_end(&guests, UUID));
+    ck_assert_str_eq(guests_look(&guests).vm_uuid, UUID);
 }
 END_TEST
 
@@ -129,6 +158,9 @@ main(void)
     tcase_add_test(
         tc, a_first_write_after_the_announcement_by_an_old_connection_does_not_count);
     tcase_add_test(tc, after_a_restart_the_vm_is_awaited_until_it_connects);
+    tcase_add_test(tc, a_vm_that_had_ended_before_the_restart_is_not_awaited);
+    tcase_add_test(tc, a_vm_ends_until_it_is_announced_again);
+    tcase_add_test(tc, a_vm_that_was_never_announced_can_end);
     tcase_add_test(tc, only_the_announcement_that_is_meant_is_forgotten);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);

@@ -59,6 +59,12 @@ START_TEST(a_vm_that_is_written_down_is_read_until_it_is_nobody)
     record_vm_read(dir, "vda", &read);
     ck_assert_str_eq(read.uuid, UUID);
     ck_assert_str_eq(read.name, "a web server");
+    ck_assert(!read.is_gone);
+    vm.is_gone = true;
+    ck_assert_int_eq(record_vm_write(dir, "vda", &vm, &e), 0);
+    record_vm_read(dir, "vda", &read);
+    ck_assert_str_eq(read.name, "a web server");
+    ck_assert(read.is_gone);
     record_vm_read(dir, "vdb", &read);
     ck_assert_str_eq(read.uuid, "");
     vm.uuid[0] = '\0';
@@ -80,6 +86,8 @@ START_TEST(what_is_no_such_line_is_not_believed)
         {UUID "\n", 37},
         {UUID " web", 40},
         {UUID " web\n" UUID " web\n", 82},
+        {UUID " web\ngone", 45},
+        {UUID " web\nGone\n", 46},
         {"X" UUID " web\n", 42},
         {UUID " w\0b\n", 41},
         {"0123abcd_4567-89ef-0123-456789abcdef web\n", 41},
@@ -103,7 +111,7 @@ main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, a_vm_that_is_written_down_is_read_until_it_is_nobody);
-    tcase_add_loop_test(tc, what_is_no_such_line_is_not_believed, 0, 9);
+    tcase_add_loop_test(tc, what_is_no_such_line_is_not_believed, 0, 11);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);
