@@ -320,6 +320,7 @@ const struct rpc_method control_methods[] = {
     {"recover", control_recover},
     {"attach", attach_answer},
     {"vm.coming", vm_coming},
+    {"vm.migrating", vm_migrating},
     {"vm.gone", vm_gone},
     {"vm.restored", vm_restored},
     {"peer.look", attach_look_answer},

@@ -68,6 +68,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
     s->began_ns = clock_now_ns();
     tls_settings_set(&cfg->tls);
     known_init(&s->known);
+    vm_expected_init(&s->vm_expected);
     vm_watches_init(&s->vm_watches);
     filters_of_this_process(s->opaque_filter, sizeof s->opaque_filter);
     rc = record_dir_open(cfg->state_dir, e, &s->records);

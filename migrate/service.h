@@ -11,6 +11,7 @@
 #include "known.h"
 #include "port.h"
 #include "record.h"
+#include "vm_expected.h"
 #include "vm_watch.h"
 
 struct disk;
@@ -31,6 +32,7 @@ struct service {
     struct known known;             /* who is a client of ours */
     uint64_t began_ns;
     int mend_fd; /* eventfd; -1 */
+    struct vm_expected vm_expected; /* VMs that migrate to us */
     struct vm_watches vm_watches; /* VMs that are gone from here, and are looked for */
     unsigned nr_disks;
     struct disk *disks;

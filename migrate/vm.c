@@ -14,6 +14,7 @@
 #include "log.h"
 #include "record_json.h"
 #include "service.h"
+#include "socket_path.h"
 #include "vm_early.h"
 #include "vm_kept.h"
 #include "vm_watch.h"
@@ -22,12 +23,17 @@
 #define MAX_DEADLINE_MS (600 * 1000)
 #define MAX_DISKS 1024 /* of a domain */
 
+/* What a domain does with a disk. */
+enum vm_use { VM_WRITES, VM_READS, VM_SHARES };
+
 /* A domain, and the disks of it that are served here. */
 struct domain {
     char vm[VM_NAME_LEN];
     const char *uuid;
     unsigned nr;
     struct disk *disks[GROUP_MAX_DISKS];
+    enum vm_use uses[GROUP_MAX_DISKS];
+    const char *sockets[GROUP_MAX_DISKS]; /* as the domain names them */
 };
 
 static bool
@@ -35,7 +41,7 @@ is_listener(const struct service *s, const char *socket)
 {
     for (unsigned i = 0; i < s->cfg->nr_listen; i++) {
         if (s->cfg->listen[i].kind == URI_UNIX &&
-            strcmp(s->cfg->listen[i].path, socket) == 0) {
+            socket_path_is_same(s->cfg->listen[i].path, socket)) {
             return true;
         }
     }
@@ -43,14 +49,55 @@ is_listener(const struct service *s, const char *socket)
 }
 
 static int
+parse_use(const char *text, enum vm_use *ret_use)
+{
+    static const char *const names[] = {
+        [VM_WRITES] = "write", [VM_READS] = "read", [VM_SHARES] = "share"};
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *ret_use = i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+/* The same export may be a disk and a part of another one: what can do the most counts.
+ */
+static int
+note_disk(struct domain *dom, struct disk *d, const char *socket, enum vm_use use,
+          struct err *e)
+{
+    for (unsigned i = 0; i < dom->nr; i++) {
+        if (dom->disks[i] == d) {
+            dom->uses[i] =
+                use == VM_WRITES || dom->uses[i] == VM_READS ? use : dom->uses[i];
+            return 0;
+        }
+    }
+    if (dom->nr == GROUP_MAX_DISKS) {
+        return err_set(e, -E2BIG, "more than %d disks", GROUP_MAX_DISKS);
+    }
+    dom->disks[dom->nr] = d;
+    dom->uses[dom->nr] = use;
+    dom->sockets[dom->nr++] = socket;
+    return 0;
+}
+
+static int
 add_disk(struct service *s, json_t *item, struct domain *dom, struct err *e)
 {
-    const char *name, *socket;
+    const char *name, *socket, *use_text = "write";
+    enum vm_use use = VM_WRITES;
     struct disk *d;
 
-    if (json_unpack_ex(item, NULL, JSON_STRICT, "{s:s,s:s}", "name", &name, "socket",
-                       &socket) != 0) {
-        return err_set(e, -EBADMSG, "malformed disk: name and socket expected");
+    if (json_unpack_ex(item, NULL, JSON_STRICT, "{s:s,s:s,s?s}", "name", &name,
+                       "socket", &socket, "use", &use_text) != 0 ||
+        parse_use(use_text, &use) < 0) {
+        return err_set(e, -EBADMSG,
+                       "malformed disk: name, socket and use (write, read, share) "
+                       "expected");
     }
     if (!is_listener(s, socket)) {
         return 0; /* another server's */
@@ -59,11 +106,7 @@ add_disk(struct service *s, json_t *item, struct domain *dom, struct err *e)
     if (d == NULL) {
         return err_set(e, -ENOENT, "%s serves no disk \"%.64s\"", s->cfg->name, name);
     }
-    if (dom->nr == GROUP_MAX_DISKS) {
-        return err_set(e, -E2BIG, "more than %d disks", GROUP_MAX_DISKS);
-    }
-    dom->disks[dom->nr++] = d;
-    return 0;
+    return note_disk(dom, d, socket, use, e);
 }
 
 /* libvirt lets it be nearly anything; it is for log lines. */
@@ -177,8 +220,8 @@ roles(const struct domain *dom)
         struct record rec = disk_record(dom->disks[i]);
 
         (void)json_array_append_new(
-            list, json_pack("{s:s,s:s,s:s,s:I}", "disk", rec.name, "role",
-                            role_name(rec.role), "owner",
+            list, json_pack("{s:s,s:s,s:s,s:s,s:I}", "disk", rec.name, "socket",
+                            dom->sockets[i], "role", role_name(rec.role), "owner",
                             rec.role == ROLE_OWNER ? dom->disks[i]->service->cfg->name
                                                    : rec.peer_name,
                             "epoch", (json_int_t)rec.epoch));
@@ -224,6 +267,24 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
     }
     *ret_result = roles(&dom);
     return 0;
+}
+
+int
+vm_migrating(void *service, struct rpc_call *call, json_t *params, struct err *e,
+             json_t **ret_result)
+{
+    static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
+    struct service *s = service;
+    struct domain dom = {.nr = 0};
+    int rc = parse(s, params, e, &dom);
+
+    (void)call;
+    *ret_result = NULL;
+    rc = rc < 0 ? rc : control_check_members(params, allowed, e);
+    if (rc == 0 && vm_expected_add(&s->vm_expected, dom.uuid) < 0) {
+        rc = err_set(e, -ENOMEM, "out of memory");
+    }
+    return rc;
 }
 
 /* A saved VM wants its disks as it left them. One that is parked was let go for as long
@@ -280,6 +341,7 @@ take_gone(const struct domain *dom, struct vm_watch *w)
         }
         (void)json_array_append_new(list, json_string(d->cfg->name));
         w->disks[w->nr].generation = guests_look(&d->guests).generation;
+        w->disks[w->nr].is_reader = dom->uses[i] == VM_READS;
         w->disks[w->nr++].disk = d;
     }
     return list;
@@ -300,6 +362,7 @@ vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
     if (rc < 0) {
         return rc;
     }
+    vm_expected_remove(&w.service->vm_expected, dom.uuid);
     list = take_gone(&dom, &w);
     if (w.nr > 0) {
         rc = vm_watch_start(&w, e);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,15 @@ service_of(const struct vm_watch *w, const struct vm_news *news)
     return "another host";
 }
 
+/* Does the disk, which the VM only read, stay for others that have it open here? A base
+ * or an image of a cdrom follows the last of its VMs. */
+static bool
+stays_for_others(const struct vm_watched *d)
+{
+    return d->is_reader &&
+           atomic_load_explicit(&d->disk->nr_vms, memory_order_relaxed) > 0;
+}
+
 /* Hand over every disk that can be; true: all are. Says once what is in the way of
  * each. */
 static bool
@@ -146,8 +156,14 @@ hand_all(struct vm_watch *w, const struct vm_news *news)
 
     for (unsigned i = 0; i < w->nr; i++) {
         struct err e = {0};
-        int rc = is_ours(w, i) ? hand_one(w, news, i, &e) : 0;
+        int rc;
 
+        if (!is_ours(w, i)) {
+            continue;
+        }
+        rc = stays_for_others(&w->disks[i])
+                 ? err_set(&e, -EBUSY, "others have it open here")
+                 : hand_one(w, news, i, &e);
         if (rc < 0 && !w->disks[i].is_told) {
             log_warn("VM %s runs at %s, but %s is not handed over: %s", w->vm,
                      service_of(w, news), w->disks[i].disk->cfg->name,
@@ -180,14 +196,15 @@ runs_elsewhere(struct vm_watch *w, const struct vm_news *news)
     return is_write_known || now_ns - w->open_since_ns >= OPEN_NS;
 }
 
-/* It lasts: say so once, and at last give up. */
+/* It lasts: say so once, and at last give up. is_known: where it runs, and what is in
+ * the way was said. */
 static enum outcome
-go_on(struct vm_watch *w, const struct vm_news *news)
+go_on(struct vm_watch *w, const struct vm_news *news, bool is_known)
 {
     const uint64_t age_ns = clock_now_ns() - w->began_ns;
     const char *what = w->is_restart ? "was announced before the restart" : "is gone";
 
-    if (age_ns > NEW_NS && !w->is_told) {
+    if (age_ns > NEW_NS && !w->is_told && !is_known) {
         log_warn("VM %s %s, and whether it runs elsewhere is not known (%s): its disks "
                  "stay here until it is",
                  w->vm, what,
@@ -222,9 +239,9 @@ step(struct vm_watch *w)
         return w->is_restart ? HERE : GONE;
     }
     if (runs_elsewhere(w, &news)) {
-        return hand_all(w, &news) ? GONE : go_on(w, &news);
+        return hand_all(w, &news) ? GONE : go_on(w, &news, true);
     }
-    return go_on(w, &news);
+    return go_on(w, &news, false);
 }
 
 /* What was announced is of no use any more, unless it was announced again. */

@@ -39,7 +39,8 @@ struct vm_watch {
     struct vm_watched {
         struct disk *disk;
         uint64_t generation; /* of its guests when the VM was gone */
-        bool is_told;        /* it was said why it cannot be handed over */
+        bool is_reader; /* it only read it: others may, too, and it stays for them */
+        bool is_told;   /* it was said why it cannot be handed over */
     } disks[GROUP_MAX_DISKS];
     uint64_t began_ns;
     uint64_t open_since_ns; /* it has had a disk open elsewhere since; 0: it has none */

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "disk_xml.h"
 #include "record.h"
+#include "socket_path.h"
 #include "virt.h"
 
 #define HELP                                                                           \
@@ -84,7 +85,7 @@ vm_is_listener(const json_t *report, const char *socket)
         const char *text = json_string_value(uri);
 
         if (text != NULL && strncmp(text, "unix:", 5) == 0 &&
-            strcmp(text + 5, socket) == 0) {
+            socket_path_is_same(text + 5, socket)) {
             return true;
         }
     }

@@ -42,7 +42,8 @@ take_domain(void *opaque, const char *name, bool is_active, const char *xml)
     }
     o->is_running = is_active;
     for (unsigned i = 0; i < dom.nr; i++) {
-        const json_t *disk = vm_is_listener(o->report, dom.disks[i].socket)
+        const json_t *disk = !dom.disks[i].is_backing && /* others may use it, too */
+                                     vm_is_listener(o->report, dom.disks[i].socket)
                                  ? vm_find_disk(o->report, dom.disks[i].name)
                                  : NULL;
         const char *role = json_string_value(json_object_get(disk, "role"));

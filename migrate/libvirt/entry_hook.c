@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "hook.h"
 #include "log.h"
+#include "socket_path.h"
 
 #define DEFAULT_CONFIG "/etc/baton/hook.conf"
 #define READ_NS (5 * NS_PER_S) /* libvirtd has the text ready */
@@ -57,7 +58,7 @@ map_socket(const void *config, const char *from)
     const struct hook_config *c = config;
 
     for (unsigned i = 0; i < c->nr_maps; i++) {
-        if (strcmp(c->maps[i].from, from) == 0) {
+        if (socket_path_is_same(c->maps[i].from, from)) {
             return c->maps[i].to;
         }
     }
@@ -74,24 +75,33 @@ load_config(struct err *e, struct hook_config *ret_c)
 }
 
 static int
-tell_services(enum hook_event event, const struct hook_domain *dom, struct err *e)
+tell_services(enum hook_event event, const struct hook_config *c,
+              const struct hook_domain *dom, struct err *e)
 {
-    struct hook_config c;
-    uint64_t deadline_ns;
-    int rc = load_config(e, &c);
+    const uint64_t deadline_ns = clock_deadline_ns(c->timeout_ns);
 
-    if (rc < 0) {
-        return rc;
+    switch (event) {
+    case HOOK_COMING:
+        return hook_coming(c, dom, deadline_ns, e);
+    case HOOK_RESTORED:
+        return hook_restored(c, dom, deadline_ns, e);
+    case HOOK_GONE:
+        return hook_gone(c, dom, deadline_ns, e);
+    case HOOK_REWRITE:
+        if (hook_migrating(c, dom, clock_deadline_ns(c->timeout_ns / 4), e) < 0) {
+            log_warn("%s migrate: %s", dom->name, e->msg); /* prepare may refuse it */
+        }
+        return 0;
+    case HOOK_NOTHING:
+        break;
     }
-    deadline_ns = clock_deadline_ns(c.timeout_ns);
-    return event == HOOK_COMING     ? hook_coming(&c, dom, deadline_ns, e)
-           : event == HOOK_RESTORED ? hook_restored(&c, dom, deadline_ns, e)
-                                    : hook_gone(&c, dom, deadline_ns, e);
+    return 0;
 }
 
-/* The domain as it will be here; text is NULL when nothing differs. */
+/* The domain as it will be here. */
 static int
-tell_of_restored(const char *vm, const char *text, size_t len, struct err *e)
+tell_of(enum hook_event event, const struct hook_config *c, const char *vm,
+        const char *text, size_t len, struct err *e)
 {
     struct hook_domain dom;
     int rc = hook_domain_parse(text, len, e, &dom);
@@ -100,27 +110,26 @@ tell_of_restored(const char *vm, const char *text, size_t len, struct err *e)
         return rc;
     }
     dom.name = vm;
-    rc = tell_services(HOOK_RESTORED, &dom, e);
+    rc = tell_services(event, c, &dom, e);
     hook_domain_done(&dom);
     return rc;
 }
 
+/* migrate and restore: tell of the domain with the paths of this host, and print it if
+ * any differs. */
 static int
-rewrite_xml(enum hook_event event, const char *vm, const char *xml, size_t len,
-            struct err *e)
+rewrite_xml(enum hook_event event, const struct hook_config *c, const char *vm,
+            const char *xml, size_t len, struct err *e)
 {
     AUTO_FREE char *text = NULL;
-    struct hook_config c;
-    const struct hook_map map = {map_socket, &c};
+    const struct hook_map map = {map_socket, c};
     size_t text_len = 0;
-    int rc = load_config(e, &c);
+    int rc =
+        c->nr_maps > 0 ? hook_domain_rewrite(xml, len, &map, e, &text, &text_len) : 0;
 
-    if (rc == 0 && c.nr_maps > 0) {
-        rc = hook_domain_rewrite(xml, len, &map, e, &text, &text_len);
-    }
-    if (rc == 0 && event == HOOK_RESTORED) {
-        rc = tell_of_restored(vm, text != NULL ? text : xml,
-                              text != NULL ? text_len : len, e);
+    if (rc == 0) {
+        rc = tell_of(event, c, vm, text != NULL ? text : xml,
+                     text != NULL ? text_len : len, e);
     }
     if (rc == 0 && text != NULL &&
         (fwrite(text, 1, text_len, stdout) != text_len || fflush(stdout) != 0)) {
@@ -133,16 +142,21 @@ static int
 run(enum hook_event event, const char *vm, const char *xml, size_t len, struct err *e)
 {
     struct hook_domain dom;
+    struct hook_config c;
     int rc = hook_domain_parse(xml, len, e, &dom);
 
     if (rc < 0) {
         return rc;
     }
     dom.name = vm;
-    if (dom.nr > 0) { /* else it is none of our business, whatever our file says */
-        rc = event == HOOK_REWRITE || event == HOOK_RESTORED
-                 ? rewrite_xml(event, vm, xml, len, e)
-                 : tell_services(event, &dom, e);
+    /* Else it is none of our business, whatever our file says. */
+    if (dom.nr > 0) {
+        rc = load_config(e, &c);
+        if (rc == 0) {
+            rc = event == HOOK_REWRITE || event == HOOK_RESTORED
+                     ? rewrite_xml(event, &c, vm, xml, len, e)
+                     : tell_services(event, &c, &dom, e);
+        }
     }
     hook_domain_done(&dom);
     return rc;

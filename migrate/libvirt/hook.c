@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
 #include "clock.h"
 #include "log.h"
 #include "rpc.h"
+#include "socket_path.h"
 
 /* Of the time that there is, for the answer of a service that gives up. */
 #define MARGIN_NS (100 * NS_PER_MS)
@@ -34,28 +36,35 @@ hook_event_of(const char *op, const char *sub_op)
     return HOOK_NOTHING;
 }
 
-static bool
-is_ours(const struct hook_config *c, const char *socket)
+/* The path by which our services know the socket: the one of our file that names the
+ * same, or the domain's own when the file names none; NULL: it is not ours. */
+static const char *
+our_socket(const struct hook_config *c, const char *socket)
 {
     for (unsigned i = 0; i < c->nr_sockets; i++) {
-        if (strcmp(c->sockets[i], socket) == 0) {
-            return true;
+        if (socket_path_is_same(c->sockets[i], socket)) {
+            return c->sockets[i];
         }
     }
-    return c->nr_sockets == 0; /* the services know */
+    return c->nr_sockets == 0 ? socket : NULL; /* the services know */
 }
 
-/* [{name, socket}] of the disks that may be ours. */
+/* [{name, socket, use}] of the disks that may be ours. */
 static json_t *
 disk_list(const struct hook_config *c, const struct hook_domain *dom)
 {
+    static const char *const uses[] = {
+        [HOOK_WRITES] = NULL, [HOOK_READS] = "read", [HOOK_SHARES] = "share"};
     json_t *list = json_array();
 
     for (unsigned i = 0; i < dom->nr; i++) {
-        if (is_ours(c, dom->disks[i].socket)) {
-            (void)json_array_append_new(list, json_pack("{s:s,s:s}", "name",
-                                                        dom->disks[i].name, "socket",
-                                                        dom->disks[i].socket));
+        const struct hook_disk *d = &dom->disks[i];
+        const char *socket = our_socket(c, d->socket);
+
+        if (socket != NULL) {
+            (void)json_array_append_new(list, json_pack("{s:s,s:s,s:s*}", "name",
+                                                        d->name, "socket", socket,
+                                                        "use", uses[d->use]));
         }
     }
     return list;
@@ -64,18 +73,16 @@ disk_list(const struct hook_config *c, const struct hook_domain *dom)
 /* *ret_is_there: was there a service to refuse it? */
 static int
 call(const struct uri *control, const char *method, json_t *params,
-     uint64_t deadline_ns, struct err *e, bool *ret_is_there)
+     uint64_t deadline_ns, struct err *e, bool *ret_is_there, json_t **ret_result)
 {
     struct rpc_client *client;
-    json_t *result = NULL;
     int rc = rpc_client_open(control, deadline_ns, e, &client);
 
     *ret_is_there = rc == 0 || rc == -ETIMEDOUT;
     if (rc == 0) {
         rc = rpc_call(client, method, json_incref(params), NULL, NULL, deadline_ns, e,
-                      NULL, &result);
+                      NULL, ret_result);
         rpc_client_close(client);
-        json_decref(result);
     }
     return rc < 0 ? err_prefix(e, rc, "%s", control->text) : 0;
 }
@@ -94,10 +101,35 @@ coming_params(const struct hook_config *c, uint64_t deadline_ns)
                      (json_int_t)(left_ns / NS_PER_MS));
 }
 
+/* What the services have said so far. */
+struct answers {
+    json_t *sockets;  /* {SOCKET: true} of those where one of them listens */
+    bool is_one_away; /* not every one is there */
+};
+
+/* result's disks[].socket; an older service does not say it. */
+static void
+take_answer(const json_t *result, struct answers *a)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(json_object_get(result, "disks"), i, item)
+    {
+        const char *socket = json_string_value(json_object_get(item, "socket"));
+
+        if (socket != NULL) {
+            (void)json_object_set_new(a->sockets, socket, json_true());
+        }
+    }
+}
+
 /* Tell every service of this host; extra is stolen. */
+/* NOLINTBEGIN(readability-function-size): whom, what of whom, and till when */
 static int
 tell(const struct hook_config *c, const struct hook_domain *dom, const char *method,
-     json_t *extra, uint64_t deadline_ns, struct err *e)
+     json_t *extra, uint64_t deadline_ns, struct answers *answers, struct err *e)
+/* NOLINTEND(readability-function-size) */
 {
     json_t *disks = disk_list(c, dom);
     const bool is_any = json_array_size(disks) > 0;
@@ -108,35 +140,107 @@ tell(const struct hook_config *c, const struct hook_domain *dom, const char *met
     (void)json_object_update(params, extra);
     json_decref(extra);
     for (unsigned i = 0; i < c->nr_controls && is_any && rc == 0; i++) {
+        json_t *result = NULL;
         bool is_there;
 
-        rc = call(&c->controls[i], method, params, deadline_ns, e, &is_there);
+        rc = call(&c->controls[i], method, params, deadline_ns, e, &is_there, &result);
         if (rc < 0 && !is_there) {
             log_warn("%s", e->msg);
+            answers->is_one_away = true;
             rc = 0;
         }
+        take_answer(result, answers);
+        json_decref(result);
     }
     json_decref(params);
     return rc;
+}
+
+/* Say what of the domain nobody will look after; and refuse it when it would be without
+ * a disk that our file says is ours. */
+static int
+check_rest(const struct hook_config *c, const struct hook_domain *dom,
+           const struct answers *a, struct err *e)
+{
+    for (unsigned i = 0; i < dom->nr; i++) {
+        const struct hook_disk *d = &dom->disks[i];
+        const char *socket = our_socket(c, d->socket);
+
+        if (socket != NULL && json_object_get(a->sockets, socket) != NULL) {
+            continue;
+        }
+        if (socket != NULL && c->nr_sockets > 0 && !a->is_one_away) {
+            return err_set(e, -ENOENT,
+                           "disk \"%s\": no service of control = listens at %s, which "
+                           "socket = says is ours",
+                           d->name, socket);
+        }
+        if (socket == NULL && access(d->socket, F_OK) == 0) {
+            continue; /* another server's */
+        }
+        log_warn("%s: disk \"%s\": %s at %s: it is not made usable here, and its "
+                 "owner does not follow the domain (hook.conf: socket =, map =)",
+                 dom->name, d->name,
+                 socket == NULL ? "there is no socket" : "no service of ours listens",
+                 d->socket);
+    }
+    if (dom->nr_net > 0) {
+        log_warn("%s: disk \"%s\"%s: an NBD export that is not at a unix socket; if it "
+                 "is one of Baton's, its owner does not follow the domain",
+                 dom->name, dom->net, dom->nr_net > 1 ? " and others" : "");
+    }
+    for (unsigned i = 0; i < c->nr_sockets && dom->arguments != NULL; i++) {
+        if (strstr(dom->arguments, c->sockets[i]) != NULL) {
+            log_warn("%s: QEMU is given %s past libvirt: which disk that is is not "
+                     "seen, so it is not made usable here and its owner does not "
+                     "follow the domain",
+                     dom->name, c->sockets[i]);
+        }
+    }
+    return 0;
 }
 
 int
 hook_coming(const struct hook_config *c, const struct hook_domain *dom,
             uint64_t deadline_ns, struct err *e)
 {
-    return tell(c, dom, "vm.coming", coming_params(c, deadline_ns), deadline_ns, e);
+    struct answers a = {.sockets = json_object()};
+    int rc =
+        tell(c, dom, "vm.coming", coming_params(c, deadline_ns), deadline_ns, &a, e);
+
+    rc = rc < 0 ? rc : check_rest(c, dom, &a, e);
+    json_decref(a.sockets);
+    return rc;
+}
+
+static int
+tell_only(const struct hook_config *c, const struct hook_domain *dom,
+          const char *method, uint64_t deadline_ns, struct err *e)
+{
+    struct answers a = {.sockets = json_object()};
+    int rc = tell(c, dom, method, json_object(), deadline_ns, &a, e);
+
+    json_decref(a.sockets);
+    return rc;
+}
+
+int
+hook_migrating(const struct hook_config *c, const struct hook_domain *dom,
+               uint64_t deadline_ns, struct err *e)
+{
+    return tell_only(c, dom, "vm.migrating", deadline_ns, e);
 }
 
 int
 hook_restored(const struct hook_config *c, const struct hook_domain *dom,
               uint64_t deadline_ns, struct err *e)
 {
-    return tell(c, dom, "vm.restored", json_object(), deadline_ns, e);
+    return tell_only(c, dom, "vm.restored", deadline_ns, e);
 }
 
 int
 hook_gone(const struct hook_config *c, const struct hook_domain *dom,
           uint64_t deadline_ns, struct err *e)
 {
-    return tell(c, dom, "vm.gone", json_object(), deadline_ns, e);
+    return tell_only(c, dom, "vm.gone", deadline_ns, e);
 }

@@ -5,17 +5,21 @@
  * us, so every step here ends by one deadline, and libvirt is never called.
  *
  *   operation           what is done, and when it fails
- *   prepare begin       vm.coming. A service that refuses, or does not answer in time:
- *                       the domain does not start; a migration is cancelled and the
- *                       domain runs on where it is. A service that is not there: a line
- *                       on standard error, for QEMU will find no disk anyway.
+ *   prepare begin       vm.coming. A service that refuses, or does not answer in time;
+ *                       or a disk at a socket of ours (socket =) where none of the
+ *                       services listens: the domain does not start; a migration is
+ *                       cancelled and the domain runs on where it is. A service that is
+ *                       not there: a line on standard error, for QEMU will find no disk
+ *                       anyway. What is not understood, or is nobody's: a line, too.
  *   release end         vm.gone. Any failure: a line on standard error; the disks stay
  *                       where they are until somebody hands them over.
+ *   migrate begin       vm.migrating: the same domain may be running on another host.
+ *                       Any failure: a line on standard error.
  *   restore begin       vm.restored, for the sockets after the mapping below. A service
  *                       that refuses: the domain is not restored, and stays saved.
  *   migrate, restore    the domain's XML with the socket paths of this host (map =
- * ...); begin               nothing is printed when none differs anything else nothing,
- * and never a failure: "reconnect" would kill the VM
+ *   begin               ...); nothing is printed when none differs
+ *   anything else       nothing, and never a failure: "reconnect" would kill the VM
  */
 #ifndef BATON_HOOK_H
 #define BATON_HOOK_H
@@ -32,6 +36,8 @@ enum hook_event hook_event_of(const char *op, const char *sub_op);
  */
 int hook_coming(const struct hook_config *c, const struct hook_domain *dom,
                 uint64_t deadline_ns, struct err *e);
+int hook_migrating(const struct hook_config *c, const struct hook_domain *dom,
+                   uint64_t deadline_ns, struct err *e);
 int hook_restored(const struct hook_config *c, const struct hook_domain *dom,
                   uint64_t deadline_ns, struct err *e);
 int hook_gone(const struct hook_config *c, const struct hook_domain *dom,

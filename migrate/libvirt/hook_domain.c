@@ -46,20 +46,62 @@ has_value(xmlNode *n, const char *attribute, const char *value)
     return is_same;
 }
 
-/* The <host> with the socket of a disk that is an NBD export on one; NULL. */
+/* The next element in the order of the text, within top; NULL. */
 static xmlNode *
-unix_host(xmlNode *disk, xmlNode **ret_source)
+next_within(xmlNode *n, const xmlNode *top)
 {
-    xmlNode *source = child(disk, "source"), *host = child(source, "host");
-
-    if (host == NULL || !has_value(disk, "type", "network") ||
-        !has_value(source, "protocol", "nbd") ||
-        !has_value(host, "transport", "unix") ||
-        !xmlHasProp(host, (const xmlChar *)"socket")) {
-        return NULL;
+    if (n->children != NULL) {
+        return n->children;
     }
-    *ret_source = source;
-    return host;
+    while (n != NULL && n != top && n->next == NULL) {
+        n = n->parent;
+    }
+    return n == NULL || n == top ? NULL : n->next;
+}
+
+/* The next <source> of an NBD export in a disk, after n; NULL. They stand in the disk
+ * itself, in its backing stores, in a mirror, and wherever a later libvirt puts them.
+ */
+static xmlNode *
+next_source(xmlNode *n, const xmlNode *disk)
+{
+    do {
+        n = next_within(n, disk);
+    } while (n != NULL && !(is_named(n, "source") && has_value(n, "protocol", "nbd")));
+    return n;
+}
+
+/* The <host> with the socket of a <source>; NULL when it is reached otherwise. */
+static xmlNode *
+unix_host(const xmlNode *source)
+{
+    xmlNode *host = child(source, "host");
+
+    return host != NULL && has_value(host, "transport", "unix") &&
+                   xmlHasProp(host, (const xmlChar *)"socket")
+               ? host
+               : NULL;
+}
+
+static bool
+is_backing(const xmlNode *source, const xmlNode *disk)
+{
+    const xmlNode *n = source;
+
+    while (n != disk && !is_named(n, "backingStore")) {
+        n = n->parent;
+    }
+    return n != disk;
+}
+
+static enum hook_use
+use_of(xmlNode *disk, const xmlNode *source)
+{
+    return is_backing(source, disk) || has_value(disk, "device", "cdrom") ||
+                   child(disk, "readonly") != NULL
+               ? HOOK_READS
+           : child(disk, "shareable") != NULL ? HOOK_SHARES
+                                              : HOOK_WRITES;
 }
 
 static char *
@@ -91,22 +133,63 @@ open_xml(const char *xml, size_t len, struct err *e, xmlDoc **ret_doc,
 }
 
 static int
-take_disk(xmlNode *disk, struct hook_domain *dom, struct err *e)
+take_source(xmlNode *disk, xmlNode *source, struct hook_domain *dom, struct err *e)
 {
-    xmlNode *source, *host = unix_host(disk, &source);
-    struct hook_disk *d = &dom->disks[dom->nr];
+    xmlNode *host = unix_host(source);
+    struct hook_disk *d;
 
     if (host == NULL) {
+        free(dom->net);
+        dom->net = take_attribute(source, "name");
+        dom->nr_net++;
         return 0;
     }
     if (dom->nr == HOOK_MAX_DISKS) {
         return err_set(e, -E2BIG, "more than %d NBD disks", HOOK_MAX_DISKS);
     }
+    if ((dom->nr & (dom->nr - 1)) == 0) { /* full, or empty */
+        d = realloc(dom->disks, (dom->nr > 0 ? 2 * dom->nr : 1) * sizeof *d);
+        if (d == NULL) {
+            return err_set(e, -ENOMEM, "out of memory");
+        }
+        dom->disks = d;
+    }
+    d = &dom->disks[dom->nr++];
     d->name = take_attribute(source, "name");
     d->socket = take_attribute(host, "socket");
-    dom->nr++;
+    d->use = use_of(disk, source);
+    d->is_backing = is_backing(source, disk);
     return d->name != NULL && d->socket != NULL ? 0
                                                 : err_set(e, -ENOMEM, "out of memory");
+}
+
+static int
+take_disk(xmlNode *disk, struct hook_domain *dom, struct err *e)
+{
+    xmlNode *source = next_source(disk, disk);
+    int rc = 0;
+
+    for (; source != NULL && rc == 0; source = next_source(source, disk)) {
+        rc = take_source(disk, source, dom, e);
+    }
+    return rc;
+}
+
+/* <qemu:commandline><qemu:arg value='...'/>... */
+static int
+take_arguments(const xmlNode *root, struct hook_domain *dom, struct err *e)
+{
+    xmlNode *arg = child(child(root, "commandline"), "arg");
+    size_t len;
+    FILE *f = arg != NULL ? open_memstream(&dom->arguments, &len) : NULL;
+
+    for (; f != NULL && arg != NULL; arg = next_named(arg->next, "arg")) {
+        char *value = take_attribute(arg, "value");
+
+        (void)fprintf(f, "%s\n", value != NULL ? value : "");
+        free(value);
+    }
+    return f != NULL && fclose(f) != 0 ? err_set(e, -ENOMEM, "out of memory") : 0;
 }
 
 static void
@@ -132,6 +215,7 @@ hook_domain_parse(const char *xml, size_t len, struct err *e,
     }
     memset(ret_dom, 0, sizeof *ret_dom);
     take_uuid(root, ret_dom);
+    rc = take_arguments(root, ret_dom, e);
     disk = child(child(root, "devices"), "disk");
     for (; disk != NULL && rc == 0; disk = next_named(disk->next, "disk")) {
         rc = take_disk(disk, ret_dom, e);
@@ -150,14 +234,17 @@ hook_domain_done(struct hook_domain *dom)
         free(dom->disks[i].name);
         free(dom->disks[i].socket);
     }
-    dom->nr = 0;
+    free(dom->disks);
+    free(dom->net);
+    free(dom->arguments);
+    memset(dom, 0, sizeof *dom);
 }
 
 /* Did it change? */
 static bool
-map_disk(xmlNode *disk, const struct hook_map *map)
+map_source(const xmlNode *source, const struct hook_map *map)
 {
-    xmlNode *source, *host = unix_host(disk, &source);
+    xmlNode *host = unix_host(source);
     xmlChar *from =
         host != NULL ? xmlGetNoNsProp(host, (const xmlChar *)"socket") : NULL;
     const char *to = from != NULL ? map->to(map->opaque, (const char *)from) : NULL;
@@ -166,6 +253,18 @@ map_disk(xmlNode *disk, const struct hook_map *map)
         xmlSetProp(host, (const xmlChar *)"socket", (const xmlChar *)to) != NULL;
 
     xmlFree(from);
+    return is_changed;
+}
+
+static bool
+map_disk(xmlNode *disk, const struct hook_map *map)
+{
+    xmlNode *source = next_source(disk, disk);
+    bool is_changed = false;
+
+    for (; source != NULL; source = next_source(source, disk)) {
+        is_changed = map_source(source, map) || is_changed;
+    }
     return is_changed;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the hook reads: a domain's XML and its own file. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "hook.h"
+#include "socket_path.h"
 
 #define HEAD "<domain><uuid>u</uuid><devices>"
 #define TAIL "</devices></domain>"
@@ -57,9 +59,7 @@ START_TEST(nbd_disks_on_unix_sockets_are_found_and_no_others)
                          "transport='unix' socket='/s9'/></source></disk>"
                          "<disk type='network'><source protocol='nbd'><host "
                          "transport='unix' "
-                         "socket='/s2'/></source><backingStore type='network'><source "
-                         "protocol='nbd' name='backing'><host transport='unix' "
-                         "socket='/s3'/></source></backingStore></disk>" TAIL,
+                         "socket='/s2'/></source></disk>" TAIL,
               &e, &dom),
         0);
     ck_assert_str_eq(dom.uuid, "u");
@@ -68,7 +68,127 @@ START_TEST(nbd_disks_on_unix_sockets_are_found_and_no_others)
     ck_assert_str_eq(dom.disks[0].socket, "/s1");
     ck_assert_str_eq(dom.disks[1].name, "");
     ck_assert_str_eq(dom.disks[1].socket, "/s2");
+    ck_assert_uint_eq(dom.nr_net, 1); /* told, not followed */
+    ck_assert_str_eq(dom.net, "t");
     hook_domain_done(&dom);
+}
+END_TEST
+
+#define NBD(name)                                                                      \
+    "<source protocol='nbd' name='" name                                               \
+    "'><host transport='unix' socket='/s'/></source>"
+
+START_TEST(whatever_a_disk_is_made_of_is_found)
+{
+    static const struct {
+        const char *xml, *name;
+        enum hook_use use;
+        bool is_backing;
+    } cases[] = {
+        {"<disk type='network'>" NBD("d"), "d", HOOK_WRITES, false},
+        {"<disk type='network'>" NBD("d") "<readonly/>", "d", HOOK_READS, false},
+        {"<disk type='network' device='cdrom'>" NBD("d"), "d", HOOK_READS, false},
+        {"<disk type='network'><shareable/>" NBD("d"), "d", HOOK_SHARES, false},
+        {"<disk type='file'><source file='/x'/><backingStore type='network'>" NBD(
+             "base") "<backingStore/></backingStore>",
+         "base", HOOK_READS, true},
+        {"<disk type='file'><source file='/x'/><backingStore type='file'><source "
+         "file='/y'/><backingStore type='network'>" NBD(
+             "base") "</backingStore></backingStore>",
+         "base", HOOK_READS, true},
+        {"<disk type='file'><source file='/x'/><mirror type='network'>" NBD(
+             "copy") "</mirror>",
+         "copy", HOOK_WRITES, false},
+        {"<disk type='file'><source file='/x'><dataStore type='network'>" NBD(
+             "data") "</dataStore></source>",
+         "data", HOOK_WRITES, false},
+    };
+    char xml[1024];
+    struct err e = {.msg = ""};
+    struct hook_domain dom;
+
+    (void)snprintf(xml, sizeof xml, "%s%s</disk>%s", HEAD, cases[_i].xml, TAIL);
+    ck_assert_int_eq(parse(xml, &e, &dom), 0);
+    ck_assert_uint_eq(dom.nr, 1);
+    ck_assert_str_eq(dom.disks[0].name, cases[_i].name);
+    ck_assert_str_eq(dom.disks[0].socket, "/s");
+    ck_assert_int_eq(dom.disks[0].use, cases[_i].use);
+    ck_assert_int_eq(dom.disks[0].is_backing, cases[_i].is_backing);
+    hook_domain_done(&dom);
+}
+END_TEST
+
+static const char *
+to_other_host(const void *opaque, const char *from)
+{
+    (void)opaque;
+    return strcmp(from, "/s") == 0 ? "/other" : NULL;
+}
+
+START_TEST(every_socket_of_a_chain_is_replaced)
+{
+    const char *xml =
+        HEAD "<disk type='network'>" NBD("d") "<backingStore type='network'>" NBD(
+            "base") "</backingStore><mirror type='network'>" NBD("copy") "</mirror>"
+                                                                         "</disk>" TAIL;
+    const struct hook_map map = {to_other_host, NULL};
+    struct err e = {.msg = ""};
+    struct hook_domain dom;
+    char *text = NULL;
+    size_t len = 0;
+
+    ck_assert_int_eq(hook_domain_rewrite(xml, strlen(xml), &map, &e, &text, &len), 0);
+    ck_assert_ptr_nonnull(text);
+    ck_assert_int_eq(hook_domain_parse(text, len, &e, &dom), 0);
+    free(text);
+    ck_assert_uint_eq(dom.nr, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_str_eq(dom.disks[i].socket, "/other");
+    }
+    hook_domain_done(&dom);
+}
+END_TEST
+
+START_TEST(what_is_handed_to_qemu_past_libvirt_is_seen)
+{
+    const char *xml = "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
+                      "<uuid>u</uuid><devices/><qemu:commandline>"
+                      "<qemu:arg value='-drive'/>"
+                      "<qemu:arg value='nbd+unix:///D?socket=/run/s'/>"
+                      "</qemu:commandline></domain>";
+    struct err e = {.msg = ""};
+    struct hook_domain dom;
+
+    ck_assert_int_eq(parse(xml, &e, &dom), 0);
+    ck_assert_str_eq(dom.arguments, "-drive\nnbd+unix:///D?socket=/run/s\n");
+    hook_domain_done(&dom);
+}
+END_TEST
+
+START_TEST(a_socket_has_many_paths)
+{
+    char folder[] = "/tmp/baton-hook.XXXXXX", link[64], file[64], other[64];
+    int fd;
+
+    ck_assert(socket_path_is_same("/run/b.nbd", "/run/b.nbd"));
+    ck_assert(socket_path_is_same("/run//./b.nbd", "/run/b.nbd"));
+    ck_assert(socket_path_is_same("run/b.nbd", "/run/b.nbd"));
+    ck_assert(!socket_path_is_same("/run/b.nbd", "/run/c.nbd"));
+    ck_assert(!socket_path_is_same("/run/b.nbd", "/run/b.nbd2"));
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    (void)snprintf(file, sizeof file, "%s/file", folder);
+    (void)snprintf(link, sizeof link, "%s/link", folder);
+    (void)snprintf(other, sizeof other, "%s/../%s/link", folder,
+                   strrchr(folder, '/') + 1);
+    fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    (void)close(fd);
+    ck_assert_int_eq(symlink("file", link), 0);
+    ck_assert(socket_path_is_same(file, link));
+    ck_assert(socket_path_is_same(other, file));
+    (void)unlink(link);
+    (void)unlink(file);
+    (void)rmdir(folder);
 }
 END_TEST
 
@@ -183,6 +303,10 @@ main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, nbd_disks_on_unix_sockets_are_found_and_no_others);
+    tcase_add_loop_test(tc, whatever_a_disk_is_made_of_is_found, 0, 8);
+    tcase_add_test(tc, every_socket_of_a_chain_is_replaced);
+    tcase_add_test(tc, what_is_handed_to_qemu_past_libvirt_is_seen);
+    tcase_add_test(tc, a_socket_has_many_paths);
     tcase_add_loop_test(tc, what_is_no_domain_is_refused, 0, 6);
     tcase_add_test(tc, more_disks_than_there_is_room_for_are_refused);
     tcase_add_test(tc, every_key_of_the_file_is_taken);
