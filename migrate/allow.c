@@ -13,9 +13,10 @@
 /* What is not listed here is for the machine's own administrator: a method that is new
  * has to be thought about before others may call it. */
 static const char *const for_other_hosts[] = {
-    "status",      "handoff",    "park",         "unpark",     "abort",
-    "recover",     "ping",       "peer.prepare", "peer.pause", "peer.assign",
-    "peer.cancel", "peer.where", "peer.look",    "attach",
+    "status",     "handoff",     "park",        "unpark",
+    "abort",      "recover",     "ping",        "peer.prepare",
+    "peer.pause", "peer.assign", "peer.cancel", "peer.where",
+    "peer.look",  "attach",      "peer.lease",  "lease",
 };
 
 static bool

@@ -27,6 +27,7 @@ int cmd_park(int argc, char **argv);
 int cmd_unpark(int argc, char **argv);
 int cmd_abort(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
+int cmd_lease(int argc, char **argv);
 int cmd_vm(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_proxy(int argc, char **argv);

@@ -23,6 +23,8 @@ struct client {
     struct session *session; /* a channel's */
     char statement[CHANNEL_OWNER_MAX]; /* to a channel */
     struct guest guest;                /* a VM's */
+    char name[WRITER_NAME_LEN];        /* a VM's: what tells it from others */
+    _Atomic bool may_write; /* relaxed: set once; only with writers=one it is not */
 };
 
 static int
@@ -63,6 +65,7 @@ open_vm(struct client *c, struct err *e)
         return err_prefix(e, rc, "disk %s", d->cfg->name);
     }
     c->top = stack_top(d->stack);
+    atomic_init(&c->may_write, d->cfg->writers != WRITERS_ONE);
     (void)atomic_fetch_add_explicit(&d->nr_vms, 1, memory_order_relaxed);
     guest_enter(&d->guests, &c->guest);
     return 0;
@@ -172,6 +175,7 @@ open_disk(struct service *s, struct client *c, const char *export_name,
         return rc;
     }
     rc = allow_open(s->cfg, c->disk->cfg, from, e);
+    (void)snprintf(c->name, sizeof c->name, "%s", from->name);
     return rc == 0 ? open_vm(c, e) : rc;
 }
 
@@ -206,6 +210,10 @@ client_close(struct client *c)
         session_close(c->session);
     } else {
         guest_leave(&c->guest);
+        if (c->disk->cfg->writers == WRITERS_ONE &&
+            atomic_load_explicit(&c->may_write, memory_order_relaxed)) {
+            writers_leave(c->disk);
+        }
         if (atomic_fetch_sub_explicit(&c->disk->nr_vms, 1, memory_order_relaxed) == 1) {
             disk_rest_after_last_vm(c->disk);
         }
@@ -231,11 +239,32 @@ client_is_readonly(const struct client *c)
     return (client_info(c)->caps & PORT_CAN_WRITE) == 0;
 }
 
+/* The first write, with writers=one. Several may be the first. */
+static int
+ask_to_write(struct client *c)
+{
+    int rc = writers_enter(c->disk, c->name);
+
+    if (rc == 0 &&
+        atomic_exchange_explicit(&c->may_write, true, memory_order_relaxed)) {
+        writers_leave(c->disk);
+    }
+    return rc;
+}
+
 int
 client_submit(struct client *c, const struct req *rq)
 {
     if (c->top == NULL) {
         return session_submit(c->session, rq);
+    }
+    if (!atomic_load_explicit(&c->may_write, memory_order_relaxed) &&
+        (rq->op == REQ_WRITE || rq->op == REQ_ZERO || rq->op == REQ_TRIM)) {
+        int rc = ask_to_write(c);
+
+        if (rc < 0) {
+            return rc;
+        }
     }
     guest_submits(&c->guest, rq->op);
     return port_submit(c->top, rq);

@@ -27,10 +27,14 @@
  * nbd+unix://, nbd+vsock://), peers-allowed=NAME[,NAME], vm, role=owner|standby,
  * readonly=on|off, cache=none|writeback|writethrough, durability=keep|writethrough|
  * owner, uuid, description, on-hold=wait | fail-after=DURATION (30s, 500ms),
- * connections=N (1..16, of an nbd device and of the
+ * writers=vm|one|any, connections=N (1..16, of an nbd device and of the
  * channel), appears-within=DURATION (of a device that is being plugged in),
  * layer=NAME[:k=v]... (may repeat, lowest first). A comma in a value is
  * written ",,". */
+/* Who may write at a time: one VM of those that libvirt tells of (lease.h); also one of
+ * the clients that nobody tells of (writers.h); or anybody. */
+enum config_writers { WRITERS_VM, WRITERS_ONE, WRITERS_ANY };
+
 struct disk_config {
     char name[NAME_MAX_LEN + 1];
     char vm[NAME_MAX_LEN + 1]; /* "" when none */
@@ -43,6 +47,7 @@ struct disk_config {
     enum role role; /* ROLE_OWNER or ROLE_STANDBY; only for a disk without a record */
     enum file_cache cache;
     enum channel_durability durability;
+    enum config_writers writers;
     unsigned connections;
     uint64_t fail_after_ns;     /* CLOCK_NEVER: wait for ever */
     uint64_t appears_within_ns; /* that a device is waited for; 0: not at all */

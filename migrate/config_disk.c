@@ -124,6 +124,21 @@ set_cache(struct disk_config *d, const char *v, struct err *e)
 }
 
 static int
+set_writers(struct disk_config *d, const char *v, struct err *e)
+{
+    static const char *const names[] = {
+        [WRITERS_VM] = "vm", [WRITERS_ONE] = "one", [WRITERS_ANY] = "any"};
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], v) == 0) {
+            d->writers = i;
+            return 0;
+        }
+    }
+    return err_set(e, -EINVAL, "allowed: vm, one, any");
+}
+
+static int
 set_durability(struct disk_config *d, const char *v, struct err *e)
 {
     if (strcmp(v, "keep") == 0) {
@@ -236,6 +251,7 @@ static const struct disk_key {
     {"readonly", false, set_readonly},
     {"cache", false, set_cache},
     {"durability", false, set_durability},
+    {"writers", false, set_writers},
     {"uuid", false, set_uuid},
     {"description", false, set_description},
     {"on-hold", false, config_set_on_hold},

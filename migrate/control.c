@@ -324,5 +324,7 @@ const struct rpc_method control_methods[] = {
     {"vm.gone", vm_gone},
     {"vm.restored", vm_restored},
     {"peer.look", attach_look_answer},
+    {"peer.lease", lease_answer},
+    {"lease", lease_control},
     {NULL, NULL},
 };

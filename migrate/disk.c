@@ -27,6 +27,8 @@ disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
     d->locked_.rec.role = ROLE_STANDBY; /* until there is a record: nothing is ours */
     flusher_init(&d->flusher);
     guests_init(&d->guests);
+    writers_init(&d->writers);
+    leases_open(d);
     lk_init(&d->build_lock);
     lk_init(&d->lock);
     cv_init(&d->changed);
@@ -39,6 +41,8 @@ disk_done(struct disk *d)
     follow_await(d);
     flusher_done(&d->flusher);
     guests_done(&d->guests);
+    writers_done(&d->writers);
+    leases_close(d);
     stack_close(d->stack);
     session_table_free(d->sessions);
     redir_free(disk_redir(d));

@@ -18,12 +18,14 @@
 #include "flusher.h"
 #include "guests.h"
 #include "incoming.h"
+#include "lease.h"
 #include "lock.h"
 #include "port_channel.h"
 #include "record.h"
 #include "redirector.h"
 #include "session.h"
 #include "stack.h"
+#include "writers.h"
 
 struct service;
 
@@ -39,7 +41,9 @@ struct disk {
     struct session_table *sessions; /* with redir */
 
     struct flusher flusher;
-    struct guests guests; /* VMs that are connected */
+    struct guests guests;   /* VMs that are connected */
+    struct leases leases;   /* at the owner: VMs that may write */
+    struct writers writers; /* writers=one: the client that writes */
 
     struct channel_kept_count kept; /* by port B; for status */
     _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */

@@ -18,6 +18,7 @@ static const struct command {
     {"unpark", cmd_unpark, "take the device again: DISK|vm:VM"},
     {"abort", cmd_abort, "stop a handoff that is not committed: DISK|vm:VM"},
     {"attach", cmd_attach, "be a client of another service's disk: DISK --owner URI"},
+    {"lease", cmd_lease, "which VMs may write to a disk: DISK [--release]"},
     {"recover", cmd_recover,
      "what is known when an owner is gone, and take its place: DISK|vm:VM"},
     {"vm", cmd_vm,

@@ -93,6 +93,9 @@ search(struct disk *d, const struct record *rec, struct err *e)
         port_channel_hurry(redir_active(disk_redir(d))); /* it stays while we claim */
     }
     disk_unclaim_record(d);
+    if (rc == 0) {
+        lease_renew(d); /* nobody may have handed on what the one before knew */
+    }
     return rc;
 }
 

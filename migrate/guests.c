@@ -8,6 +8,7 @@
 
 /* How long QEMU is told to try (baton vm define-disk), at growing intervals. */
 #define AWAIT_NS (60 * NS_PER_S)
+#define START_NS (60 * NS_PER_S) /* from "prepare" until QEMU has opened its disks */
 
 static struct guests_locked *guests_locked(struct guests *g) LK_REQUIRES(g->lock);
 
@@ -30,6 +31,14 @@ guests_done(struct guests *g)
     lk_done(&g->lock);
 }
 
+static void
+announce(struct guests_locked *l, const char *vm_uuid)
+{
+    *l = (struct guests_locked){.generation = l->generation + 1,
+                                .announced_ns = clock_now_ns()};
+    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
+}
+
 void
 guests_announce(struct guests *g, const char *vm_uuid)
 {
@@ -37,22 +46,66 @@ guests_announce(struct guests *g, const char *vm_uuid)
     LK_GUARD(&g->lock);
 
     l = guests_locked(g);
-    *l = (struct guests_locked){.generation = l->generation + 1};
-    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
+    announce(l, vm_uuid);
+}
+
+/* Has the announced VM the disk open, or is it to open it any moment? */
+static bool
+is_held(const struct guests_locked *l)
+{
+    const uint64_t now_ns = clock_now_ns();
+
+    return l->vm_uuid[0] != '\0' && !l->is_gone &&
+           (l->nr > 0 || l->awaited_ns > now_ns ||
+            (!l->has_opened && now_ns < l->announced_ns + START_NS));
+}
+
+bool
+guests_try_announce(struct guests *g, const char *vm_uuid, bool is_reader,
+                    bool is_shared, bool *ret_is_announced)
+{
+    struct guests_locked *l;
+    bool is_other;
+    LK_GUARD(&g->lock);
+
+    l = guests_locked(g);
+    is_other = is_held(l) && strcmp(l->vm_uuid, vm_uuid) != 0;
+    *ret_is_announced = !is_other || (l->is_reader && !is_reader);
+    if (is_other && !is_reader && !l->is_reader && !(is_shared && l->is_shared)) {
+        return false;
+    }
+    if (*ret_is_announced) {
+        announce(l, vm_uuid);
+        l->is_reader = is_reader;
+        l->is_shared = is_shared;
+    }
+    return true;
+}
+
+bool
+guests_hold(struct guests *g)
+{
+    LK_GUARD(&g->lock);
+
+    return is_held(guests_locked(g));
 }
 
 void
-guests_restore(struct guests *g, const char *vm_uuid, bool is_gone)
+guests_restore(struct guests *g, const struct record_vm *vm)
 {
     struct guests_locked *l;
     LK_GUARD(&g->lock);
 
     l = guests_locked(g);
-    *l =
-        (struct guests_locked){.generation = l->generation + 1,
-                               .is_gone = is_gone,
-                               .awaited_ns = is_gone ? 0 : clock_deadline_ns(AWAIT_NS)};
-    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
+    *l = (struct guests_locked){
+        .generation = l->generation + 1,
+        .is_gone = vm->is_gone,
+        .is_reader = vm->is_reader,
+        .is_shared = vm->is_shared,
+        .has_opened = true, /* for all we know */
+        .awaited_ns = vm->is_gone ? 0 : clock_deadline_ns(AWAIT_NS),
+    };
+    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm->uuid);
 }
 
 bool
@@ -80,6 +133,7 @@ guest_enter(struct guests *g, struct guest *guest)
     guest->generation = guests_locked(g)->generation;
     atomic_init(&guest->has_written, false);
     guests_locked(g)->nr++;
+    guests_locked(g)->has_opened = true;
     guests_locked(g)->awaited_ns = 0;
 }
 

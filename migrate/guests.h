@@ -13,6 +13,7 @@
 
 #include "lock.h"
 #include "port.h"
+#include "record_vm.h"
 
 struct guests {
     struct lk lock; /* leaf */
@@ -23,6 +24,9 @@ struct guests {
         unsigned nr_writers; /* of these, have changed the disk */
         bool has_run;        /* was one of them ever a writer? */
         bool is_gone;        /* libvirt has said that it has ended here */
+        bool is_reader, is_shared; /* it only reads; it lets others write, too */
+        bool has_opened;           /* was there a connection since? */
+        uint64_t announced_ns;
         uint64_t awaited_ns; /* until then a VM from before our restart may come back;
                               * 0: nobody is awaited, or it came */
     } locked_;
@@ -42,9 +46,19 @@ void guests_done(struct guests *g);
  * it. */
 void guests_announce(struct guests *g, const char *vm_uuid);
 
+/* The same, unless another one that writes is here: false then, and nothing is changed.
+ * Nor is anything, but the answer is true, for a reader, or one that shares, where
+ * another one is: there is only one that we know by name. *ret_is_announced. */
+bool guests_try_announce(struct guests *g, const char *vm_uuid, bool is_reader,
+                         bool is_shared, bool *ret_is_announced);
+
+/* Is the VM that was announced here, or about to be: has it the disk open, or is it to
+ * open it any moment? */
+bool guests_hold(struct guests *g);
+
 /* The same after a restart of ours: the domain may run here already, and its QEMU be
  * about to reconnect; or it had ended here when we went (is_gone). */
-void guests_restore(struct guests *g, const char *vm_uuid, bool is_gone);
+void guests_restore(struct guests *g, const struct record_vm *vm);
 
 /* The domain of this UUID has ended here. False, and nothing is changed: another one
  * was announced since. */

@@ -70,6 +70,7 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
                    b->rights[i]);
     lk_release(&d->lock);
     session_table_expect(d->sessions, b->epochs[i]);
+    lease_adopt(d, json_object_get(b->items[i], "leases"));
     return BREAKPOINT("next-opened");
 }
 

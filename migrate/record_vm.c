@@ -12,14 +12,24 @@
 
 #define VM_FILE_SIZE (NAME_MAX_LEN + sizeof RECORD_STORE_TMP ".vm")
 #define UUID_LEN 36
-#define GONE "gone\n"
+#define STATE_SIZE 8
+
+/* The second line. */
+static const char *
+state_of(const struct record_vm *vm)
+{
+    return vm->is_gone     ? "gone\n"
+           : vm->is_reader ? "reads\n"
+           : vm->is_shared ? "shares\n"
+                           : "";
+}
 
 static int
 write_line(struct record_dir *d, const char *file, const struct record_vm *vm)
 {
-    char line[sizeof vm->uuid + sizeof vm->name + 2 + sizeof GONE];
-    int len = snprintf(line, sizeof line, "%s %s\n%s", vm->uuid, vm->name,
-                       vm->is_gone ? GONE : "");
+    char line[sizeof vm->uuid + sizeof vm->name + 2 + STATE_SIZE];
+    int len =
+        snprintf(line, sizeof line, "%s %s\n%s", vm->uuid, vm->name, state_of(vm));
     int fd = d->io->create(d->io, d->disk_fd, file);
     ssize_t n;
 
@@ -56,27 +66,46 @@ record_vm_write(struct record_dir *d, const char *disk, const struct record_vm *
                   : 0;
 }
 
+static bool
+parse_state(const char *from, const char *end, struct record_vm *vm)
+{
+    const size_t len = (size_t)(end - from);
+    const struct record_vm states[] = {{.is_gone = false},
+                                       {.is_gone = true},
+                                       {.is_reader = true},
+                                       {.is_shared = true}};
+
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        const char *text = state_of(&states[i]);
+
+        if (strlen(text) == len && memcmp(text, from, len) == 0) {
+            vm->is_gone = states[i].is_gone;
+            vm->is_reader = states[i].is_reader;
+            vm->is_shared = states[i].is_shared;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What text of len bytes says, if it is such a line. */
 static bool
 parse(const char *text, size_t len, struct record_vm *ret_vm)
 {
     const char *end = memchr(text, '\n', len);
     struct record_vm vm = {.uuid = ""};
-    size_t name_len, rest;
+    size_t name_len;
 
     if (end == NULL || end < text + UUID_LEN + 1 || text[UUID_LEN] != ' ' ||
         memchr(text, '\0', len) != NULL) {
         return false;
     }
     name_len = (size_t)(end - text) - UUID_LEN - 1;
-    rest = len - (size_t)(end + 1 - text);
-    if (name_len >= sizeof vm.name ||
-        (rest != 0 && (rest != strlen(GONE) || memcmp(end + 1, GONE, rest) != 0))) {
+    if (name_len >= sizeof vm.name || !parse_state(end + 1, text + len, &vm)) {
         return false;
     }
     memcpy(vm.uuid, text, UUID_LEN);
     memcpy(vm.name, text + UUID_LEN + 1, name_len);
-    vm.is_gone = rest != 0;
     *ret_vm = vm;
     return uuid_is_valid(vm.uuid);
 }

@@ -3,7 +3,7 @@
  * announced last for a disk (vm.h), so that a service that is restarted during a
  * migration still knows. One line: UUID, a space, the domain's name; a second line
  * "gone" when libvirt has said that it ended here and it is not known yet where it
- * went.
+ * went, "reads" or "shares" when it does only that.
  *
  * Not a record: a hint that is worth something only while VMs run that were started
  * before the service, so it is not fsynced, and what a power cut has left of it is not
@@ -20,9 +20,9 @@
 struct record_dir;
 
 struct record_vm {
-    char uuid[37];                 /* "" when none was announced */
-    char name[RECORD_VM_NAME_LEN]; /* without control characters; for people */
-    bool is_gone;
+    char uuid[37];                      /* "" when none was announced */
+    char name[RECORD_VM_NAME_LEN];      /* without control characters; for people */
+    bool is_gone, is_reader, is_shared; /* one of them at most */
 };
 
 /* Replace the file, or remove it when uuid is "". */

@@ -140,6 +140,7 @@ recover_take(struct service *s, struct disk *const *disks, unsigned nr,
         disk_assign(disks[i], t.ports[i]);
         device_remember(disks[i]);
         disk_unclaim(disks[i]);
+        (void)lease_drop(disks[i], NULL, NULL); /* of when we owned it before */
         log_warn("%s was taken by %s at epoch %" PRIu64 ", because a person said so",
                  t.next[i].name, s->cfg->name, t.next[i].epoch);
     }

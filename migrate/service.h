@@ -65,6 +65,7 @@ struct client_origin {
     bool is_tcp; /* neither: vsock */
     bool is_tls;
     const struct tls_peer *peer; /* NULL: not known */
+    char name[64]; /* of the process, address or machine; "" when unknown */
 };
 
 /* One connection to a disk: a VM's, through the stack, or another service's channel. */

@@ -22,6 +22,7 @@
 #define DEFAULT_DEADLINE_MS 2000
 #define MAX_DEADLINE_MS (600 * 1000)
 #define MAX_DISKS 1024 /* of a domain */
+#define LEAVE_NS (500 * NS_PER_MS)
 
 /* What a domain does with a disk. */
 enum vm_use { VM_WRITES, VM_READS, VM_SHARES };
@@ -229,6 +230,66 @@ roles(const struct domain *dom)
     return json_pack("{s:o}", "disks", list);
 }
 
+/* Announce the domain for its disk i, and have the owner let it write. On failure
+ * nothing is announced any more. */
+static int
+let_have(struct service *s, const struct domain *dom, unsigned i, uint64_t deadline_ns,
+         struct err *e)
+{
+    struct disk *d = dom->disks[i];
+    struct record_vm vm = {.is_reader = dom->uses[i] == VM_READS,
+                           .is_shared = dom->uses[i] == VM_SHARES};
+    const bool is_any = d->cfg->writers == WRITERS_ANY || d->cfg->readonly;
+    bool is_announced = false, is_new;
+    int rc;
+
+    (void)snprintf(vm.uuid, sizeof vm.uuid, "%s", dom->uuid);
+    memcpy(vm.name, dom->vm, sizeof vm.name);
+    vm.is_shared = vm.is_shared || (is_any && !vm.is_reader);
+    if (!vm_kept_announce(d, &vm, &is_announced)) {
+        struct record_vm other;
+
+        record_vm_read(s->records, d->cfg->name, &other);
+        return err_set(e, -EPERM,
+                       "%s: VM %s has it here at %s, and a second one would damage it",
+                       d->cfg->name, other.name, s->cfg->name);
+    }
+    if (vm.is_reader) {
+        return 0;
+    }
+    rc = lease_take(d, vm.uuid, vm.name, vm.is_shared,
+                    vm_expected_is(&s->vm_expected, vm.uuid) ? LEASE_EXPECTED
+                                                             : LEASE_START,
+                    deadline_ns, e, &is_new);
+    if (rc < 0 && is_announced) {
+        vm_kept_forget(d, guests_look(&d->guests).generation);
+    }
+    return rc;
+}
+
+/* All its disks, or none. */
+static int
+let_have_all(struct service *s, const struct domain *dom, uint64_t deadline_ns,
+             struct err *e)
+{
+    int rc = 0;
+    unsigned nr = 0;
+
+    while (nr < dom->nr && rc == 0) {
+        rc = let_have(s, dom, nr++, deadline_ns, e);
+    }
+    for (unsigned i = 0; rc < 0 && i + 1 < nr; i++) {
+        struct disk *d = dom->disks[i];
+        struct guests_locked g = guests_look(&d->guests);
+
+        if (strcmp(g.vm_uuid, dom->uuid) == 0) {
+            vm_kept_forget(d, g.generation);
+        }
+        lease_leave(d, dom->uuid, clock_deadline_ns(LEAVE_NS));
+    }
+    return rc;
+}
+
 int
 vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
           json_t **ret_result)
@@ -236,7 +297,6 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
     struct service *s = service;
     struct attach_request rq = {.nr_ask = 0};
     struct domain dom = {.nr = 0};
-    struct record_vm vm = {.uuid = ""};
     bool is_early = false;
     int rc = parse(s, params, e, &dom);
 
@@ -250,11 +310,7 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
     for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
         rc = need_disk(s, dom.disks[i], &rq, e);
     }
-    (void)snprintf(vm.uuid, sizeof vm.uuid, "%s", dom.uuid);
-    memcpy(vm.name, dom.vm, sizeof vm.name);
-    for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
-        vm_kept_announce(dom.disks[i], &vm);
-    }
+    rc = rc < 0 ? rc : let_have_all(s, &dom, rq.deadline_ns, e);
     if (rc == 0 && is_early) {
         rc = vm_pull(s, dom.disks, dom.nr, rq.deadline_ns, e);
     }
@@ -325,6 +381,7 @@ vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
 static json_t *
 take_gone(const struct domain *dom, struct vm_watch *w)
 {
+    const uint64_t leave_ns = clock_deadline_ns(LEAVE_NS); /* for all: libvirt waits */
     json_t *list = json_array();
 
     (void)snprintf(w->vm, sizeof w->vm, "%s", dom->vm);
@@ -332,7 +389,10 @@ take_gone(const struct domain *dom, struct vm_watch *w)
     for (unsigned i = 0; i < dom->nr; i++) {
         struct disk *d = dom->disks[i];
 
-        if (!vm_kept_end(d, dom->uuid, dom->vm)) {
+        const bool is_ours = vm_kept_end(d, dom->uuid, dom->vm);
+
+        lease_leave(d, dom->uuid, leave_ns);
+        if (!is_ours) {
             continue; /* of another VM by now */
         }
         if (disk_record(d).role != ROLE_OWNER) {

@@ -22,11 +22,17 @@ keep(struct disk *d, const struct record_vm *vm)
     }
 }
 
-void
-vm_kept_announce(struct disk *d, const struct record_vm *vm)
+bool
+vm_kept_announce(struct disk *d, const struct record_vm *vm, bool *ret_is_announced)
 {
-    keep(d, vm);
-    guests_announce(&d->guests, vm->uuid);
+    if (!guests_try_announce(&d->guests, vm->uuid, vm->is_reader, vm->is_shared,
+                             ret_is_announced)) {
+        return false;
+    }
+    if (*ret_is_announced) {
+        keep(d, vm);
+    }
+    return true;
 }
 
 bool
@@ -60,7 +66,7 @@ vm_kept_restore(struct disk *d)
 
     record_vm_read(d->service->records, d->cfg->name, &vm);
     if (vm.uuid[0] != '\0') {
-        guests_restore(&d->guests, vm.uuid, vm.is_gone);
+        guests_restore(&d->guests, &vm);
     }
 }
 

@@ -12,8 +12,9 @@ struct disk;
 struct record_vm;
 struct service;
 
-/* vm is about to be started here (guests_announce); a uuid of "": nobody any more. */
-void vm_kept_announce(struct disk *d, const struct record_vm *vm);
+/* vm is about to be started here (guests_try_announce()). False: another one uses d. */
+bool vm_kept_announce(struct disk *d, const struct record_vm *vm,
+                      bool *ret_is_announced);
 
 /* The domain of this UUID and name has ended here; where it went is not known yet.
  * False: the disk is another one's by now. */

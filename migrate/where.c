@@ -55,30 +55,44 @@ find_asked(struct service *s, json_t *params, struct err *e, struct disk **ret_d
     return 0;
 }
 
+/* Of the VMs that have the disk open here. */
+static json_t *
+describe_guests(struct service *s, struct disk *d)
+{
+    struct guests_locked guests = guests_look(&d->guests);
+
+    return json_pack("{s:s,s:I,s:I,s:I,s:b,s:b,s:I,s:b}", "vm_uuid",
+                     guests.is_gone ? "" : guests.vm_uuid, "vm_clients",
+                     (json_int_t)guests_present(&d->guests), "vm_writers",
+                     (json_int_t)guests.nr_writers, "vm_open", (json_int_t)guests.nr,
+                     "vm_runs",
+                     !guests.is_gone && vm_place_runs_here(s, guests.vm_uuid), "vm_has",
+                     guests_hold(&d->guests), "clients",
+                     (json_int_t)atomic_load_explicit(&d->nr_vms, memory_order_relaxed),
+                     "client_writes", writers_are_there(&d->writers));
+}
+
 static json_t *
 describe(struct service *s, struct disk *d)
 {
     struct record rec = disk_record(d);
-    struct guests_locked guests = guests_look(&d->guests);
     const bool is_owner = rec.role == ROLE_OWNER, is_given = rec.role == ROLE_GIVEN;
-    json_t *j;
+    json_t *guests = describe_guests(s, d);
+    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "service",
+                          s->cfg->name, "id", record_dir_service_id(s->records), "disk",
+                          d->cfg->name, "uuid", rec.uuid, "role", role_name(rec.role),
+                          "epoch", (json_int_t)rec.epoch, "owner",
+                          is_owner   ? s->cfg->name
+                          : is_given ? rec.peer_name
+                                     : "",
+                          "control",
+                          is_owner && s->cfg->has_control ? s->cfg->control.text
+                          : is_given                      ? rec.peer_control
+                                                          : "",
+                          "channels", is_owner ? where_channels(s->cfg) : json_array());
 
-    j = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s,s:I,s:I,s:I,s:b}", "service", s->cfg->name,
-        "id", record_dir_service_id(s->records), "disk", d->cfg->name, "uuid", rec.uuid,
-        "role", role_name(rec.role), "epoch", (json_int_t)rec.epoch, "owner",
-        is_owner   ? s->cfg->name
-        : is_given ? rec.peer_name
-                   : "",
-        "control",
-        is_owner && s->cfg->has_control ? s->cfg->control.text
-        : is_given                      ? rec.peer_control
-                                        : "",
-        "channels", is_owner ? where_channels(s->cfg) : json_array(), "vm_uuid",
-        guests.is_gone ? "" : guests.vm_uuid, "vm_clients", (json_int_t)guests_present(&d->guests),
-        "vm_writers", (json_int_t)guests.nr_writers, "vm_open",
-        (json_int_t)guests.nr, "vm_runs",
-        !guests.is_gone && vm_place_runs_here(s, guests.vm_uuid));
+    (void)json_object_update(j, guests);
+    json_decref(guests);
     if (is_owner) {
         (void)json_object_set_new(j, "right", json_string(rec.right));
     }
@@ -155,6 +169,8 @@ read_guests(const json_t *j, struct where *w)
     const char *vm_uuid = json_string_value(json_object_get(j, "vm_uuid"));
     const json_t *runs = json_object_get(j, "vm_runs");
 
+    w->nr_clients = count_of(j, "clients");
+    w->is_written_by_clients = json_is_true(json_object_get(j, "client_writes"));
     if (uuid != NULL && uuid_is_valid(uuid)) {
         (void)take_text(w->uuid, sizeof w->uuid, uuid);
     }
@@ -162,6 +178,8 @@ read_guests(const json_t *j, struct where *w)
         (void)take_text(w->vm_uuid, sizeof w->vm_uuid, vm_uuid);
         w->nr_vms = count_of(j, "vm_clients");
         w->nr_vm_open = runs != NULL ? count_of(j, "vm_open") : w->nr_vms;
+        w->has_vm =
+            runs != NULL ? json_is_true(json_object_get(j, "vm_has")) : w->nr_vms > 0;
         w->vm_runs = runs != NULL ? json_is_true(runs) : count_of(j, "vm_writers") > 0;
     }
 }

@@ -30,7 +30,10 @@ struct where {
     char vm_uuid[37]; /* of the domain that was announced there; "" when none */
     unsigned nr_vms;  /* connections of VMs since, and one that is awaited (guests.h) */
     unsigned nr_vm_open; /* without that one */
-    bool vm_runs;        /* the domain has written to a disk there since, to any */
+    bool has_vm;         /* the domain uses the disk, or is about to (guests_hold()) */
+    unsigned nr_clients; /* connections of anybody */
+    bool is_written_by_clients; /* that libvirt has said nothing of (writers.h) */
+    bool vm_runs; /* the domain has written to a disk there since, to any */
 };
 
 /* How other services reach this one's channels: a new list of URIs. */

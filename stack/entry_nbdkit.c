@@ -4,9 +4,13 @@
 #define NBDKIT_API_VERSION 2
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/vm_sockets.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -88,6 +92,29 @@ baton_after_fork(void)
     return 0;
 }
 
+/* What all connections of one client have in common. */
+static void
+name_origin(const struct sockaddr_storage *addr, struct client_origin *from)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (from->is_unix) {
+        (void)snprintf(from->name, sizeof from->name, "process %lld",
+                       (long long)nbdkit_peer_pid());
+    } else if (addr->ss_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)addr)->sin_addr, text,
+                        sizeof text);
+        (void)snprintf(from->name, sizeof from->name, "%s", text);
+    } else if (addr->ss_family == AF_INET6) {
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)addr)->sin6_addr, text,
+                        sizeof text);
+        (void)snprintf(from->name, sizeof from->name, "%s", text);
+    } else if (addr->ss_family == AF_VSOCK) {
+        (void)snprintf(from->name, sizeof from->name, "machine %u",
+                       ((const struct sockaddr_vm *)addr)->svm_cid);
+    }
+}
+
 /* Of the connection of this thread. The peer's name is asked of the guard, which is
  * there under "baton serve". */
 static struct client_origin
@@ -107,6 +134,7 @@ origin(int is_tls)
     if (from.is_tls && ask != NULL) {
         from.peer = ask();
     }
+    name_origin(&addr, &from);
     return from;
 }
 

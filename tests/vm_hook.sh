@@ -17,6 +17,11 @@ hook_xml() {
     [ ! -e "$T/policy" ] || cat "$T/policy" >>"$conf"
     BATON_HOOK_CONF=$conf timeout 20 "$BATON_BIN_DIR/baton-libvirt-hook" web "$2" "$3" -
 }
+# The VM migrates to that host: it is announced, and then prepared.
+arrives() { # SERVICE [UUID]
+    hook "$1" migrate begin "${@:2}"
+    hook "$1" prepare begin "${@:2}"
+}
 domain() {
     cat <<END
 <domain type='qemu'><name>web</name><uuid>$2</uuid><devices>

@@ -59,6 +59,7 @@ vm_do "write -P 1 0 4k" 'wrote 4096/4096'
 vm_close
 
 # web comes to b, and writes to data.
+web b migrate begin plugged
 web b prepare begin plugged
 vm_hold b logs idle ro:iso pair1 pair2 plugged
 web_at_b=$HELD
@@ -71,7 +72,9 @@ eq "$(status_of b pair1 .epoch)" "$(status_of b pair2 .epoch)" "epochs of the gr
 
 # quiet comes to b and writes nothing there, either; one more is announced there, and its
 # migration has not ended: it goes on at a.
+quiet b migrate begin
 quiet b prepare begin
+stays b migrate begin
 stays b prepare begin
 vm_hold b quiet1 quiet2 stays
 quiet_at_b=$HELD
@@ -85,7 +88,9 @@ vm_close
 vm_let_go "$web_at_b"
 vm_let_go "$quiet_at_b"
 vm_let_go "$at_a"
+web a migrate begin plugged
 web a prepare begin plugged
+quiet a migrate begin
 quiet a prepare begin
 vm_hold a data logs idle ro:iso pair1 pair2 plugged quiet1 quiet2
 web b release end plugged

@@ -17,7 +17,7 @@ start() { # NAME ROLE
 comes() {
     hook "$1" prepare begin
     io "$(uri_of "$1" vda)" "write -P 1 0 4k"
-    hook "$2" prepare begin
+    arrives "$2"
     vm_open "$2"
 }
 now_it_runs() { vm_do "write -P 2 4k 4k" 'wrote 4096/4096'; }

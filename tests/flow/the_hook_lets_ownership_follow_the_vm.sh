@@ -34,8 +34,8 @@ vm_open a
 vm_do "write -P 1 0 4k" 'wrote 4096/4096'
 
 # It is to come to b: b can serve the disk, twice; a owns it.
-hook b prepare begin
-hook b prepare begin
+arrives b
+arrives b
 eq "$(roles_of vda)" "owner given" "roles before the VM comes"
 eq "$(jq -r '.body.disk | "\(.peer_name) \(.learned)"' "$T/b.state/disk/vda.json")" \
     "a true" "b's record"
@@ -74,7 +74,7 @@ vm_close
 # when it writes...
 hook a prepare begin
 io "$(uri_of a vda)" "write -P 4 12k 4k"
-hook b prepare begin
+arrives b
 vm_open b
 hook a stopped end
 eq "$(roles_of vda)" "owner given" "roles while the VM does not run yet"
@@ -85,7 +85,7 @@ eq "$(roles_of vda)" "given owner" "roles after the migration"
 vm_do "read -P 4 12k 4k" 'read 4096/4096'
 
 # Back.
-hook a prepare begin
+arrives a
 vm_close
 vm_open a
 vm_do "write -P 6 16k 4k" 'wrote 4096/4096'
@@ -99,7 +99,7 @@ hook a prepare begin
 vm_open a
 vm_do "write -P 7 20k 4k" 'wrote 4096/4096'
 echo 'policy = early' >"$T/policy"
-hook b prepare begin
+arrives b
 rm "$T/policy"
 eq "$(roles_of vda)" "given owner" "roles after an early prepare"
 hook b release end

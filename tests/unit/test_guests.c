@@ -89,7 +89,7 @@ START_TEST(after_a_restart_the_vm_is_awaited_until_it_connects)
 {
     struct guest g;
 
-    guests_restore(&guests, UUID, false);
+    guests_restore(&guests, &(struct record_vm){.uuid = UUID});
     ck_assert_str_eq(guests_look(&guests).vm_uuid, UUID);
     ck_assert(!guests_look(&guests).has_run); /* for all we know now */
     ck_assert_uint_eq(guests_look(&guests).nr, 0);
@@ -103,7 +103,7 @@ END_TEST
 
 START_TEST(a_vm_that_had_ended_before_the_restart_is_not_awaited)
 {
-    guests_restore(&guests, UUID, true);
+    guests_restore(&guests, &(struct record_vm){.uuid = UUID, .is_gone = true});
     ck_assert(guests_look(&guests).is_gone);
     ck_assert_uint_eq(guests_present(&guests), 0);
 }
@@ -126,6 +126,46 @@ START_TEST(a_vm_that_was_never_announced_can_end)
     /* A disk that was plugged in while it ran. */
     ck_assert(guests_end(&guests, UUID));
     ck_assert_str_eq(guests_look(&guests).vm_uuid, UUID);
+}
+END_TEST
+
+START_TEST(a_second_vm_that_writes_is_not_announced_while_the_first_is_here)
+{
+    bool is_announced;
+    struct guest g;
+
+    ck_assert(guests_try_announce(&guests, UUID, false, false, &is_announced));
+    ck_assert(is_announced);
+    ck_assert(guests_hold(&guests)); /* it has not opened it yet */
+    ck_assert(!guests_try_announce(&guests, OTHER_UUID, false, false, &is_announced));
+    ck_assert(!guests_try_announce(&guests, OTHER_UUID, false, true, &is_announced));
+    ck_assert(guests_try_announce(&guests, UUID, false, false, &is_announced));
+    guest_enter(&guests, &g);
+    ck_assert(!guests_try_announce(&guests, OTHER_UUID, false, false, &is_announced));
+    guest_leave(&g); /* as when it has crashed and nobody says so */
+    ck_assert(!guests_hold(&guests));
+    ck_assert(guests_try_announce(&guests, OTHER_UUID, false, false, &is_announced));
+    ck_assert_str_eq(guests_look(&guests).vm_uuid, OTHER_UUID);
+}
+END_TEST
+
+START_TEST(readers_and_those_that_share_stand_in_no_ones_way)
+{
+    static const struct {
+        bool was_reader, was_shared, is_reader, is_shared, is_announced;
+    } cases[] = {
+        {false, false, true, false, false}, /* the writer stays known */
+        {true, false, false, false, true},
+        {true, false, true, false, false},
+        {false, true, false, true, false},
+    };
+    bool is_announced;
+
+    ck_assert(guests_try_announce(&guests, UUID, cases[_i].was_reader,
+                                  cases[_i].was_shared, &is_announced));
+    ck_assert(guests_try_announce(&guests, OTHER_UUID, cases[_i].is_reader,
+                                  cases[_i].is_shared, &is_announced));
+    ck_assert_int_eq(is_announced, cases[_i].is_announced);
 }
 END_TEST
 
@@ -161,6 +201,9 @@ main(void)
     tcase_add_test(tc, a_vm_that_had_ended_before_the_restart_is_not_awaited);
     tcase_add_test(tc, a_vm_ends_until_it_is_announced_again);
     tcase_add_test(tc, a_vm_that_was_never_announced_can_end);
+    tcase_add_test(tc,
+                   a_second_vm_that_writes_is_not_announced_while_the_first_is_here);
+    tcase_add_loop_test(tc, readers_and_those_that_share_stand_in_no_ones_way, 0, 4);
     tcase_add_test(tc, only_the_announcement_that_is_meant_is_forgotten);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);

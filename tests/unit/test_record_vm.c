@@ -65,6 +65,11 @@ START_TEST(a_vm_that_is_written_down_is_read_until_it_is_nobody)
     record_vm_read(dir, "vda", &read);
     ck_assert_str_eq(read.name, "a web server");
     ck_assert(read.is_gone);
+    vm.is_gone = false;
+    vm.is_reader = true;
+    ck_assert_int_eq(record_vm_write(dir, "vda", &vm, &e), 0);
+    record_vm_read(dir, "vda", &read);
+    ck_assert(read.is_reader && !read.is_gone && !read.is_shared);
     record_vm_read(dir, "vdb", &read);
     ck_assert_str_eq(read.uuid, "");
     vm.uuid[0] = '\0';

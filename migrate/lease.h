@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lease.h - who may write to a disk: the VMs that the owner has let have it. NBD knows
+ * no lock, and libvirt takes a network disk for safe: it starts a second VM with it on
+ * another host without a word.
+ *
+ * The owner keeps the list, durably, and hands it on in PREPARE. It is asked by the
+ * service where a VM is about to be started (vm.coming), before the VM is announced
+ * there. Who has it is not counted down by a clock: before a VM is refused because of
+ * another one, the service of that one is asked whether it has it still. So a VM whose
+ * end nobody told of stands in no one's way; but if that service does not answer, a
+ * person decides ("baton lease DISK --release").
+ *
+ * The same VM on two hosts: only when libvirt has announced a migration to the second
+ * one (vm_expected.h). Two VMs: only when both share the disk.
+ *
+ * Any thread; what says so asks other services, and takes until its deadline. */
+#ifndef BATON_LEASE_H
+#define BATON_LEASE_H
+
+#include <jansson.h>
+
+#include "lock.h"
+#include "record.h"
+#include "record_vm.h"
+#include "rpc.h"
+
+struct disk;
+
+/* In place of a domain's UUID: the NBD clients of a service of which libvirt has said
+ * nothing (writers.h). */
+#define LEASE_CLIENTS "clients"
+
+struct lease {
+    char vm_uuid[37];
+    char vm[RECORD_VM_NAME_LEN]; /* for people */
+    char id[37];                 /* of the service that the VM uses */
+    char service[NAME_MAX_LEN + 1];
+    char control[RECORD_URI_LEN]; /* of that, as the owner reaches it */
+    bool is_shared;
+};
+
+struct leases {
+    struct lk save_lock; /* outermost: one writes the file; held over file I/O */
+    struct lk lock;      /* leaf */
+    struct leases_locked {
+        unsigned nr;
+        struct lease *all;
+    } locked_;
+};
+
+/* What the disk's file says, or nobody; before the first client. */
+void leases_open(struct disk *d);
+void leases_close(struct disk *d);
+
+/* What is known of who takes a lease. */
+enum lease_how {
+    LEASE_START,    /* it is about to be started */
+    LEASE_EXPECTED, /* the same, by a migration that was announced */
+    LEASE_RUNS, /* it runs already: the owner is a new one and has not heard of it */
+};
+
+/* Let a VM of this service have d. Asks. 0, *ret_is_new: it had it not; -EPERM: another
+ * one has it, e says which; other: the owner cannot be asked. */
+int lease_take(struct disk *d, const char *vm_uuid, const char *vm, bool is_shared,
+               enum lease_how how, uint64_t deadline_ns, struct err *e,
+               bool *ret_is_new);
+
+/* It has ended here, which peer.where says already. Asks, and gives up in silence: see
+ * above. */
+void lease_leave(struct disk *d, const char *vm_uuid, uint64_t deadline_ns);
+
+/* The owner is a new one: tell it of the VM that runs here, if any. Asks. */
+void lease_renew(struct disk *d);
+
+/* Does a VM of this service have d still, as far as can be seen here? */
+bool lease_is_used_here(struct disk *d, const char *vm_uuid, bool is_shared);
+
+/* [{vm_uuid, vm, id, service, control, shared}], and taking such a list over. */
+json_t *lease_list(struct disk *d);
+void lease_adopt(struct disk *d, const json_t *list);
+
+/* Nobody has d any more; of one VM when vm_uuid is not NULL, at one service when id is
+ * not. Returns how many there were. */
+unsigned lease_drop(struct disk *d, const char *vm_uuid, const char *id);
+
+/* The owner's side of lease_take() and lease_leave(): {uuid, how, lease}; how is start,
+ * expected, runs or end. */
+int lease_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                 json_t **ret_result);
+
+/* The method lease {target, release}: a person looks, and may release. */
+int lease_control(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                  json_t **ret_result);
+
+/* Private to lease*.c. The owner's word: may l have d? -EAGAIN: d is not owned here. */
+int lease_grant(struct disk *d, const struct lease *l, enum lease_how how,
+                uint64_t deadline_ns, struct err *e, bool *ret_is_new);
+/* Has it still what it was let have? Asks. */
+bool lease_is_used(struct disk *d, const struct lease *l, uint64_t deadline_ns,
+                   bool *ret_is_silent);
+json_t *lease_to_json(const struct lease *l);
+bool lease_from_json(const json_t *j, struct lease *ret_l);
+
+#endif
