@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "allow.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/vm_sockets.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,6 +113,27 @@ allow_origin(const struct sockaddr_storage *addr, bool is_tls, struct tls_peer *
         from.peer = machine;
     }
     return from;
+}
+
+void
+allow_name(const struct sockaddr_storage *addr, int64_t pid, struct client_origin *from)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (from->is_unix) {
+        (void)snprintf(from->name, sizeof from->name, "process %lld", (long long)pid);
+    } else if (addr->ss_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)addr)->sin_addr, text,
+                        sizeof text);
+        (void)snprintf(from->name, sizeof from->name, "%s", text);
+    } else if (addr->ss_family == AF_INET6) {
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)addr)->sin6_addr, text,
+                        sizeof text);
+        (void)snprintf(from->name, sizeof from->name, "%s", text);
+    } else if (addr->ss_family == AF_VSOCK) {
+        (void)snprintf(from->name, sizeof from->name, "machine %u",
+                       ((const struct sockaddr_vm *)addr)->svm_cid);
+    }
 }
 
 int

@@ -24,6 +24,11 @@ int allow_call(void *service, const struct tls_peer *peer, const char *method,
 struct client_origin allow_origin(const struct sockaddr_storage *addr, bool is_tls,
                                   struct tls_peer *machine);
 
+/* What all connections of one client have in common: its process (pid, of a unix
+ * socket), its address or its machine. */
+void allow_name(const struct sockaddr_storage *addr, int64_t pid,
+                struct client_origin *from);
+
 /* May who has connected see what there is to connect to? -EACCES when it comes by plain
  * TCP and TLS is needed. */
 int allow_connection(const struct service_config *c, const struct client_origin *from,

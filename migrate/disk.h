@@ -5,9 +5,7 @@
  *
  * Whoever changes a disk's ownership claims it first (disk_claim); the claim is not a
  * lock: nobody waits for it (but for the moment in which what was learned of the owner
- * is written down), a second one is refused. Only the claimant calls the
- * steps. `lock` guards what status and clients read meanwhile.
- */
+ * is written down), a second one is refused. Only the claimant calls the steps. */
 #ifndef BATON_DISK_H
 #define BATON_DISK_H
 
@@ -39,12 +37,10 @@ struct disk {
      * with acquire, published with release. */
     _Atomic(struct redir *) redir;
     struct session_table *sessions; /* with redir */
-
     struct flusher flusher;
-    struct guests guests;   /* VMs that are connected */
-    struct leases leases;   /* at the owner: VMs that may write */
-    struct writers writers; /* writers=one: the client that writes */
-
+    struct guests guests;           /* VMs that are connected */
+    struct leases leases;           /* at the owner: VMs that may write */
+    struct writers writers;         /* writers=one: the client that writes */
     struct channel_kept_count kept; /* by port B; for status */
     _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */
     _Atomic unsigned nr_told;       /* who asked whom we gave it to; the same */

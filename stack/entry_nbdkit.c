@@ -4,13 +4,9 @@
 #define NBDKIT_API_VERSION 2
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
-#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <linux/vm_sockets.h>
 #include <malloc.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -92,29 +88,6 @@ baton_after_fork(void)
     return 0;
 }
 
-/* What all connections of one client have in common. */
-static void
-name_origin(const struct sockaddr_storage *addr, struct client_origin *from)
-{
-    char text[INET6_ADDRSTRLEN] = "";
-
-    if (from->is_unix) {
-        (void)snprintf(from->name, sizeof from->name, "process %lld",
-                       (long long)nbdkit_peer_pid());
-    } else if (addr->ss_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)addr)->sin_addr, text,
-                        sizeof text);
-        (void)snprintf(from->name, sizeof from->name, "%s", text);
-    } else if (addr->ss_family == AF_INET6) {
-        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)addr)->sin6_addr, text,
-                        sizeof text);
-        (void)snprintf(from->name, sizeof from->name, "%s", text);
-    } else if (addr->ss_family == AF_VSOCK) {
-        (void)snprintf(from->name, sizeof from->name, "machine %u",
-                       ((const struct sockaddr_vm *)addr)->svm_cid);
-    }
-}
-
 /* Of the connection of this thread. The peer's name is asked of the guard, which is
  * there under "baton serve". */
 static struct client_origin
@@ -131,10 +104,8 @@ origin(int is_tls)
     }
     from = allow_origin(&addr, is_tls != 0, &machine);
     *(void **)&ask = dlsym(RTLD_DEFAULT, GUARD_TLS_PEER);
-    if (from.is_tls && ask != NULL) {
-        from.peer = ask();
-    }
-    name_origin(&addr, &from);
+    from.peer = from.is_tls && ask != NULL ? ask() : from.peer;
+    allow_name(&addr, from.is_unix ? nbdkit_peer_pid() : -1, &from);
     return from;
 }
 

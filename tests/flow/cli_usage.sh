@@ -72,7 +72,7 @@ for command in serve status handoff park unpark abort attach recover proxy seria
     prints "usage: baton $command" $command --help
 done
 
-refuses 2 "no command; allowed: serve, status, handoff, park, unpark, abort, attach, recover, vm, proxy, serial"
+refuses 2 "no command; allowed: serve, status, handoff, park, unpark, abort, attach, lease, recover, vm, proxy, serial"
 refuses 2 "no such command: recovr; allowed: serve" recovr
 refuses 2 "no such command: -h; allowed" -h
 
