@@ -9,8 +9,9 @@
  * Whose time is over leaves without an answer, after its session was broken: what is
  * submitted later goes to a newer session, and the owner fences the older one first.
  *
- * A write with FUA is durable and not kept, unless older kept writes to the same place
- * would be sent again over it. */
+ * A write with FUA is durable and not kept, nor is any that an owner on our own machine
+ * has acknowledged, unless older kept writes to the same place would be sent again over
+ * it. */
 #include "port_channel.h"
 
 #include <assert.h>

@@ -34,8 +34,9 @@
 #define CHANNEL_MAX_URIS 8
 
 enum channel_durability {
-    /* Keep copies of them, as long as the owner's instance is not `here`, until a flush
-     * succeeds; at half of keep_bytes the channel flushes by itself. When an owner of
+    /* Keep copies of them, as long as the owner's instance is not `here` or older ones
+     * of the same place are kept, until a flush succeeds; at half of keep_bytes the
+     * channel flushes by itself. When an owner of
      * another instance is met they are sent again in their order, before doubtful
      * requests and new ones. What cannot be written again fails every later flush. */
     CHANNEL_KEEP,

@@ -18,8 +18,8 @@ sending_begin(struct channel *c, struct sending *s, const struct req *rq)
 
     s->mark = kept_mark(t);
     s->is_to_keep = c->durability == CHANNEL_KEEP && req_is_change(rq) &&
-                    channel_is_elsewhere(c) &&
-                    ((rq->flags & REQ_F_FUA) == 0 || kept_overlaps(t, rq));
+                    (((rq->flags & REQ_F_FUA) == 0 && channel_is_elsewhere(c)) ||
+                     kept_overlaps(t, rq));
 }
 
 int
@@ -30,6 +30,14 @@ sending_copy(struct sending *s, const struct req *rq)
         return s->copy != NULL ? 0 : -ENOMEM;
     }
     return 0;
+}
+
+/* What is still kept for an owner here is left from one elsewhere, and every change is
+ * compared with it. */
+static bool
+is_flush_due(struct channel *c) LK_REQUIRES(c->lock)
+{
+    return kept_is_half_full(&channel_locked(c)->kept) || !channel_is_elsewhere(c);
 }
 
 int
@@ -46,7 +54,7 @@ sending_end(struct channel *c, struct sending *s, const struct req *rq, int rc)
     } else if (s->is_to_keep) {
         kept_add(&l->kept, s->copy);
         s->copy = NULL;
-        s->is_flush_recommended = !l->is_flushing && kept_is_half_full(&l->kept);
+        s->is_flush_recommended = !l->is_flushing && is_flush_due(c);
         l->is_flushing |= s->is_flush_recommended;
     } else {
         return 0;

@@ -10,8 +10,9 @@
 /* The caller frees the copy, if there is one in the end: the owner has refused the
  * change, or may not forget it. */
 struct sending {
-    bool is_to_keep;           /* the owner may forget it without us, or something older
-                                * would be sent again over it */
+    bool is_to_keep;           /* the owner may forget it without us; or, whoever and
+                                * however durable, something older that is kept would
+                                * be sent again over it */
     uint64_t mark;             /* a flush: it covers what was kept till then */
     struct kept_change *copy;  /* made before it is sent: what is answered is kept */
     bool is_flush_recommended; /* and this thread has taken it on itself */

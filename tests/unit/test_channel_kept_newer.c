@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is kept never goes over what was acknowledged later: whichever way the later
+ * change took, and whoever gets the kept one in the end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "../channel_fixture.h"
+#include "../kept_owner.h"
+#include "clock.h"
+#include "err.h"
+#include "port_channel.h"
+#include "port_file.h"
+
+#define HERE "here"
+#define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
+#define OWNER_HERE "baton-owner;instance=" HERE ";epoch=2;flushed-by=-"
+#define M3 "baton-owner;instance=m3;epoch=3;flushed-by=-"
+
+/* m1 has acknowledged 'a' at 0, 512 bytes, and died; the next owner, on our machine,
+ * was sent it again. */
+static void
+begin_with_a_kept_by_an_owner_here(void)
+{
+    kept_begin();
+    policy.here = HERE;
+    start_m(M1);
+    new_channel(2, server.address, NULL);
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine();
+    start_m(OWNER_HERE);
+    ck_assert_int_eq(do_io(REQ_READ, (char[512]){0}, 0, 512), 0);
+    ck_assert_int_eq(in_file(0), 'a');
+}
+
+/* The disk comes to us by the record of this owner. */
+static void
+take_it_ourselves(const char *flushed_by)
+{
+    const struct port_file_opts opts = {.cache = FILE_CACHE_WRITEBACK};
+    struct channel_owner us = {.epoch = 3};
+    struct port *a;
+    uint64_t nr;
+
+    nbdkit_server_kill(&server);
+    (void)snprintf(us.flushed_by, sizeof us.flushed_by, "%s", flushed_by);
+    port_channel_recall(port);
+    ck_assert_int_eq(port_file_open(server.file, &opts, NULL, &a), 0);
+    ck_assert_int_eq(port_own(a, NULL), 0);
+    ck_assert_int_eq(port_channel_hand_over(port, &us, a, &nr), 0);
+    port_close(a);
+}
+
+START_TEST(newer_write_here_is_not_undone_when_the_disk_comes_to_us)
+{
+    begin_with_a_kept_by_an_owner_here();
+    ck_assert_int_eq(put('b', 0, 512), 0);
+    take_it_ourselves("");
+    ck_assert_int_eq(in_file(0), 'b');
+    kept_end();
+}
+END_TEST
+
+START_TEST(newer_durable_write_here_is_not_undone_when_the_disk_comes_to_us)
+{
+    begin_with_a_kept_by_an_owner_here();
+    ck_assert_int_eq(change(REQ_WRITE, REQ_F_FUA, 'b', 0, 512), 0);
+    take_it_ourselves("");
+    ck_assert_int_eq(in_file(0), 'b');
+    kept_end();
+}
+END_TEST
+
+START_TEST(newer_durable_write_here_is_not_undone_when_a_third_takes_the_disk)
+{
+    begin_with_a_kept_by_an_owner_here();
+    ck_assert_int_eq(change(REQ_WRITE, REQ_F_FUA, 'b', 0, 512), 0);
+    nbdkit_server_kill(&server);
+    start_m(M3);
+    ck_assert_int_eq(put('c', 4096, 512), 0);
+    ck_assert_int_eq(in_file(0), 'b');
+    kept_end();
+}
+END_TEST
+
+START_TEST(what_newer_zeroes_and_trims_here_overlap_in_part_is_not_undone)
+{
+    begin_with_a_kept_by_an_owner_here();
+    ck_assert_int_eq(change(REQ_ZERO, 0, 0, 0, 100), 0);
+    ck_assert_int_eq(change(REQ_TRIM, REQ_F_FUA, 0, 400, 200), 0);
+    nbdkit_server_kill(&server);
+    start_m(M3);
+    ck_assert_int_eq(put('c', 4096, 512), 0);
+    ck_assert_int_eq(in_file(0), 0);
+    ck_assert_int_eq(in_file(99), 0);
+    ck_assert_int_eq(in_file(100), 'a');
+    ck_assert_int_eq(in_file(399), 'a');
+    ck_assert_int_eq(in_file(400), 0);
+    kept_end();
+}
+END_TEST
+
+/* What it keeps is only left from an owner that is gone: it is got rid of. */
+START_TEST(owner_here_is_made_to_flush_what_is_still_kept)
+{
+    begin_with_a_kept_by_an_owner_here();
+    ck_assert_uint_eq(nr_kept(), 1);
+    ck_assert_int_eq(put('b', 256, 512), 0);
+    ck_assert_uint_eq(nr_kept(), 0);
+    ck_assert_uint_eq(in_log(" Flush "), 1);
+    kept_end();
+}
+END_TEST
+
+int
+main(void)
+{
+    const TTest *const tests[] = {
+        newer_write_here_is_not_undone_when_the_disk_comes_to_us,
+        newer_durable_write_here_is_not_undone_when_the_disk_comes_to_us,
+        newer_durable_write_here_is_not_undone_when_a_third_takes_the_disk,
+        what_newer_zeroes_and_trims_here_overlap_in_part_is_not_undone,
+        owner_here_is_made_to_flush_what_is_still_kept,
+    };
+    Suite *s = suite_create("channel_kept_newer");
+    TCase *tc = tcase_create("channel_kept_newer");
+    SRunner *r = srunner_create(s);
+    int nr_failed;
+
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        tcase_add_test(tc, tests[i]);
+    }
+    suite_add_tcase(s, tc);
+    srunner_run_all(r, CK_ENV);
+    nr_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
