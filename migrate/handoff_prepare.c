@@ -109,9 +109,9 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
 }
 
 /* What we leave dirty and the device then loses is told once. Who goes past the cache
- * has no reason to keep that in mind for the flushes after that one. */
+ * did not make it dirty and has nothing else to write back: it is better found here. */
 static bool
-remembers_a_loss(const struct disk *d, const struct identity *theirs)
+writes_back_for_us(const struct disk *d, const struct identity *theirs)
 {
     return d->cfg->cache == FILE_CACHE_NONE ||
            (theirs->info.caps & PORT_CAN_CACHE) != 0;
@@ -129,7 +129,7 @@ can_flush_for_us(struct disk *d, const struct identity *mine,
 
     disk_instance(d, ours);
     return instance != NULL && strcmp(instance, ours) == 0 &&
-           identity_shares_cache(mine, theirs) && remembers_a_loss(d, theirs);
+           identity_shares_cache(mine, theirs) && writes_back_for_us(d, theirs);
 }
 
 static int

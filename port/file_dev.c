@@ -66,6 +66,16 @@ learn_block_device(struct file_dev *dev, const struct stat *st,
     return 0;
 }
 
+/* They take a write before they know that there is room for it, and tell whoever writes
+ * or syncs next. Others reserve the room first. */
+static bool
+writes_behind(unsigned type)
+{
+    return type == NFS_SUPER_MAGIC || type == SMB_SUPER_MAGIC ||
+           type == SMB2_SUPER_MAGIC || type == CIFS_SUPER_MAGIC ||
+           type == CEPH_SUPER_MAGIC || type == AFS_SUPER_MAGIC || type == V9FS_MAGIC;
+}
+
 static int
 learn(struct file_dev *dev, const struct port_file_opts *opts, const char *path,
       struct err *e)
@@ -86,7 +96,10 @@ learn(struct file_dev *dev, const struct port_file_opts *opts, const char *path,
     }
     dev->size = (uint64_t)st.st_size;
     dev->block = 1;
-    dev->is_memory = fstatfs(dev->fd, &sf) == 0 && sf.f_type == TMPFS_MAGIC;
+    if (fstatfs(dev->fd, &sf) == 0) {
+        dev->is_memory = sf.f_type == TMPFS_MAGIC;
+        dev->writes_behind = writes_behind((unsigned)sf.f_type);
+    }
     return 0;
 }
 
@@ -145,24 +158,27 @@ file_dev_close(struct file_dev *dev)
     dev->fd = -1;
 }
 
-static int
-note_lost(struct file_dev *dev, int rc)
+int
+file_dev_note_lost(struct file_dev *dev, int rc)
 {
     int none = 0;
 
-    if (rc < 0 && !dev->is_direct) {
-        (void)atomic_compare_exchange_strong_explicit(
-            &dev->lost, &none, rc, memory_order_relaxed, memory_order_relaxed);
-    }
+    assert(rc < 0);
+    (void)atomic_compare_exchange_strong_explicit(
+        &dev->lost, &none, rc, memory_order_relaxed, memory_order_relaxed);
     return rc;
 }
 
 int
 file_dev_sync(struct file_dev *dev)
 {
-    int lost = atomic_load_explicit(&dev->lost, memory_order_relaxed);
+    int rc = atomic_load_explicit(&dev->lost, memory_order_relaxed);
 
-    return lost < 0 ? lost : note_lost(dev, file_io_sync(dev->fd));
+    if (rc == 0) {
+        rc = file_io_sync(dev->fd);
+        rc = rc < 0 ? file_dev_note_lost(dev, rc) : 0;
+    }
+    return rc;
 }
 
 /* How much of it is in the page cache, and read now. */
@@ -231,6 +247,7 @@ static int
 write_plain(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off)
 {
     uint32_t done = 0;
+    int rc;
 
     if (!dev->is_memory) {
         done = write_cached(dev, buf, len, off);
@@ -239,7 +256,23 @@ write_plain(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off)
         }
         may_block();
     }
-    return write_flags(dev, (const char *)buf + done, len - done, off + done, 0);
+    rc = write_flags(dev, (const char *)buf + done, len - done, off + done, 0);
+    return rc < 0 && dev->writes_behind ? file_dev_note_lost(dev, rc) : rc;
+}
+
+/* A durable write has failed with rc, which may have been its sync: then rc is what
+ * became of any write before it, and the kernel, having told us, tells nobody else. If
+ * the same write succeeds without a sync it was. */
+static int
+tell_durable(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off, int rc)
+{
+    bool is_of_sync = write_flags(dev, buf, len, off, 0) == 0;
+
+    /* The cache takes what the medium then fails to; both fail in one way. */
+    if (is_of_sync || dev->writes_behind || (rc == -EIO && !dev->is_direct)) {
+        (void)file_dev_note_lost(dev, rc);
+    }
+    return rc;
 }
 
 int
@@ -255,13 +288,25 @@ file_dev_write(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off
     if (!atomic_load_explicit(&dev->no_dsync, memory_order_relaxed)) {
         rc = write_flags(dev, buf, len, off, RWF_DSYNC);
         if (!file_io_is_unsupported(rc)) {
-            /* The kernel may have told us here of a page of another write. */
-            return rc == -EIO ? note_lost(dev, rc) : rc;
+            return rc < 0 ? tell_durable(dev, buf, len, off, rc) : 0;
         }
         atomic_store_explicit(&dev->no_dsync, true, memory_order_relaxed);
     }
-    rc = write_flags(dev, buf, len, off, 0);
+    rc = write_plain(dev, buf, len, off);
     return rc == 0 ? file_dev_sync(dev) : rc;
+}
+
+/* Have the cache forget the pages of a range; parts of pages it would keep. An error:
+ * what is read there may be what this host has cached, so it is not to be compared with
+ * what another one reads. Pages that somebody uses just now stay without one. */
+static int
+drop(struct file_dev *dev, uint64_t off, uint32_t len)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = off - off % page;
+    uint64_t end = (off + len + page - 1) / page * page;
+
+    return -posix_fadvise(dev->fd, (off_t)start, (off_t)(end - start),
+                          POSIX_FADV_DONTNEED);
 }
 
 /* A file system without O_DIRECT: write back, drop and read again. */
@@ -273,9 +318,8 @@ read_after_dropping(struct file_dev *dev, void *buf, uint32_t len, uint64_t off)
     if (rc < 0) {
         return rc;
     }
-    (void)posix_fadvise(dev->fd, (off_t)off, (off_t)len,
-                        POSIX_FADV_DONTNEED); /* advice: all that can be done here */
-    return file_io_read(dev->fd, buf, len, off, len);
+    rc = drop(dev, off, len);
+    return rc == 0 ? file_io_read(dev->fd, buf, len, off, len) : rc;
 }
 
 /* Opened anew each time: it is rare, and a service with 1,000 disks should not keep

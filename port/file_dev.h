@@ -21,10 +21,12 @@ struct file_dev {
     bool is_direct;
     bool zero_is_offloaded;      /* block device: zeroing is a command of the device */
     bool is_memory;              /* tmpfs: there is no disk to wait for */
+    bool writes_behind;          /* a network file system: any write may be told of what
+                                  * became of an earlier one, and of its space */
     uint64_t size;               /* when it was opened */
     uint32_t block;              /* block device: logical block; file: 1 */
     struct file_direct direct;   /* is_direct only */
-    _Atomic int lost;            /* < 0: a sync failed; what was cached may be gone */
+    _Atomic int lost;            /* < 0: what was acknowledged may be gone */
     atomic_bool no_nowait;       /* preadv2 does not know RWF_NOWAIT here */
     atomic_bool no_nowait_write; /* pwritev2 does not */
     atomic_bool no_dsync;        /* pwritev2 does not know RWF_DSYNC here */
@@ -43,12 +45,18 @@ int file_dev_read(struct file_dev *dev, void *buf, uint32_t len, uint64_t off);
 int file_dev_write(struct file_dev *dev, const void *buf, uint32_t len, uint64_t off,
                    bool is_durable);
 
-/* From the medium, past the page cache as far as the file system lets us. */
+/* From the medium, past the page cache. An error when that is not to be had; a file
+ * system in memory has no medium. */
 int file_dev_read_uncached(struct file_dev *dev, void *buf, uint32_t len, uint64_t off);
 
 /* Make every finished write durable. Once it has failed it fails for ever: the kernel
- * reports a lost page once and then forgets it. */
+ * reports a lost page once and then forgets it, and a disk's cache does the same. So it
+ * does once a durable write was told what may be another one's loss. */
 int file_dev_sync(struct file_dev *dev);
+
+/* Something that was to be written here and was acknowledged is lost: file_dev_sync()
+ * fails with rc from now on, or goes on failing as it does. Returns rc. */
+int file_dev_note_lost(struct file_dev *dev, int rc);
 
 /* Drop what this host's page cache holds of the device. */
 int file_dev_forget(struct file_dev *dev);

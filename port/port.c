@@ -235,6 +235,15 @@ port_size_now(struct port *p)
 }
 
 void
+port_note_lost(struct port *p, int rc)
+{
+    assert(rc < 0);
+    if (p->ops->note_lost != NULL) {
+        p->ops->note_lost(p, rc);
+    }
+}
+
+void
 port_close(struct port *p)
 {
     if (p != NULL) {

@@ -106,6 +106,11 @@ struct port_ops {
 
     /* Optional. How many bytes has the device now? It may have grown. 0: not known. */
     uint64_t (*size_now)(struct port *p);
+    /* Optional; NULL means that nobody counts on flushes of p. Something that was to be
+     * written to the device and was acknowledged is lost: every flush fails with rc
+     * from now on. */
+    void (*note_lost)(struct port *p, int rc);
+
     /* Release p and what it owns, including its lock. The caller has already stopped
      * every other call. Cannot fail. */
     void (*close)(struct port *p);
@@ -137,6 +142,7 @@ int port_own(struct port *p, struct err *e);
 void port_disown(struct port *p);
 int port_identify(struct port *p, char *id, int id_size);
 uint64_t port_size_now(struct port *p);
+void port_note_lost(struct port *p, int rc);
 void port_close(struct port *p); /* NULL is accepted */
 
 /* May a disk that was opened with what `had` says go on over `next`? 0, or -EINVAL and

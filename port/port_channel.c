@@ -310,21 +310,22 @@ port_channel_hand_over(struct port *p, const struct channel_owner *next,
 {
     struct channel *c = channel(p);
     struct kept_change *k = NULL;
-    int rc = 0;
     LK_GUARD(&c->lock);
-    struct kept_table *t = &channel_locked(c)->kept;
+    struct channel_locked *l = channel_locked(c);
 
-    assert(channel_locked(c)->state == CHANNEL_RECALLED);
-    kept_meet(t, next);
+    assert(l->state == CHANNEL_RECALLED);
+    kept_meet(&l->kept, next);
     *ret_nr = 0;
-    while ((k = kept_next_lost(t, k)) != NULL) {
-        int one = channel_send_again(c, to, k, 0);
+    while ((k = kept_next_lost(&l->kept, k)) != NULL) {
+        int rc = channel_send_again(c, to, k, 0);
 
-        rc = rc < 0 ? rc : one;
-        channel_locked(c)->kept_rc = rc;
+        l->kept_rc = l->kept_rc < 0 ? l->kept_rc : rc;
         ++*ret_nr;
     }
-    return channel_locked(c)->kept_rc;
+    if (l->kept_rc < 0) {
+        port_note_lost(to, l->kept_rc); /* flushes that failed here fail there */
+    }
+    return l->kept_rc;
 }
 
 void

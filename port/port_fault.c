@@ -175,6 +175,12 @@ fault_identify(struct port *p, char *id, int id_size)
 }
 
 static void
+fault_note_lost(struct port *p, int rc)
+{
+    port_note_lost(fault_of(p)->inner, rc);
+}
+
+static void
 check_nothing_held(struct fault *f)
 {
     LK_GUARD(&f->lock);
@@ -200,6 +206,7 @@ static const struct port_ops fault_ops = {.name = "fault",
                                           .own = fault_own,
                                           .disown = fault_disown,
                                           .identify = fault_identify,
+                                          .note_lost = fault_note_lost,
                                           .close = fault_close};
 
 int

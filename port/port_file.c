@@ -214,6 +214,12 @@ file_size_now(struct port *p)
 }
 
 static void
+file_note_lost(struct port *p, int rc)
+{
+    (void)file_dev_note_lost(&file_of(p)->dev, rc); /* rc again */
+}
+
+static void
 file_close(struct port *p)
 {
     struct file *f = file_of(p);
@@ -230,6 +236,7 @@ static const struct port_ops file_ops = {.name = "file",
                                          .disown = file_disown,
                                          .identify = file_identify,
                                          .size_now = file_size_now,
+                                         .note_lost = file_note_lost,
                                          .close = file_close};
 
 static uint32_t

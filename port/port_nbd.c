@@ -21,6 +21,7 @@ struct nbd_port {
     unsigned nr;
     struct nbd_share *conns[MAX_CONNECTIONS];
     _Atomic bool has_failed; /* relaxed: the shut down connections say the same */
+    _Atomic int lost; /* < 0: of what the server had acknowledged; relaxed: alone */
 };
 
 static struct nbd_port *
@@ -29,10 +30,18 @@ nbd_port(struct port *p)
     return (struct nbd_port *)p;
 }
 
-static int
-nbd_submit(struct port *p, const struct req *rq)
+static void
+nbd_note_lost(struct port *p, int rc)
 {
-    struct nbd_port *n = nbd_port(p);
+    int none = 0;
+
+    (void)atomic_compare_exchange_strong_explicit(
+        &nbd_port(p)->lost, &none, rc, memory_order_relaxed, memory_order_relaxed);
+}
+
+static int
+submit(struct nbd_port *n, const struct req *rq)
+{
     int rc = nbd_request_submit(n->conns[nbd_spread(n->nr)], rq);
 
     if (rc == -ENOTCONN &&
@@ -43,6 +52,26 @@ nbd_submit(struct port *p, const struct req *rq)
     }
     /* Our clients would take -ESHUTDOWN for "not the owner any more". */
     return rc == -ENOTCONN || rc == -ESHUTDOWN ? -EIO : rc;
+}
+
+/* A server tells of what it has lost once, and who is told may be a handoff's flush, or
+ * a durable change of another VM: so it is kept in mind, as file_dev.c does. A change
+ * that succeeds when it need not be durable has failed for what was there before. */
+static int
+nbd_submit(struct port *p, const struct req *rq)
+{
+    struct nbd_port *n = nbd_port(p);
+    int rc =
+        rq->op == REQ_FLUSH ? atomic_load_explicit(&n->lost, memory_order_relaxed) : 0;
+    struct req plain = *rq;
+
+    rc = rc < 0 ? rc : submit(n, rq);
+    plain.flags &= ~REQ_F_FUA;
+    if (rc < 0 && (rq->op == REQ_FLUSH ||
+                   ((rq->flags & REQ_F_FUA) != 0 && submit(n, &plain) == 0))) {
+        nbd_note_lost(p, rc);
+    }
+    return rc;
 }
 
 static void
@@ -60,6 +89,7 @@ static const struct port_ops nbd_ops = {
     .name = "nbd",
     .says_may_block = true,
     .submit = nbd_submit,
+    .note_lost = nbd_note_lost,
     .close = nbd_close_port,
 };
 

@@ -3,14 +3,14 @@
 # power_cut.sh - for flow tests, after lib.sh: a device that loses what was not flushed,
 # and the end of everything that shares its machine, at one moment.
 
-# start_volatile_device NAME SIZE: an NBD server with a volatile cache over a file that
-# outlives it. May be called again after a cut.
+# start_volatile_device NAME SIZE [PARAMETER]...: an NBD server with a volatile cache over
+# a file that outlives it. May be called again after a cut.
 start_volatile_device() {
     [ -e "$T/$1.medium" ] || truncate -s "$2" "$T/$1.medium"
     rm -f "$T/$1.pid" "$T/$1.pid.never" "$T/$1.sock" # of a life before
     # CTest knows where the tools are; the plugins are beside them.
     setsid nbdkit -f -U "$T/$1.sock" -P "$T/$1.pid" "$BATON_TOOLS_DIR/cut.so" \
-        medium="$T/$1.medium" >>"$T/$1.log" 2>&1 </dev/null &
+        medium="$T/$1.medium" "${@:3}" >>"$T/$1.log" 2>&1 </dev/null &
     SERVICE_PID[$1]=$!
     await_file "$T/$1.pid"
 }

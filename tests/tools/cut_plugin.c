@@ -3,8 +3,12 @@
  * memory; FLUSH and FUA move it to the file that is the medium. SIGKILL is the power
  * cut: the file has what was flushed, and nothing else that was promised. As a real
  * cache does it also writes back some sectors on its own, in no order, so that a cut
- * finds any mixture. medium=FILE     its size is the disk's writeback=N     percent of
- * the writes that are followed by such a sector (10) All methods are serialised. */
+ * finds any mixture.
+ *
+ * medium=FILE: its size is the disk's. writeback=N: percent of the writes that are
+ * followed by such a sector (10). lose=FILE: when it is there, the next FLUSH or FUA
+ * removes it, loses all that is in the cache, and fails with ENOSPC, once: a thin device
+ * whose pool is full. All methods are serialised. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -21,6 +25,7 @@
 #define SECTOR 512u
 
 static char *medium;
+static char *lose;
 static unsigned writeback = 10;
 static bool flushes = true;
 static int fd = -1;
@@ -33,6 +38,7 @@ static void
 cut_unload(void)
 {
     free(medium);
+    free(lose);
     free(cache);
     free(is_dirty);
     if (fd >= 0) {
@@ -47,6 +53,11 @@ cut_config(const char *key, const char *value)
         free(medium);
         medium = nbdkit_realpath(value);
         return medium == NULL ? -1 : 0;
+    }
+    if (strcmp(key, "lose") == 0) {
+        free(lose);
+        lose = nbdkit_absolute_path(value);
+        return lose == NULL ? -1 : 0;
     }
     if (strcmp(key, "writeback") == 0) {
         return nbdkit_parse_unsigned(key, value, &writeback);
@@ -140,6 +151,24 @@ clean(uint64_t first, uint64_t end)
     return 0;
 }
 
+/* Is everything lost now, and this the one who is told? */
+static bool
+loses(void)
+{
+    if (lose == NULL || unlink(lose) < 0) {
+        return false;
+    }
+    for (uint64_t i = 0; i < size / SECTOR; i++) {
+        if (is_dirty[i] &&
+            pread(fd, cache + i * SECTOR, SECTOR, (off_t)(i * SECTOR)) != SECTOR) {
+            nbdkit_error("medium: %m");
+        }
+        is_dirty[i] = false;
+    }
+    nbdkit_set_error(ENOSPC);
+    return true;
+}
+
 static int
 write_back_one(void)
 {
@@ -166,7 +195,7 @@ change(const void *buf, uint32_t count, uint64_t offset, uint32_t flags)
     }
     memset(is_dirty + first, true, end - first);
     if (flushes && (flags & NBDKIT_FLAG_FUA) != 0) {
-        return clean(first, end);
+        return loses() ? -1 : clean(first, end);
     }
     return nr_writes++ % 100 < writeback ? write_back_one() : 0;
 }
@@ -191,6 +220,9 @@ cut_flush(void *handle, uint32_t flags)
 {
     (void)handle;
     (void)flags;
+    if (loses()) {
+        return -1;
+    }
     return flushes ? clean(0, size / SECTOR) : 0;
 }
 
@@ -200,7 +232,7 @@ static struct nbdkit_plugin plugin = {
     .longname = "a disk with a volatile cache",
     .unload = cut_unload,
     .config = cut_config,
-    .config_help = "medium=FILE\nwriteback=PERCENT\nflush=on|off",
+    .config_help = "medium=FILE\nwriteback=PERCENT\nflush=on|off\nlose=FILE",
     .get_ready = cut_get_ready,
     .open = cut_open,
     .get_size = cut_get_size,

@@ -11,6 +11,7 @@
 #include "err.h"
 #include "port_channel.h"
 #include "port_fault.h"
+#include "port_file.h"
 #include "port_mem.h"
 
 #define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
@@ -292,6 +293,51 @@ START_TEST(what_cannot_be_written_again_fails_every_later_flush)
 }
 END_TEST
 
+/* A device of our own, behind faults. */
+static struct port *
+open_own_device(void)
+{
+    const struct port_file_opts opts = {.cache = FILE_CACHE_WRITEBACK};
+    struct port *file, *fault;
+
+    ck_assert_int_eq(port_file_open(server.file, &opts, NULL, &file), 0);
+    ck_assert_int_eq(port_fault_new(file, &fault), 0);
+    ck_assert_int_eq(port_own(fault, NULL), 0);
+    return fault;
+}
+
+/* Whether the owner before could not write it again, or our own device. */
+START_TEST(what_cannot_be_written_again_fails_the_flushes_of_our_own_device)
+{
+    const struct channel_owner taken = {.epoch = 3};
+    const struct req flush = {.op = REQ_FLUSH};
+    bool is_ours = _i == 1;
+    struct port *a;
+    uint64_t nr;
+
+    begin();
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    lose_machine();
+    if (!is_ours) {
+        start_owner(M2, "--filter=error", "error-pwrite-rate=100%");
+        ck_assert_int_eq(do_io(REQ_FLUSH, NULL, 0, 0), -EIO);
+        nbdkit_server_kill(&server);
+        start_m(M2);
+        ck_assert_int_eq(put('b', 512, 512), 0);
+    }
+    port_channel_recall(port);
+    a = open_own_device();
+    port_fault_fail_nth(a, is_ours ? 1 : 0, -EIO, true);
+    ck_assert_int_eq(port_channel_hand_over(port, &taken, a, &nr), -EIO);
+    ck_assert_uint_eq(nr, 1);
+    port_fault_fail_nth(a, 0, 0, false);
+    ck_assert_int_eq(port_submit(a, &flush), -EIO);
+    ck_assert_int_eq(port_submit(a, &flush), -EIO);
+    port_close(a);
+    kept_end();
+}
+END_TEST
+
 START_TEST(device_that_fails_for_a_moment_costs_nothing)
 {
     const struct channel_owner taken = {.epoch = 3};
@@ -375,6 +421,8 @@ main(void)
     tcase_add_test(t, writethrough_makes_every_change_durable_and_keeps_nothing);
     tcase_add_test(t, owner_policy_does_neither);
     tcase_add_test(t, what_cannot_be_written_again_fails_every_later_flush);
+    tcase_add_loop_test(
+        t, what_cannot_be_written_again_fails_the_flushes_of_our_own_device, 0, 2);
     tcase_add_test(t, next_owner_that_is_us_gets_what_nobody_has_flushed);
     tcase_add_test(t, next_owner_that_is_us_gets_nothing_that_was_flushed);
     srunner_run_all(r, CK_NORMAL);

@@ -2,12 +2,18 @@
 /* What is done where the kernel or the file system lacks something; and alignment. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -150,6 +156,44 @@ START_TEST(a_sync_that_failed_once_fails_for_ever)
 }
 END_TEST
 
+/* The kernel of a process that has called this has no O_DIRECT, and does not drop what
+ * is cached. */
+static void
+forbid_direct_and_advice(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fadvise64, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_DIRECT, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {.len = sizeof code / sizeof code[0], .filter = code};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0) {
+        _exit(77);
+    }
+}
+
+START_TEST(what_may_come_from_the_cache_is_no_uncached_read)
+{
+    char buf[100];
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        forbid_direct_and_advice();
+        _exit(file_dev_read_uncached(&dev, buf, sizeof buf, 10) == -EPERM ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 /* Does every byte have the number of its block? */
 static bool
 is_numbered(const char *buf, uint32_t len, uint64_t off)
@@ -277,6 +321,7 @@ main(void)
         zero_writes_the_ragged_ends_that_a_block_device_refuses,
         a_durable_write_syncs_where_the_kernel_lacks_rwf_dsync,
         a_sync_that_failed_once_fails_for_ever,
+        what_may_come_from_the_cache_is_no_uncached_read,
         a_direct_read_takes_any_offset_length_and_address,
         a_direct_read_stops_at_the_last_byte_of_an_odd_file,
         a_direct_write_of_a_crooked_buffer_is_copied_in_pieces,
