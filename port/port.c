@@ -100,6 +100,13 @@ submit_native(struct port *p, const struct req *rq)
     return rc;
 }
 
+/* Of one that follows another: the caller may not take the whole for not performed. */
+static int
+later(int rc)
+{
+    return rc == -ESTALE ? -EIO : rc;
+}
+
 /* NOLINTBEGIN(misc-no-recursion): what is sent again has a flag less, or is a write or
  * a flush, which are not broken up any more. */
 static int
@@ -112,7 +119,7 @@ flush_after(struct port *p, const struct req *rq)
 
     plain.flags &= ~REQ_F_FUA;
     rc = port_submit(p, &plain);
-    return rc < 0 ? rc : port_submit(p, &flush);
+    return rc < 0 ? rc : later(port_submit(p, &flush));
 }
 
 static int
@@ -132,7 +139,7 @@ write_zeroes(struct port *p, const struct req *rq, uint32_t flags)
         part.buf = (void *)(uintptr_t)zeroes; /* a write does not modify its buffer */
         rc = port_submit(p, &part);
         if (rc < 0) {
-            return rc;
+            return part.off == rq->off ? rc : later(rc);
         }
         part.off += part.len;
     }

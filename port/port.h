@@ -87,8 +87,10 @@ struct port_ops {
 
     /* Perform rq. The wrapper has checked range, alignment and capabilities. After an
      * error of a write, zero or trim the range may hold old data, new data or a mix,
-     * with one exception: -ESTALE says that the port serves nobody any more and that
-     * the caller has to send rq elsewhere (and may: see port_channel.h). */
+     * with one exception: -ESTALE says that the port serves nobody any more, that rq
+     * was not performed and will not be, and that the caller has to send it elsewhere.
+     * (A channel may have sent it to an owner that ended without an answer: then it may
+     * have been performed, and will not be any more; see port_channel.h.) */
     int (*submit)(struct port *p, const struct req *rq);
     /* Optional; NULL means nobody can be excluded and nothing is cached. Become the one
      * who may touch the device: take its lock, then forget everything that this host
@@ -136,7 +138,10 @@ int port_check(const struct port_info *info, const struct req *rq);
  * FUA is followed by a flush; flush of a port that cannot flush is 0 (nothing is
  * volatile or it cannot be helped; can_flush tells the client); zero is written as
  * zeroes (-ENOTSUP with REQ_F_FAST); trim and cache are 0 (they are hints); extents are
- * one run of data. Returns 0 or -errno; -ESTALE as in the table. */
+ * one run of data. Returns 0 or -errno; -ESTALE as in the table: of several requests
+ * only the first can end with it, for a later one it is -EIO, since a part was
+ * performed. Who gives requests back at any time (the redirector) has the capabilities
+ * of FUA and zero itself, so that it is asked only once. */
 int port_submit(struct port *p, const struct req *rq);
 int port_own(struct port *p, struct err *e);
 void port_disown(struct port *p);

@@ -107,7 +107,7 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
         is_answered = (rc != -ENOTCONN && rc != -ESHUTDOWN) || resumed.rc != 0;
         if (is_answered) {
             rc = sending_end(c, &sending, rq, rc);
-        } else if (rc == -ENOTCONN) {
+        } else { /* also -ESHUTDOWN: it may have been the second of several (port.h) */
             unacked_doubt(&channel_locked(c)->unacked, &u);
         }
         leave(c, is_answered, rc);

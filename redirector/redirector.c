@@ -253,6 +253,16 @@ static const struct port_ops redir_ops = {
     .close = redir_port_close,
 };
 
+/* What a port is made up for by several requests (port.h) passes the gate as one, and
+ * is made up for behind it: between two of them nothing is sent back as not performed.
+ */
+static uint32_t
+native_caps(uint32_t caps)
+{
+    caps |= (caps & PORT_CAN_FLUSH) != 0 ? PORT_CAN_FUA : 0;
+    return caps | ((caps & PORT_CAN_WRITE) != 0 ? PORT_CAN_ZERO : 0);
+}
+
 int
 redir_new(const char *id, const struct port_info *info, uint64_t fail_after_ns,
           struct redir **ret_r)
@@ -268,6 +278,7 @@ redir_new(const char *id, const struct port_info *info, uint64_t fail_after_ns,
         .fail_after_ns = fail_after_ns,
         .locked_ = {.state = REDIR_QUIESCED, .pause_end_ns = CLOCK_NEVER},
     };
+    r->port.info.caps = native_caps(info->caps);
     (void)snprintf(r->id, sizeof r->id, "%s", id); /* only a name in traces */
     hold_queue_init(&r->locked_.queue);
     lk_init(&r->lock);

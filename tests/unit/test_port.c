@@ -20,7 +20,8 @@ struct spy {
     struct port port;
     struct req calls[MAX_CALLS];
     int nr;
-    int fail_at; /* index of the call that returns -EIO; -1: none */
+    int fail_at;   /* index of the call that fails; -1: none */
+    int fail_with; /* 0: -EIO */
 };
 
 /* The guard's: requests that may block, as far as the wrapper knows. */
@@ -39,7 +40,10 @@ spy_submit(struct port *p, const struct req *rq)
 
     ck_assert_int_lt(s->nr, MAX_CALLS);
     s->calls[s->nr] = *rq;
-    return s->nr++ == s->fail_at ? -EIO : 0;
+    if (s->nr++ != s->fail_at) {
+        return 0;
+    }
+    return s->fail_with != 0 ? s->fail_with : -EIO;
 }
 
 static void
@@ -257,6 +261,27 @@ START_TEST(a_durable_zero_that_is_written_is_flushed_once)
 }
 END_TEST
 
+/* -ESTALE says that nothing was performed. */
+START_TEST(a_port_that_gives_back_the_second_of_several_has_failed)
+{
+    const struct req rqs[] = {
+        {.op = REQ_WRITE, .flags = REQ_F_FUA, .len = 512},
+        {.op = REQ_ZERO, .len = 200 << 10},
+        {.op = REQ_ZERO, .flags = REQ_F_FUA, .len = 512},
+    };
+
+    for (int i = 0; i < 3; i++) {
+        struct spy s = new_spy(PORT_CAN_WRITE | PORT_CAN_FLUSH);
+
+        s.fail_with = -ESTALE;
+        s.fail_at = 1;
+        ck_assert_int_eq(port_submit(&s.port, &rqs[i]), -EIO);
+        s.nr = s.fail_at = 0;
+        ck_assert_int_eq(port_submit(&s.port, &rqs[i]), -ESTALE);
+    }
+}
+END_TEST
+
 START_TEST(zeroes_are_written_in_pieces_the_port_takes)
 {
     struct spy s = new_spy(PORT_CAN_WRITE);
@@ -389,6 +414,7 @@ main(void)
         hints_that_a_port_lacks_succeed_without_reaching_it,
         zero_is_written_where_it_is_not_native,
         a_durable_zero_that_is_written_is_flushed_once,
+        a_port_that_gives_back_the_second_of_several_has_failed,
         zeroes_are_written_in_pieces_the_port_takes,
         fast_zero_is_refused_where_it_would_not_be_fast,
         extents_are_one_run_of_data_where_nothing_is_known,

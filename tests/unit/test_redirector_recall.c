@@ -229,6 +229,52 @@ START_TEST(what_waited_for_a_bounced_request_goes_on)
 }
 END_TEST
 
+/* OPEN over a local port that can do nothing natively but read, write and flush. */
+static struct rig
+plain_local(void)
+{
+    struct rig g = {.a = rig_port(RIG_SIZE)};
+    struct port *old;
+
+    g.a->info.caps = PORT_CAN_WRITE | PORT_CAN_FLUSH;
+    ck_assert_int_eq(redir_new("t", &g.a->info, CLOCK_NEVER, &g.r), 0);
+    ck_assert_int_eq(redir_swap(g.r, g.a, REDIR_LOCAL, NULL, &old), 0);
+    ck_assert_int_eq(redir_release(g.r), 0);
+    ck_assert_int_eq(redir_wait_open(g.r, soon()), 0);
+    return g;
+}
+
+/* A durable write is a write and a flush there, a zero is writes. Once the first of
+ * them was performed "not performed" would not be true. */
+START_TEST(a_request_that_is_made_of_several_is_not_sent_back_after_its_first)
+{
+    struct rig g = plain_local();
+    struct job j = {.port = redir_port(g.r)};
+
+    lk_init(&j.lock);
+    cv_init(&j.done);
+    j.rq = (struct req){.op = _i == 0 ? REQ_WRITE : REQ_ZERO,
+                        .flags = REQ_F_FUA,
+                        .len = RIG_BLOCK,
+                        .buf = j.buf,
+                        .origin = session_1};
+    port_fault_hold(g.a, "w", REQ_WRITE, 0);
+    ck_assert_int_eq(pthread_create(&j.thread, NULL, job_main, &j), 0);
+    ck_assert_int_eq(port_fault_wait_held(g.a, "w", soon()), 0);
+    ck_assert_int_eq(redir_hold(g.r), 0);
+    port_fault_release(g.a, "w", 0);
+    ck_assert_int_eq(redir_drain(g.r, soon()), 0);
+    redir_bounce(g.r, REDIR_ALL_CHANNELS);
+    job_wait(&j);
+    ck_assert_int_eq(j.rc, 0);
+    expect_ledger(g.r, 1, 0, 0, 0, 0);
+    ck_assert_int_eq(redir_release(g.r), 0);
+    cv_done(&j.done);
+    lk_done(&j.lock);
+    rig_finish(&g);
+}
+END_TEST
+
 START_TEST(a_remote_port_never_performs_a_request_of_a_channel)
 {
     struct rig g = rig_open(CLOCK_NEVER);
@@ -330,6 +376,8 @@ add_tests(TCase *tc)
     tcase_add_test(tc, an_error_of_the_device_is_passed_on_and_counted);
     tcase_add_loop_test(tc, a_bounce_sends_back_only_requests_of_channels, 0, 2);
     tcase_add_test(tc, what_waited_for_a_bounced_request_goes_on);
+    tcase_add_loop_test(
+        tc, a_request_that_is_made_of_several_is_not_sent_back_after_its_first, 0, 2);
     tcase_add_test(tc, a_remote_port_never_performs_a_request_of_a_channel);
     tcase_add_test(tc, the_ledger_says_who_performed_each_request);
     tcase_add_test(tc, status_under_load_never_has_a_negative_number);
