@@ -29,6 +29,7 @@
  * owner, uuid, description, on-hold=wait | fail-after=DURATION (30s, 500ms),
  * writers=vm|one|any, connections=N (1..16, of an nbd device and of the
  * channel), appears-within=DURATION (of a device that is being plugged in),
+ * reconnect=on|off (to an nbd device on a unix socket),
  * layer=NAME[:k=v]... (may repeat, lowest first). A comma in a value is
  * written ",,". */
 /* Who may write at a time: one VM of those that libvirt tells of (lease.h); also one of
@@ -49,6 +50,7 @@ struct disk_config {
     enum channel_durability durability;
     enum config_writers writers;
     unsigned connections;
+    bool reconnects;            /* to an nbd device whose server has ended */
     uint64_t fail_after_ns;     /* CLOCK_NEVER: wait for ever */
     uint64_t appears_within_ns; /* that a device is waited for; 0: not at all */
     struct stack_spec layers;

@@ -108,6 +108,16 @@ set_readonly(struct disk_config *d, const char *v, struct err *e)
 }
 
 static int
+set_reconnect(struct disk_config *d, const char *v, struct err *e)
+{
+    if (strcmp(v, "on") != 0 && strcmp(v, "off") != 0) {
+        return err_set(e, -EINVAL, "allowed: on, off");
+    }
+    d->reconnects = strcmp(v, "on") == 0;
+    return 0;
+}
+
+static int
 set_cache(struct disk_config *d, const char *v, struct err *e)
 {
     if (strcmp(v, "none") == 0) {
@@ -259,6 +269,7 @@ static const struct disk_key {
     {"connections", false, set_connections},
     {"peers-allowed", false, set_peers_allowed},
     {"appears-within", false, config_set_appears_within},
+    {"reconnect", false, set_reconnect},
     {"layer", true, set_layer},
 };
 #define NR_DISK_KEYS (sizeof disk_keys / sizeof disk_keys[0])
@@ -340,6 +351,14 @@ check_together(const struct disk_config *d, const struct config_items *items,
         return err_set(e, -EINVAL,
                        "cache is for files and block devices; allowed with an NBD "
                        "device: no cache key");
+    }
+    if (d->reconnects && strncmp(d->device, "nbd+unix:", 9) != 0 &&
+        strncmp(d->device, "nbds+unix:", 10) != 0) {
+        return err_set(
+            e, -EINVAL,
+            "reconnect=on is for an NBD server on a unix socket: whether one "
+            "elsewhere has ended, and all that it was sent, cannot be known; "
+            "allowed with this device: reconnect=off");
     }
     return 0;
 }

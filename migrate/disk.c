@@ -72,6 +72,56 @@ disk_record(struct disk *d)
     return disk_locked(d)->rec;
 }
 
+/* The device's server was lost, or is back (NULL). */
+static void
+told_of_device(void *opaque, const char *text)
+{
+    struct disk *d = opaque;
+
+    lk_acquire(&d->lock);
+    (void)snprintf(disk_locked(d)->device_lost, sizeof disk_locked(d)->device_lost,
+                   "%s", text != NULL ? text : "");
+    lk_release(&d->lock);
+    if (text != NULL) {
+        log_warn("%s: %s", d->cfg->name, text);
+    } else {
+        log_info("%s: the server of its device is back, and was sent again what it "
+                 "had not answered",
+                 d->cfg->name);
+    }
+}
+
+/* Of a port before. */
+static void
+forget_device_lost(struct disk *d)
+{
+    LK_GUARD(&d->lock);
+
+    disk_locked(d)->device_lost[0] = '\0';
+}
+
+void
+disk_device_lost(struct disk *d, char *text)
+{
+    struct err ignored = {0};
+    struct redir_status st;
+
+    text[0] = '\0';
+    if (!d->cfg->is_nbd || disk_redir(d) == NULL || disk_record(d).role != ROLE_OWNER) {
+        return;
+    }
+    if (disk_claim_record(d, &ignored) == 0) { /* so port A stays */
+        redir_status(disk_redir(d), &st);
+        if (st.side == REDIR_LOCAL && redir_active(disk_redir(d)) != NULL) {
+            port_nbd_look(redir_active(disk_redir(d)));
+        }
+        disk_unclaim_record(d);
+    }
+    LK_GUARD(&d->lock);
+
+    memcpy(text, disk_locked(d)->device_lost, SEARCH_TEXT);
+}
+
 int
 disk_open_device(struct disk *d, struct err *e, struct port **ret_port)
 {
@@ -79,7 +129,15 @@ disk_open_device(struct disk *d, struct err *e, struct port **ret_port)
     int rc;
 
     if (c->is_nbd) {
-        rc = port_nbd_open(c->device, c->readonly, c->connections, e, ret_port);
+        const struct port_nbd_opts nbd = {.uri = c->device,
+                                          .readonly = c->readonly,
+                                          .connections = c->connections,
+                                          .reconnects = c->reconnects,
+                                          .told = told_of_device,
+                                          .told_opaque = d};
+
+        forget_device_lost(d);
+        rc = port_nbd_open(&nbd, e, ret_port);
     } else {
         const struct port_file_opts opts = {.cache = c->cache, .readonly = c->readonly};
 

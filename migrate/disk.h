@@ -63,6 +63,7 @@ struct disk {
         uint64_t search_end_ns;   /* when the latest one ended */
         char search[SEARCH_TEXT]; /* why it did not; "" when there is nothing to say */
         char trouble[sizeof(struct err)]; /* why it is not served; see mend.h */
+        char device_lost[SEARCH_TEXT]; /* an NBD device whose server is gone, or "" */
         struct record rec;
         bool is_rec_ahead; /* of the durable one: whoever gave it to us asks again */
         struct incoming incoming;
@@ -89,8 +90,7 @@ void disk_done(struct disk *d);
 /* Does uuid name this disk, also while it is only being prepared? */
 bool disk_has_uuid(struct disk *d, const char *uuid);
 
-/* A copy of the record, for anybody. */
-struct record disk_record(struct disk *d);
+struct record disk_record(struct disk *d); /* a copy, for anybody */
 
 /* Open the configured device without owning it. */
 int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);

@@ -12,9 +12,14 @@
 /* Where writes are that this service acknowledges for d and has not flushed: in the
  * page cache, for a file or block device, so the boot id. With an NBD device they are
  * in a server that we know nothing about: when it dies our port fails for good and this
- * process has to be started again, so this life of the service. buf has
+ * process has to be started again, or it is promised that they outlive it
+ * (port_nbd.h), so this life of the service. buf has
  * CHANNEL_INSTANCE_MAX bytes. */
 void disk_instance(struct disk *d, char *buf);
+
+/* Why the device that we own does not serve though it was opened: its NBD server is
+ * gone. "": no such thing is known. text has SEARCH_TEXT bytes. */
+void disk_device_lost(struct disk *d, char *text);
 
 /* The statement for a channel that asks for this epoch; buf has CHANNEL_OWNER_MAX
  * bytes. */

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
 #include "disk.h"
+#include "disk_durability.h"
 #include "follow.h"
 #include "handoff.h"
 #include "mend.h"
@@ -76,9 +78,16 @@ add_device(struct disk *d, const struct record *rec, json_t *j)
 {
     const uint64_t size = atomic_load_explicit(&d->device_size, memory_order_relaxed);
     struct err trouble = {{0}};
+    char lost[SEARCH_TEXT], reason[SEARCH_TEXT + 80];
 
     if (rec->role == ROLE_OWNER && size > rec->info.size) {
         (void)json_object_set_new(j, "device_size", json_integer((json_int_t)size));
+    }
+    disk_device_lost(d, lost);
+    if (lost[0] != '\0') { /* the gate is open, and nothing behind it */
+        (void)snprintf(reason, sizeof reason, "disk %s: %s", d->cfg->name, lost);
+        (void)json_object_set_new(j, "state", json_string("device-lost"));
+        (void)json_object_set_new(j, "reason", json_string(reason));
     }
     if (mend_is_in_trouble(d, &trouble)) {
         (void)json_object_set_new(j, "state", json_string("failed"));

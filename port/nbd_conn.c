@@ -26,7 +26,8 @@
 struct nbd_conn {
     struct nbd_handle *h;
     struct port_info info;
-    char *description; /* malloc; NULL: none */
+    char *description;     /* malloc; NULL: none */
+    struct nbd_peer *peer; /* NULL, or learns who answers */
 };
 
 /* The one conversion of libnbd's errors. */
@@ -215,6 +216,7 @@ nbd_conn_open(const struct nbd_conn_opts *o, struct err *e, struct nbd_conn **re
     if (c == NULL) {
         return err_set(e, -ENOMEM, "%s: out of memory", o->address);
     }
+    c->peer = o->peer;
     c->h = nbd_create();
     rc = c->h == NULL ? fail(e, o->address) : 0;
     rc = rc < 0 ? rc : set_up(c->h, o, e);
@@ -364,6 +366,7 @@ nbd_conn_feed(struct nbd_conn *c, short revents)
     short want = nbd_conn_events(c); /* may have changed since it was polled */
     int rc = 0;
 
+    nbd_peer_look(c->peer, nbd_conn_fd(c));
     /* An error or a hang-up shows itself to whatever libnbd does next. */
     if ((revents & ~(POLLIN | POLLOUT)) != 0) {
         revents = POLLIN | POLLOUT;

@@ -10,6 +10,7 @@
 #ifndef BATON_NBD_CONN_H
 #define BATON_NBD_CONN_H
 
+#include "nbd_peer.h"
 #include "port.h"
 
 #define NBD_CALL_MAX_EXTENTS 64
@@ -25,6 +26,7 @@ struct nbd_conn_opts {
     unsigned
         dead_after_ms; /* TCP: silence that means the peer is gone; 0: the system's */
     bool wants_description;
+    struct nbd_peer *peer; /* NULL; or learns who serves, and outlives the connection */
 };
 
 /* A request that has no answer yet. Belongs to the caller; stays where it is, as does

@@ -3,9 +3,8 @@
  * channel to another service, memory, a fault injector, or a redirector or layer in
  * front of another port. Call the checked port_*() functions; ops are port.c's.
  *
- * Methods may block, may run on any thread and at the same time as each other, return
- * 0 or -errno, and do not log. Buffers stay the caller's and are valid until return.
- * Offsets and lengths are bytes. */
+ * Methods may block, run on any thread and at the same time, return 0 or -errno, and do
+ * not log. Buffers stay the caller's, valid until return. All lengths are bytes. */
 #ifndef BATON_PORT_H
 #define BATON_PORT_H
 
@@ -52,13 +51,11 @@ struct req {
     void *buf;                   /* read: to fill; write: to write, never modified */
     struct extent_sink *extents; /* extents only */
     const void *origin;          /* NULL: a VM; else a channel session, only compared */
-    uint64_t deadline_ns; /* 0: never; only the channel heeds it: port_channel.h */
-    uint64_t
-        *ret_arrival; /* NULL, or takes its place among those given back (-ESTALE) */
+    uint64_t deadline_ns;  /* 0: never; for who waits for a server that may come back */
+    uint64_t *ret_arrival; /* NULL, or takes its place among those given back */
 };
 
-/* What a port can do natively. port_submit() makes up for what is missing, as its
- * comment says, so that only REQ_WRITE depends on a capability. */
+/* What a port can do natively; port_submit() makes up for all but REQ_WRITE. */
 #define PORT_CAN_WRITE (1U << 0)
 #define PORT_CAN_FLUSH (1U << 1)
 #define PORT_CAN_FUA (1U << 2)
@@ -87,10 +84,9 @@ struct port_ops {
 
     /* Perform rq. The wrapper has checked range, alignment and capabilities. After an
      * error of a write, zero or trim the range may hold old data, new data or a mix,
-     * with one exception: -ESTALE says that the port serves nobody any more, that rq
-     * was not performed and will not be, and that the caller has to send it elsewhere.
-     * (A channel may have sent it to an owner that ended without an answer: then it may
-     * have been performed, and will not be any more; see port_channel.h.) */
+     * with one exception: -ESTALE says that the port serves nobody any more and that rq
+     * has to be sent elsewhere: it was not performed (or, by a channel, sent to an
+     * owner that never answered: port_channel.h) and will not be. */
     int (*submit)(struct port *p, const struct req *rq);
     /* Optional; NULL means nobody can be excluded and nothing is cached. Become the one
      * who may touch the device: take its lock, then forget everything that this host
@@ -105,27 +101,23 @@ struct port_ops {
      * id>". Two different texts of one kind ("file:" of one boot id, "wwn:", "serial:")
      * are two devices, not so "bdev:". Returns the length, 0: nothing is known. */
     int (*identify)(struct port *p, char *id, int id_size);
-
     /* Optional. How many bytes has the device now? It may have grown. 0: not known. */
     uint64_t (*size_now)(struct port *p);
-    /* Optional; NULL means that nobody counts on flushes of p. Something that was to be
-     * written to the device and was acknowledged is lost: every flush fails with rc
-     * from now on. */
+    /* Optional. What was acknowledged is lost: every flush fails with rc from now on.
+     */
     void (*note_lost)(struct port *p, int rc);
-
     /* Release p and what it owns, including its lock. The caller has already stopped
      * every other call. Cannot fail. */
     void (*close)(struct port *p);
 };
 
-/* First member of every implementation. */
-struct port {
+struct port { /* first member of every implementation */
     const struct port_ops *ops;
     struct port_info info;
 };
 
 bool req_is_change(const struct req *rq); /* a write, trim or zero */
-/* The same range for two requests, and at least one of them changes it. */
+/* One range, and one of them changes it. */
 bool req_conflicts(const struct req *a, const struct req *b);
 const char *req_op_name(enum req_op op);
 
@@ -138,10 +130,8 @@ int port_check(const struct port_info *info, const struct req *rq);
  * FUA is followed by a flush; flush of a port that cannot flush is 0 (nothing is
  * volatile or it cannot be helped; can_flush tells the client); zero is written as
  * zeroes (-ENOTSUP with REQ_F_FAST); trim and cache are 0 (they are hints); extents are
- * one run of data. Returns 0 or -errno; -ESTALE as in the table: of several requests
- * only the first can end with it, for a later one it is -EIO, since a part was
- * performed. Who gives requests back at any time (the redirector) has the capabilities
- * of FUA and zero itself, so that it is asked only once. */
+ * one run of data. Returns 0 or -errno; -ESTALE as in the table, but -EIO once a part
+ * was performed: who gives requests back (the redirector) can FUA and zero itself. */
 int port_submit(struct port *p, const struct req *rq);
 int port_own(struct port *p, struct err *e);
 void port_disown(struct port *p);

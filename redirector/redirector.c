@@ -53,21 +53,25 @@ static int
 perform(struct redir *r, const struct req *rq, uint64_t deadline_ns,
         uint64_t *ret_arrival)
 {
+    struct req sent;
     int rc;
 
+    if (r->side == REDIR_LOCAL && deadline_ns == CLOCK_NEVER) {
+        rc = port_submit(r->active, rq); /* the usual way, without a copy */
+        return rc == -ESTALE ? -EIO : rc;
+    }
     if (r->side == REDIR_REMOTE && rq->origin != NULL) {
         return -ESTALE;
     }
+    sent = *rq;
+    if (deadline_ns != CLOCK_NEVER) { /* the port may wait for a server, on our time */
+        sent.deadline_ns = deadline_ns;
+    }
     if (r->side == REDIR_REMOTE) {
-        struct req sent = *rq;
-
         sent.ret_arrival = ret_arrival;
-        if (deadline_ns != CLOCK_NEVER) { /* port B waits for an owner, on our time */
-            sent.deadline_ns = deadline_ns;
-        }
         return port_submit(r->active, &sent);
     }
-    rc = port_submit(r->active, rq);
+    rc = port_submit(r->active, &sent);
     return rc == -ESTALE ? -EIO : rc;
 }
 

@@ -26,7 +26,9 @@ nbd_ports_open_nbd(uint64_t size)
     char text[32];
 
     nbdkit_server_memory(&nbd_ports_server, nbd_ports_size(size, text));
-    if (port_nbd_open(nbd_ports_server.uri, false, 2, NULL, &p) != 0) {
+    if (port_nbd_open(
+            &(struct port_nbd_opts){.uri = nbd_ports_server.uri, .connections = 2},
+            NULL, &p) != 0) {
         abort();
     }
     return p;

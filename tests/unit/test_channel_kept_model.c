@@ -111,7 +111,10 @@ flush_past_the_channel(void)
     const struct req rq = {.op = REQ_FLUSH};
     struct port *past;
 
-    ck_assert_int_eq(port_nbd_open(server.uri, false, 1, NULL, &past), 0);
+    ck_assert_int_eq(
+        port_nbd_open(&(struct port_nbd_opts){.uri = server.uri, .connections = 1},
+                      NULL, &past),
+        0);
     ck_assert_int_eq(port_submit(past, &rq), 0);
     port_close(past);
 }

@@ -115,8 +115,11 @@ START_TEST(who_connects_says_so)
     struct port *p;
 
     nr_said = 0;
-    ck_assert_int_lt(port_nbd_open("nbd+unix:///?socket=/nowhere", false, 1, NULL, &p),
-                     0);
+    ck_assert_int_lt(
+        port_nbd_open(&(struct port_nbd_opts){.uri = "nbd+unix:///?socket=/nowhere",
+                                              .connections = 1},
+                      NULL, &p),
+        0);
     ck_assert_uint_ge(nr_said, 1);
 }
 END_TEST

@@ -17,12 +17,13 @@
 
 static struct nbdkit_server server;
 static struct port *port;
-
 static void
 open_port(unsigned connections)
 {
     struct err e = {""};
-    int rc = port_nbd_open(server.uri, false, connections, &e, &port);
+    int rc = port_nbd_open(
+        &(struct port_nbd_opts){.uri = server.uri, .connections = connections}, &e,
+        &port);
 
     ck_assert_msg(rc == 0, "%s", err_text(&e, rc));
 }
@@ -283,7 +284,11 @@ END_TEST
 START_TEST(readonly_port_offers_no_change)
 {
     nbdkit_server_memory(&server, "4M");
-    ck_assert_int_eq(port_nbd_open(server.uri, true, 1, NULL, &port), 0);
+    ck_assert_int_eq(port_nbd_open(&(struct port_nbd_opts){.uri = server.uri,
+                                                           .readonly = true,
+                                                           .connections = 1},
+                                   NULL, &port),
+                     0);
     ck_assert_uint_eq(
         port->info.caps & (PORT_CAN_WRITE | PORT_CAN_TRIM | PORT_CAN_ZERO), 0);
     close_all();
@@ -295,10 +300,16 @@ START_TEST(open_says_why_it_fails)
     struct err e = {""};
 
     nbdkit_server_init(&server);
-    ck_assert_int_eq(port_nbd_open(server.uri, false, 1, &e, &port), -ENOENT);
+    ck_assert_int_eq(
+        port_nbd_open(&(struct port_nbd_opts){.uri = server.uri, .connections = 1}, &e,
+                      &port),
+        -ENOENT);
     ck_assert_ptr_nonnull(strstr(e.msg, server.uri));
     ck_assert_ptr_nonnull(strstr(e.msg, "No such file"));
-    ck_assert_int_eq(port_nbd_open("nbd:rubbish", false, 1, &e, &port), -EINVAL);
+    ck_assert_int_eq(
+        port_nbd_open(&(struct port_nbd_opts){.uri = "nbd:rubbish", .connections = 1},
+                      &e, &port),
+        -EINVAL);
     ck_assert_ptr_null(port);
     close_all();
 }
