@@ -251,6 +251,10 @@ check_listener(int fd)
     if (!is_listening) {
         return -EINVAL;
     }
+    /* It came by exec, and is not for what we start. */
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+        return -errno;
+    }
     /* A client may be gone again between poll() and accept(). */
     return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }

@@ -29,6 +29,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "guard_env.h"
 #include "guard_turn.h"
 
 #define MAX_HELD 8 /* deeper ones are not looked at */
@@ -78,8 +79,7 @@ __attribute__((constructor)) static void
 turn_init(void)
 {
     find_real();
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before main, there are no threads */
-    atomic_init(&is_off, getenv("BATON_GUARD_NO_TURNS") != NULL);
+    atomic_init(&is_off, guard_env_take());
     if (pthread_key_create(&at_thread_end, let_go_at_thread_end) != 0) {
         abort(); /* at the start of the process there are keys */
     }
