@@ -18,7 +18,6 @@
 #define GUARD "baton-nbdkit-guard.so"
 #define MAX_FILTERS 32
 #define MAX_THREADS 1024
-#define DEFAULT_SOCKET_MODE 0660
 
 #define HELP                                                                           \
     "usage: baton serve --name NAME --listen URI... --control URI [--state-dir DIR]\n" \
@@ -33,7 +32,9 @@
     "  --peer URI          a control socket to ask who owns a disk now; repeat\n"      \
     "  --handoff-on-term URI  on SIGTERM give every disk to this service first\n"      \
     "  --config FILE       the same settings in a file\n"                              \
-    "  --socket-mode MODE  file mode of unix listeners, octal (default: 0660)\n"       \
+    "  --socket-owner USER, --socket-group GROUP, --socket-mode MODE\n"                \
+    "                      of unix listeners: who may connect (default mode: 0660)\n"  \
+    "  --control-group GROUP  who may control it besides the owner (default: nobody)\n" \
     "  --pidfile FILE      written when ready\n"                                       \
     "  --threads N         nbdkit's threads of a connection\n"                         \
     "  --filter NAME       an nbdkit filter; repeat\n"                                 \
@@ -50,8 +51,6 @@ struct serving {
     struct serve_args filter_params;
     const char *pidfile;
     const char *threads;
-    const char *socket_mode_text;
-    unsigned socket_mode;
     const char *nbdkit;
     const char *plugin;
     bool is_verbose;
@@ -71,7 +70,11 @@ static const char *const settings[] = {"name",
                                        "tls-certificates",
                                        "tls-psk",
                                        "tls-psk-user",
-                                       "insecure-plain-tcp"};
+                                       "insecure-plain-tcp",
+                                       "socket-owner",
+                                       "socket-group",
+                                       "socket-mode",
+                                       "control-group"};
 #define SETTING_VAL 0x100
 
 static int
@@ -172,9 +175,6 @@ take_option(struct serving *s, int val)
     case 't':
         is_ok = cli_take_once("serve", "--threads", &s->threads);
         break;
-    case 'm':
-        is_ok = cli_take_once("serve", "--socket-mode", &s->socket_mode_text);
-        break;
     case 'n':
         is_ok = cli_take_once("serve", "--nbdkit", &s->nbdkit);
         break;
@@ -209,7 +209,10 @@ parse_options(int argc, char **argv, struct serving *s)
         {"tls-psk", required_argument, NULL, SETTING_VAL + 11},
         {"tls-psk-user", required_argument, NULL, SETTING_VAL + 12},
         {"insecure-plain-tcp", required_argument, NULL, SETTING_VAL + 13},
-        {"socket-mode", required_argument, NULL, 'm'},
+        {"socket-owner", required_argument, NULL, SETTING_VAL + 14},
+        {"socket-group", required_argument, NULL, SETTING_VAL + 15},
+        {"socket-mode", required_argument, NULL, SETTING_VAL + 16},
+        {"control-group", required_argument, NULL, SETTING_VAL + 17},
         {"pidfile", required_argument, NULL, 'P'},
         {"threads", required_argument, NULL, 't'},
         {"filter", required_argument, NULL, 'f'},
@@ -245,21 +248,10 @@ check_serving(struct serving *s)
 {
     struct err e = {{0}};
     unsigned n;
-    char *end = NULL;
 
     if (s->threads != NULL &&
         !cli_take_number("serve", "--threads", s->threads, 1, MAX_THREADS, &n)) {
         return CLI_USAGE;
-    }
-    s->socket_mode = DEFAULT_SOCKET_MODE;
-    if (s->socket_mode_text != NULL) {
-        s->socket_mode = (unsigned)strtoul(s->socket_mode_text, &end, 8);
-        if (!isdigit((unsigned char)s->socket_mode_text[0]) || *end != '\0' ||
-            s->socket_mode > 0777) {
-            return cli_fail(CLI_USAGE, "serve",
-                            "--socket-mode %.100s: allowed: octal 0 to 0777",
-                            s->socket_mode_text);
-        }
     }
     if (config_complete(&s->config, &e) < 0) {
         return cli_fail(CLI_USAGE, "serve", "%s", e.msg);
@@ -344,7 +336,7 @@ start(const struct serving *s, struct serve_args *args)
     rc = serve_find_module(s->plugin, PLUGIN, BATON_PLUGIN_DIR, &e, &plugin);
     rc = rc == 0 ? serve_preload(GUARD, BATON_GUARD_DIR, s->nr_filters == 0, &e) : rc;
     rc = rc == 0 ? build_args(s, plugin, args, &e) : rc;
-    rc = rc == 0 ? serve_sockets_open(&s->config, s->socket_mode, &e, &sockets) : rc;
+    rc = rc == 0 ? serve_sockets_open(&s->config, &e, &sockets) : rc;
     if (rc == 0) {
         rc = serve_exec(nbdkit, args, &sockets, &e);
         serve_sockets_close(&s->config, &sockets);

@@ -21,13 +21,14 @@
 
 #define ALLOWED_SETTINGS                                                               \
     "name, listen, announce, control, announce-control, state-dir, peer, "             \
-    "handoff-on-term, tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp, "   \
-    "disk, config"
+    "handoff-on-term, socket-owner, socket-group, socket-mode, control-group, "        \
+    "tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp, disk, config"
 
 void
 service_config_init(struct service_config *c)
 {
     *c = (struct service_config){0};
+    config_access_init(c);
 }
 
 void
@@ -280,6 +281,8 @@ set_config(struct service_config *c, const char *path, const char *where, struct
     (void)snprintf(c->name, sizeof c->name, "%s", old.name);
     c->nr_net_control = old.nr_net_control;
     c->has_announce_control = old.has_announce_control;
+    c->listen_access = old.listen_access;
+    c->control_access = old.control_access;
     c->tls.is_plain_tcp_ok = old.tls.is_plain_tcp_ok;
     free_new(&c->state_dir, old.state_dir);
     free_new(&c->tls.certificates, old.tls.certificates);
@@ -303,6 +306,10 @@ config_set(struct service_config *c, const char *key, const char *value,
                    {"handoff-on-term", set_heir},
                    {"state-dir", set_state_dir},
                    {"announce-control", config_set_announce_control},
+                   {"socket-owner", config_set_socket_owner},
+                   {"socket-group", config_set_socket_group},
+                   {"socket-mode", config_set_socket_mode},
+                   {"control-group", config_set_control_group},
                    {"tls-certificates", config_set_tls_certificates},
                    {"tls-psk", config_set_tls_psk},
                    {"tls-psk-user", config_set_tls_psk_user},

@@ -68,6 +68,8 @@ struct service_config {
     struct uri net_control[CONFIG_MAX_LISTEN];
     bool has_announce_control; /* how peers reach one of these */
     struct uri announce_control;
+    struct uri_access listen_access; /* who may connect to unix listeners */
+    struct uri_access control_access;
     struct tls_settings tls;
     unsigned nr_peers; /* whom to ask who owns a disk, when its owner does not answer */
     struct uri peers[CONFIG_MAX_LISTEN];
@@ -83,7 +85,8 @@ void service_config_init(struct service_config *c);
 void service_config_done(struct service_config *c);
 
 /* One setting: key is name, listen, announce, control, announce-control, state-dir,
- * peer, handoff-on-term, tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp,
+ * peer, handoff-on-term, socket-owner, socket-group, socket-mode, control-group,
+ * tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp,
  * disk or config (a file to read). where names the place in errors
  * ("--disk", "parameter disk"). -EINVAL with a sentence; c is unchanged by a setting
  * that is refused. */

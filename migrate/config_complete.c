@@ -178,6 +178,7 @@ config_complete(struct service_config *c, struct err *e)
     if (c->nr_disks == 0) {
         return err_set(e, -EINVAL, "there is no disk to serve; give one with disk");
     }
+    config_access_complete(c);
     rc = check_sockets(c, e);
     rc = rc == 0 ? config_check_net(c, e) : rc;
     if (rc == 0) {

@@ -21,8 +21,8 @@
 #define MAX_FILE_SIZE (16 * 1024 * 1024)
 #define ALLOWED_IN_FILE                                                                \
     "name, listen, announce, control, announce-control, state-dir, peers, "            \
-    "handoff-on-term, tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp, "   \
-    "disks"
+    "handoff-on-term, socket-owner, socket-group, socket-mode, control-group, "        \
+    "tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp, disks"
 #define PLACE_LEN 512
 
 struct file_reader {
@@ -99,6 +99,16 @@ apply_switch(const struct file_reader *r, const char *key, const config_setting_
 
     return text != NULL ? apply_text(r, key, s, text)
                         : refuse(r, s, "allowed: true or false");
+}
+
+static int
+apply_id(const struct file_reader *r, const char *key, const config_setting_t *s)
+{
+    char number[32];
+    const char *text = scalar_text(s, number);
+
+    return text != NULL ? apply_text(r, key, s, text)
+                        : refuse(r, s, "allowed: a name in double quotes, or a number");
 }
 
 /* A text, or several in [ ] or ( ). */
@@ -211,6 +221,10 @@ apply_setting(const struct file_reader *r, const config_setting_t *s)
                  {"state-dir", "state-dir", apply_string},
                  {"peers", "peer", apply_strings},
                  {"handoff-on-term", "handoff-on-term", apply_string},
+                 {"socket-owner", "socket-owner", apply_id},
+                 {"socket-group", "socket-group", apply_id},
+                 {"socket-mode", "socket-mode", apply_string},
+                 {"control-group", "control-group", apply_id},
                  {"tls-certificates", "tls-certificates", apply_string},
                  {"tls-psk", "tls-psk", apply_string},
                  {"tls-psk-user", "tls-psk-user", apply_string},

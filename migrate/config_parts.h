@@ -54,6 +54,15 @@ int config_set_tls_psk_user(struct service_config *c, const char *value, struct 
 int config_set_plain_tcp(struct service_config *c, const char *value, struct err *e);
 int config_set_announce_control(struct service_config *c, const char *value,
                                 struct err *e);
+/* Setters of config_access.c; config_access_init() is what holds without them. */
+void config_access_init(struct service_config *c);
+int config_set_socket_owner(struct service_config *c, const char *value, struct err *e);
+int config_set_socket_group(struct service_config *c, const char *value, struct err *e);
+int config_set_socket_mode(struct service_config *c, const char *value, struct err *e);
+int config_set_control_group(struct service_config *c, const char *value,
+                             struct err *e);
+void config_access_complete(struct service_config *c);
+
 /* Do TLS, addresses and allow-lists go together? */
 int config_check_net(const struct service_config *c, struct err *e);
 

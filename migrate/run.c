@@ -163,7 +163,7 @@ run_service(const struct service_config *cfg, int control_fd, struct err *e,
 
     descriptors_provide(cfg);
     if (rc == 0 && !is_listening && cfg->has_control) {
-        rc = uri_listen(&cfg->control, 0600, e, &control_fd);
+        rc = uri_listen_for(&cfg->control, &cfg->control_access, e, &control_fd);
     }
     rc = rc == 0 ? service_new(cfg, control_fd, e, ret_service) : rc;
     for (unsigned i = 0; rc == 0 && i < cfg->nr_net_control; i++) {

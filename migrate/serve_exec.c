@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "uri.h"
 
-#define FIRST_FD 3 /* SD_LISTEN_FDS_START */
-#define CONTROL_MODE 0600
+#define FIRST_FD 3       /* SD_LISTEN_FDS_START */
+#define FOLDER_MODE 0755 /* what guards a socket is its own mode */
 
 int
 serve_args_add(struct serve_args *a, const char *key, const char *text, struct err *e)
@@ -71,25 +72,66 @@ serve_sockets_close(const struct service_config *c, struct serve_sockets *s)
     }
 }
 
+/* /run is empty after a reboot: the folder of a socket is made, with no more than one
+ * level, which a slip of the pen would be hidden by. */
+static int
+make_folder(const char *socket, struct err *e)
+{
+    AUTO_FREE char *folder = strdup(socket);
+    AUTO_FD int fd = -1;
+    int rc = 0;
+
+    if (folder == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    *strrchr(folder, '/') = '\0'; /* the path is absolute */
+    if (folder[0] == '\0' || access(folder, F_OK) == 0 || errno != ENOENT) {
+        return 0; /* it is there, or whoever uses it says what is wrong with it */
+    }
+    if (mkdir(folder, FOLDER_MODE) < 0 && errno != EEXIST) {
+        rc = -errno;
+        return err_set(e, rc, "the folder %s is not there, and cannot be made: %s",
+                       folder, err_text(NULL, rc));
+    }
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, FOLDER_MODE) < 0) { /* whatever the umask is */
+        rc = -errno;
+        return err_set(e, rc, "the folder %s: %s", folder, err_text(NULL, rc));
+    }
+    return 0;
+}
+
+static int
+open_socket(const struct uri *u, const struct uri_access *access, struct err *e,
+            int *ret_fd)
+{
+    int rc = u->kind == URI_UNIX ? make_folder(u->path, e) : 0;
+
+    if (rc < 0) {
+        return err_prefix(e, rc, "listen on %s", u->text);
+    }
+    return uri_listen_for(u, access, e, ret_fd);
+}
+
 int
-serve_sockets_open(const struct service_config *c, unsigned socket_mode, struct err *e,
+serve_sockets_open(const struct service_config *c, struct err *e,
                    struct serve_sockets *ret_sockets)
 {
     struct serve_sockets s = {.nr_listen = 0, .control = -1, .nr_net_control = 0};
     int rc = 0;
 
     while (rc == 0 && s.nr_listen < c->nr_listen) {
-        rc =
-            uri_listen(&c->listen[s.nr_listen], socket_mode, e, &s.listen[s.nr_listen]);
+        rc = open_socket(&c->listen[s.nr_listen], &c->listen_access, e,
+                         &s.listen[s.nr_listen]);
         s.nr_listen += rc == 0 ? 1 : 0;
     }
     if (rc == 0 && c->has_control) {
-        rc = uri_listen(&c->control, CONTROL_MODE, e, &s.control);
+        rc = open_socket(&c->control, &c->control_access, e, &s.control);
     }
     while (rc == 0 && s.nr_net_control < c->nr_net_control) {
         unsigned i = s.nr_net_control;
 
-        rc = uri_listen(&c->net_control[i], CONTROL_MODE, e, &s.net_control[i]);
+        rc = open_socket(&c->net_control[i], &c->control_access, e, &s.net_control[i]);
         s.nr_net_control += rc == 0 ? 1 : 0;
     }
     if (rc < 0) {

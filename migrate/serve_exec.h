@@ -29,9 +29,10 @@ struct serve_sockets {
     int net_control[CONFIG_MAX_LISTEN];
 };
 
-/* Open all sockets of c. On failure none stays open and no unix socket stays behind. */
-int serve_sockets_open(const struct service_config *c, unsigned socket_mode,
-                       struct err *e, struct serve_sockets *ret_sockets);
+/* Open all sockets of c, whose missing folders are made (one level, mode 0755). On
+ * failure none stays open and no unix socket stays behind. */
+int serve_sockets_open(const struct service_config *c, struct err *e,
+                       struct serve_sockets *ret_sockets);
 void serve_sockets_close(const struct service_config *c, struct serve_sockets *s);
 
 /* The number that the control socket has in the new process; those of net_control

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "err.h"
 
@@ -45,10 +46,23 @@ int uri_parse(const char *s, enum uri_use use, struct err *e, struct uri *ret_ur
  * TCP in so many words. */
 bool uri_is_local(const struct uri *u);
 
+/* Who may connect to a unix socket: owner, group and mode of its file. */
+struct uri_access {
+    uid_t owner; /* URI_NOT_GIVEN: the process's, like the group */
+    gid_t group;
+    unsigned mode;
+};
+#define URI_NOT_GIVEN ((unsigned)-1)
+
 /* A listening socket, close-on-exec. A stale unix socket (nobody answers) is removed
  * first; a live one is -EADDRINUSE. mode is the unix socket's file mode (e.g. 0600),
  * in force from its first moment. e names the URI and the reason. */
 int uri_listen(const struct uri *u, unsigned mode, struct err *e, int *ret_fd);
+
+/* The same with owner and group, which nobody ever sees as others. Only root gives a
+ * socket to another owner, or to a group that it is not in itself. */
+int uri_listen_for(const struct uri *u, const struct uri_access *access, struct err *e,
+                   int *ret_fd);
 
 /* A connected stream socket, close-on-exec. ssh: a socketpair to a child "ssh" whose
  * pid is written to *ret_pid (0 otherwise); the caller reaps it after closing the fd.

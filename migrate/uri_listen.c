@@ -5,6 +5,7 @@
  * Linux makes the socket's file with the mode of the socket itself less the umask, so
  * fchmod() of the socket before bind() makes it narrow from its first moment; chmod()
  * after bind() gives back what the umask took. Nobody can connect before listen().
+ * One that is for another owner or group is nobody's but ours until it is theirs.
  *
  * A stale socket. A socket that is bound but not yet listening refuses connections just
  * as a dead one does. Two services that start at once could so remove each other's
@@ -85,8 +86,19 @@ remove_stale(const struct uri *u, const struct sockaddr_storage *addr, socklen_t
     return unlink(u->path) < 0 ? -errno : 0;
 }
 
+/* The file, which nobody but us can use yet, for those that it is for. */
 static int
-bind_unix(int fd, const struct uri *u, unsigned mode,
+give_access(const char *path, const struct uri_access *a)
+{
+    if ((a->owner != URI_NOT_GIVEN || a->group != URI_NOT_GIVEN) &&
+        lchown(path, a->owner, a->group) < 0) {
+        return -errno;
+    }
+    return chmod(path, (mode_t)a->mode) < 0 ? -errno : 0;
+}
+
+static int
+bind_unix(int fd, const struct uri *u, const struct uri_access *a,
           const struct sockaddr_storage *addr, socklen_t len)
 {
     AUTO_FD int folder_fd = -1;
@@ -98,16 +110,18 @@ bind_unix(int fd, const struct uri *u, unsigned mode,
     if (rc < 0) {
         return rc;
     }
-    if (fchmod(fd, (mode_t)mode) < 0 ||
+    if (fchmod(fd, (mode_t)a->mode & S_IRWXU) < 0 ||
         bind(fd, (const struct sockaddr *)addr, len) < 0) {
         return -errno;
     }
-    if (chmod(u->path, (mode_t)mode) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+    rc = give_access(u->path, a);
+    if (rc == 0 && listen(fd, LISTEN_BACKLOG) < 0) {
         rc = -errno;
-        (void)unlink(u->path); /* the first error is the one to tell */
-        return rc;
     }
-    return 0;
+    if (rc < 0) {
+        (void)unlink(u->path); /* the first error is the one to tell */
+    }
+    return rc;
 }
 
 static int
@@ -138,6 +152,11 @@ explain(const struct uri *u, int rc, struct err *e)
         return err_set(e, rc, "listen on %s: another program listens there", u->text);
     case -EBUSY:
         return err_set(e, rc, "listen on %s: the folder stays locked", u->text);
+    case -EPERM:
+        return err_set(e, rc,
+                       "listen on %s: not allowed to give the socket its owner and "
+                       "group; root may, and who is in that group itself",
+                       u->text);
     default:
         return err_set(e, rc, "listen on %s: %s", u->text, err_text(NULL, rc));
     }
@@ -145,6 +164,15 @@ explain(const struct uri *u, int rc, struct err *e)
 
 int
 uri_listen(const struct uri *u, unsigned mode, struct err *e, int *ret_fd)
+{
+    const struct uri_access access = {URI_NOT_GIVEN, URI_NOT_GIVEN, mode};
+
+    return uri_listen_for(u, &access, e, ret_fd);
+}
+
+int
+uri_listen_for(const struct uri *u, const struct uri_access *access, struct err *e,
+               int *ret_fd)
 {
     struct sockaddr_storage addr;
     AUTO_FD int fd = -1;
@@ -157,7 +185,7 @@ uri_listen(const struct uri *u, unsigned mode, struct err *e, int *ret_fd)
     if (fd < 0) {
         return explain(u, -errno, e);
     }
-    rc = u->kind == URI_UNIX ? bind_unix(fd, u, mode, &addr, len)
+    rc = u->kind == URI_UNIX ? bind_unix(fd, u, access, &addr, len)
                              : bind_net(fd, u, &addr, len);
     if (rc < 0) {
         return explain(u, rc, e);

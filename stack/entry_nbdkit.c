@@ -364,6 +364,9 @@ static struct nbdkit_plugin plugin = {
                    "insecure-plain-tcp=on  tcp beyond loopback without TLS\n"
                    "peer=URI         whom to ask who owns a disk (several)\n"
                    "handoff-on-term=URI  who gets the disks on SIGTERM\n"
+                   "socket-owner=USER, socket-group=GROUP, socket-mode=MODE\n"
+                   "                 of the listeners that baton serve opens\n"
+                   "control-group=GROUP  who may control it besides the owner\n"
                    "config=FILE      read these from a file\n"
                    "disk=name=NAME,device=PATH-OR-NBD-URI[,...]  a disk (several)",
     .after_fork = baton_after_fork,

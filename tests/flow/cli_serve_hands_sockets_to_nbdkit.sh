@@ -56,6 +56,7 @@ listen=unix:$dir/l1
 config=$dir/a.conf
 control=unix:$dir/c
 disk=$disk
+socket-mode=0666
 control-fd=5
 rdelay=1"
 expect "descriptors" "$(cat "$dir/seen")" "fds=2

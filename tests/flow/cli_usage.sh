@@ -192,7 +192,10 @@ serve_refuses 2 "$dir/a.conf:2: listen2: unknown setting; allowed: name" \
     --config "$dir/a.conf"
 serve_refuses 2 "--threads 0: allowed: 1 to 1024" --threads 0
 serve_refuses 2 "--threads many: allowed" --threads many
-serve_refuses 2 "--socket-mode 999: allowed: octal" --socket-mode 999
+serve_refuses 2 '--socket-mode: "999": allowed: octal' --socket-mode 999
+serve_refuses 2 '--socket-group: there is no group "nobodys" here; allowed' --socket-group nobodys
+serve_refuses 2 '--control-group: there is no group "nobodys" here; allowed' --control-group nobodys
+serve_refuses 2 '--socket-owner: there is no user "x y" here; allowed' --socket-owner "x y"
 serve_refuses 2 "--filter a b: allowed: the name or path" --filter "a b"
 serve_refuses 2 "--filter-param 5=x: allowed: KEY=VALUE" --filter-param 5=x
 serve_refuses 2 "--filter-param rate: allowed: KEY=VALUE" --filter-param rate
@@ -202,10 +205,10 @@ serve_refuses 1 "cannot run $dir/none: No such file or directory; it is in the D
     --nbdkit "$dir/none"
 serve_refuses 1 "cannot read $dir/none.so: No such file" --plugin "$dir/none.so"
 touch "$dir/p.so"
-refuses 1 "unix:$dir/none/l: No such file" serve --name a --listen "unix:$dir/none/l" \
+refuses 1 "unix:$dir/none/deep/l: the folder $dir/none/deep is not there" serve --name a --listen "unix:$dir/none/deep/l" \
     --control "unix:$dir/c" --disk name=D,device=/x --plugin "$dir/p.so"
-refuses 1 "unix:$dir/none/c: No such file" serve --name a --listen "unix:$dir/l" \
-    --control "unix:$dir/none/c" --disk name=D,device=/x --plugin "$dir/p.so"
+refuses 1 "unix:$dir/none/deep/c: the folder $dir/none/deep is not there" serve --name a --listen "unix:$dir/l" \
+    --control "unix:$dir/none/deep/c" --disk name=D,device=/x --plugin "$dir/p.so"
 if [ -e "$dir/l" ]; then
     echo "FAIL: a listener was left behind"
     failures=$((failures + 1))
