@@ -35,7 +35,7 @@
     "  --socket-owner USER, --socket-group GROUP, --socket-mode MODE\n"                \
     "                      of unix listeners: who may connect (default mode: 0660)\n"  \
     "  --control-group GROUP  who may control it besides the owner (default: nobody)\n" \
-    "  --pidfile FILE      written when ready\n"                                       \
+    "  --pidfile FILE      has its number, from when it is ready until it ends\n"      \
     "  --threads N         nbdkit's threads of a connection\n"                         \
     "  --filter NAME       an nbdkit filter; repeat\n"                                 \
     "  --filter-param K=V  a parameter of a filter; repeat\n"                          \
@@ -123,13 +123,18 @@ is_filter_key(const char *text, size_t len)
     return len > 0 && isalpha((unsigned char)text[0]);
 }
 
+static bool
+is_key(const char *text, size_t len, const char *key)
+{
+    return strlen(key) == len && strncmp(text, key, len) == 0;
+}
+
 static int
 take_filter_param(struct serving *s)
 {
-    static const char control_fd[] = "control-fd"; /* the plugin's, not a setting */
     const char *equals = strchr(optarg, '=');
     size_t len = equals != NULL ? (size_t)(equals - optarg) : 0;
-    bool is_ours = len == strlen(control_fd) && strncmp(optarg, control_fd, len) == 0;
+    bool is_ours = is_key(optarg, len, "control-fd") || is_key(optarg, len, "pidfile");
     struct err e = {{0}};
 
     if (!is_filter_key(optarg, len)) {
@@ -140,8 +145,7 @@ take_filter_param(struct serving *s)
             optarg);
     }
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        is_ours = is_ours || (strlen(settings[i]) == len &&
-                              strncmp(optarg, settings[i], len) == 0);
+        is_ours = is_ours || is_key(optarg, len, settings[i]);
     }
     if (is_ours) {
         return cli_fail(
@@ -300,9 +304,6 @@ build_args(const struct serving *s, const char *plugin, struct serve_args *a,
     if (rc == 0 && s->threads != NULL) {
         rc = serve_args_add(a, "--threads", s->threads, e);
     }
-    if (rc == 0 && s->pidfile != NULL) {
-        rc = serve_args_add(a, "--pidfile", s->pidfile, e);
-    }
     for (unsigned i = 0; rc == 0 && i < s->nr_filters; i++) {
         rc = serve_args_add(a, "--filter", s->filters[i], e);
     }
@@ -313,6 +314,9 @@ build_args(const struct serving *s, const char *plugin, struct serve_args *a,
     }
     (void)snprintf(fd, sizeof fd, "%d", serve_control_fd(&s->config));
     rc = rc == 0 ? serve_args_add(a, "control-fd", fd, e) : rc;
+    if (rc == 0 && s->pidfile != NULL) {
+        rc = serve_args_add(a, "pidfile", s->pidfile, e);
+    }
     for (unsigned i = 0; rc == 0 && i < s->filter_params.nr; i++) {
         rc = serve_args_add(a, NULL, s->filter_params.arg[i], e);
     }

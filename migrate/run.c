@@ -19,6 +19,7 @@
 #include "descriptors.h"
 #include "give_away.h"
 #include "log.h"
+#include "pidfile.h"
 #include "urgency.h"
 #include "uri.h"
 
@@ -115,6 +116,7 @@ stop_thread(void *service)
     log_info("stopping: no request is answered with an error, connections just end");
     (void)sd_notify(0, "STOPPING=1"); /* only tells */
     service_stop(s, clock_deadline_ns(STOP_TIMEOUT_NS));
+    pidfile_remove();
     _exit(EXIT_SUCCESS);
 }
 
@@ -174,6 +176,8 @@ run_service(const struct service_config *cfg, int control_fd, struct err *e,
         }
         rc = rc == 0 ? service_control_net(*ret_service, i, fd, e) : rc;
     }
+    /* Before anything can end the service in order, and so remove it. */
+    rc = rc == 0 ? pidfile_write(e) : rc;
     rc = rc == 0 ? heed_signals(*ret_service, e) : rc;
     if (rc == 0) {
         log_info("ready");

@@ -18,6 +18,7 @@
 #include "config.h"
 #include "guard_tls.h"
 #include "log.h"
+#include "pidfile.h"
 #include "port.h"
 #include "run.h"
 #include "service.h"
@@ -46,6 +47,18 @@ baton_unload(void)
     service_config_done(&config);
 }
 
+/* Not nbdkit's own --pidfile: that is written before the service is ready, over what a
+ * living one wrote, and stays when the start is refused. */
+static int
+choose_pidfile(const char *value)
+{
+    char *path = nbdkit_absolute_path(value);
+    int rc = path != NULL ? pidfile_choose(path) : -EINVAL;
+
+    free(path);
+    return rc < 0 ? -1 : 0; /* nbdkit has said why */
+}
+
 static int
 baton_config(const char *key, const char *value)
 {
@@ -53,6 +66,9 @@ baton_config(const char *key, const char *value)
 
     if (strcmp(key, "control-fd") == 0) {
         return nbdkit_parse_int(key, value, &control_fd);
+    }
+    if (strcmp(key, "pidfile") == 0) {
+        return choose_pidfile(value);
     }
     if (config_set(&config, key, value, "parameter", &e) < 0) {
         nbdkit_error("%s", e.msg);
@@ -367,6 +383,7 @@ static struct nbdkit_plugin plugin = {
                    "socket-owner=USER, socket-group=GROUP, socket-mode=MODE\n"
                    "                 of the listeners that baton serve opens\n"
                    "control-group=GROUP  who may control it besides the owner\n"
+                   "pidfile=FILE     has our number while the service is ready\n"
                    "config=FILE      read these from a file\n"
                    "disk=name=NAME,device=PATH-OR-NBD-URI[,...]  a disk (several)",
     .after_fork = baton_after_fork,

@@ -48,7 +48,6 @@ expect "exit status" "$?" 0
 expect "arguments" "$(cat "$dir/args")" "--foreground
 --verbose
 --threads=4
---pidfile=$dir/pid
 --filter=delay
 $dir/p.so
 name=a
@@ -58,6 +57,7 @@ control=unix:$dir/c
 disk=$disk
 socket-mode=0666
 control-fd=5
+pidfile=$dir/pid
 rdelay=1"
 expect "descriptors" "$(cat "$dir/seen")" "fds=2
 pid is right

@@ -80,7 +80,7 @@ for key in $keys; do
     grep -qE "^\.It Cm $key( |$)" "$plugin" || wrong "nbdkit-baton-plugin(1): no key $key"
 done
 settings=$(grep -oE '\{"[a-z-]+", (set|add|config_set)_' "$root/migrate/config.c" | cut -d'"' -f2)
-for key in $settings control-fd config disk; do
+for key in $settings control-fd pidfile config disk; do
     grep -qE "^\.It .*Cm $key Ns" "$plugin" || wrong "nbdkit-baton-plugin(1): no $key"
 done
 layers=$("$baton" "${serve[@]}" --disk name=D,device=/x,layer=nonsense 2>&1 |
