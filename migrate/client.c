@@ -44,6 +44,13 @@ need_stack(struct disk *d, struct redir *r, struct err *e)
     return rc;
 }
 
+/* Does anybody perform requests that arrive here, or will? */
+static bool
+is_served(struct disk *d)
+{
+    return disk_redir(d) != NULL && disk_record(d).role != ROLE_STANDBY;
+}
+
 static int
 open_vm(struct client *c, struct err *e)
 {
@@ -54,7 +61,7 @@ open_vm(struct client *c, struct err *e)
     if (mend_is_in_trouble(d, e)) {
         return -EAGAIN;
     }
-    if (r == NULL || disk_record(d).role == ROLE_STANDBY) {
+    if (!is_served(d)) {
         return err_set(e, -EAGAIN,
                        "disk %s is on standby here: it has no owner that this service "
                        "knows of",
@@ -177,6 +184,15 @@ open_disk(struct service *s, struct client *c, const char *export_name,
     rc = allow_open(s->cfg, c->disk->cfg, from, e);
     (void)snprintf(c->name, sizeof c->name, "%s", from->name);
     return rc == 0 ? open_vm(c, e) : rc;
+}
+
+bool
+client_may_open(struct service *s, unsigned i, const struct client_origin *from)
+{
+    struct disk *d = &s->disks[i];
+
+    return is_served(d) && !mend_is_in_trouble(d, NULL) &&
+           allow_open(s->cfg, d->cfg, from, NULL) == 0;
 }
 
 int

@@ -120,12 +120,6 @@ service_stop(struct service *s, uint64_t deadline_ns)
     }
 }
 
-bool
-service_is_served(struct service *s, unsigned i)
-{
-    return !mend_is_in_trouble(&s->disks[i], NULL);
-}
-
 struct disk *
 service_find_disk(struct service *s, const char *name)
 {

@@ -52,9 +52,6 @@ int service_control_net(struct service *s, unsigned i, int listen_fd, struct err
  * right after, without answering what is held (see disk_stop). */
 void service_stop(struct service *s, uint64_t deadline_ns);
 
-/* Is disk i of the configuration what its record says, and not in trouble (mend.h)? */
-bool service_is_served(struct service *s, unsigned i);
-
 /* By name, NULL when there is none. */
 struct disk *service_find_disk(struct service *s, const char *name);
 struct disk *service_find_uuid(struct service *s, const char *uuid);
@@ -79,6 +76,9 @@ struct client;
 int client_open(struct service *s, const char *export_name,
                 const struct client_origin *from, struct err *e,
                 struct client **ret_client);
+/* Could who comes from there open the i-th disk of the configuration now? What would
+ * only show when its layers are opened is not looked at. */
+bool client_may_open(struct service *s, unsigned i, const struct client_origin *from);
 void client_close(struct client *c);
 const struct port_info *client_info(const struct client *c);
 const char *client_description(const struct client *c); /* NULL when none */

@@ -126,12 +126,11 @@ origin(int is_tls)
 }
 
 static int
-may_look(int is_tls)
+may_look(const struct client_origin *from)
 {
-    struct client_origin from = origin(is_tls);
     struct err e = {0};
 
-    if (allow_connection(&config, &from, &e) < 0) {
+    if (allow_connection(&config, from, &e) < 0) {
         nbdkit_error("%s", e.msg);
         return -1;
     }
@@ -141,12 +140,14 @@ may_look(int is_tls)
 static int
 baton_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
 {
+    struct client_origin from = origin(is_tls);
+
     (void)readonly;
-    if (may_look(is_tls) < 0) {
+    if (may_look(&from) < 0) {
         return -1;
     }
     for (unsigned i = 0; i < config.nr_disks; i++) {
-        if (service_is_served(service, i) &&
+        if (client_may_open(service, i, &from) &&
             nbdkit_add_export(exports, config.disks[i].name,
                               config.disks[i].description) < 0) {
             return -1;
@@ -158,8 +159,10 @@ baton_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
 static const char *
 baton_default_export(int readonly, int is_tls)
 {
+    struct client_origin from = origin(is_tls);
+
     (void)readonly;
-    if (may_look(is_tls) < 0) {
+    if (may_look(&from) < 0) {
         return NULL;
     }
     return config.nr_disks == 1 ? config.disks[0].name : "";
