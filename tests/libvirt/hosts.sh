@@ -52,6 +52,12 @@ host_open_() {
         mkdir -p "${path#*:}"
         on "$host" mount --bind "$dir/${path%%:*}/libvirt" "${path#*:}"
     done
+    # The guests are emulated. As long as libvirt and its probing QEMU do not agree whether
+    # QEMU's user may open this, everything is probed again for each command, 4 s each time.
+    if [ -e /dev/kvm ]; then
+        install -m 000 /dev/null "$dir/no-kvm"
+        on "$host" mount --bind "$dir/no-kvm" /dev/kvm
+    fi
     printf '127.0.0.1 localhost\n%s host-a\n%s host-b\n' "$(host_ip a)" "$(host_ip b)" \
         >"$dir/hosts"
     on "$host" mount --bind "$dir/hosts" /etc/hosts
@@ -69,9 +75,9 @@ host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
 unix_sock_dir = "/run/libvirt"
 log_outputs = "2:file:/var/log/libvirt/libvirtd.log"
 END
+    # QEMU's user is the stock one, which is not root. But the two hosts share the files of
+    # the guest, and must not take turns in giving them to it.
     cat >"$dir/qemu.conf" <<END
-user = "root"
-group = "root"
 dynamic_ownership = 0
 remember_owner = 0
 security_driver = "none"

@@ -10,6 +10,7 @@ LIBVIRT_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$LIBVIRT_DIR/hosts.sh"
 VM=web
 VM_CONSOLE=$T/console.log
+QEMU_GROUP=libvirt-qemu # Debian's
 PATH=$PATH:/sbin:/usr/sbin
 
 # Skips the test where its parts cannot run.
@@ -20,6 +21,8 @@ need_libvirt() {
     guest_kernel >/dev/null 2>&1 || skip "no kernel of linux-image-cloud-amd64 in /boot"
     unshare --mount --uts --net true 2>/dev/null ||
         skip "this machine has no namespaces for us"
+    getent group "$QEMU_GROUP" >/dev/null || skip "libvirt here has no group $QEMU_GROUP"
+    chmod 711 "$T" # QEMU is no root, as on a stock host, and has its sockets and kernel here
     export XDG_CACHE_HOME=$T XDG_CONFIG_HOME=$T XDG_RUNTIME_DIR=$T
 }
 
@@ -71,7 +74,7 @@ service_start() {
     local -a more
     [ "$1" = a ] || role=,role=standby
     mapfile -t more < <(service_arguments "$1")
-    start_service "$1" --peer "$(peer_of "$1")" \
+    start_service "$1" --peer "$(peer_of "$1")" --socket-group "$QEMU_GROUP" \
         --disk "name=D,device=$DEVICE$role${DISK_OPTIONS-}" "${more[@]}"
 }
 
@@ -124,9 +127,15 @@ END
 # shellcheck disable=SC2034 # for campaigns
 GUEST_CRASHED='general protection fault|Oops|BUG[: ]|Kernel panic|end trace|unable to handle'
 
+# QEMU writes the console's log, and is no root.
+vm_console_new() {
+    : >"$VM_CONSOLE"
+    chmod 666 "$VM_CONSOLE"
+}
+
 # vm_start HOST: defines and starts the domain, and waits for its load
 vm_start() {
-    : >"$VM_CONSOLE"
+    vm_console_new
     vm_xml "$(socket_of "$1")" >"$T/$VM.xml"
     virsh_on "$1" define "$T/$VM.xml" >/dev/null
     virsh_on "$1" start "$VM" >/dev/null
