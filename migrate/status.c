@@ -104,6 +104,10 @@ add_news(struct service *s, struct disk *d, const struct record *rec,
     const char *waits;
     char search[SEARCH_TEXT];
 
+    if (rec->info.size != 0) { /* else it is not known yet */
+        (void)json_object_set_new(j, "can_trim",
+                                  json_boolean(rec->info.caps & PORT_CAN_TRIM));
+    }
     waits = waits_for(d, rec, st);
     if (waits[0] != '\0') {
         (void)json_object_set_new(j, "waits_for", json_string(waits));

@@ -8,6 +8,7 @@
 #include "cli_vm.h"
 #include "clock.h"
 #include "disk_xml.h"
+#include "qemu_user.h"
 #include "record.h"
 #include "socket_path.h"
 #include "virt.h"
@@ -130,14 +131,29 @@ apply(const struct define_order *o, const char *xml)
     return CLI_DONE;
 }
 
+/* Before a guest that does not start is the first to say so. */
+static void
+warn_of_socket(const char *socket)
+{
+    AUTO_FREE char *why = NULL;
+    struct qemu_user u;
+
+    if (qemu_user_find(QEMU_CONF, &u) == 0 &&
+        qemu_user_may_connect(&u, socket, &why) == 0) {
+        (void)cli_fail(0, COMMAND, "warning: %s", why);
+    }
+}
+
 static int
 define(const struct define_order *o, const char *disk, const json_t *report)
 {
+    const json_t *can_trim = json_object_get(vm_find_disk(report, disk), "can_trim");
     const struct disk_xml d = {
         .disk = disk,
         .socket = o->socket != NULL ? o->socket : first_socket(report),
         .target = o->target != NULL ? o->target : "vda",
         .reconnect_s = o->delay_s,
+        .can_discard = !json_is_false(can_trim),
         .has_reconnect = disk_xml_schema_has_delay(SCHEMA),
     };
     AUTO_FREE char *xml = NULL;
@@ -157,6 +173,7 @@ define(const struct define_order *o, const char *disk, const json_t *report)
                        "is restarted is an I/O error to the guest. The way round is an "
                        "<emulator> as printed by: baton vm define-disk --emulator");
     }
+    warn_of_socket(d.socket);
     if (o->apply != NULL) {
         return apply(o, xml);
     }

@@ -61,10 +61,11 @@ disk_xml_format(const struct disk_xml *d)
     if (f == NULL) {
         return NULL;
     }
-    (void)fputs("<disk type='network' device='disk'>\n"
-                "  <driver name='qemu' type='raw' cache='none'/>\n"
-                "  <source protocol='nbd' name='",
-                f);
+    (void)fprintf(f,
+                  "<disk type='network' device='disk'>\n"
+                  "  <driver name='qemu' type='raw' cache='none'%s/>\n"
+                  "  <source protocol='nbd' name='",
+                  d->can_discard ? " discard='unmap'" : "");
     put_attribute(f, d->disk);
     (void)fputs("'>\n    <host transport='unix' socket='", f);
     put_attribute(f, d->socket);

@@ -12,6 +12,7 @@ struct disk_xml {
     const char *socket;   /* absolute path */
     const char *target;   /* "vda" */
     unsigned reconnect_s; /* 0: nothing is said of it */
+    bool can_discard;     /* what the guest discards reaches the device */
     bool has_reconnect;   /* libvirt knows <reconnect delay=> of an NBD source */
 };
 

@@ -33,4 +33,4 @@ eq "$(cat "$pidfile")" "${SERVICE_PID[b]}" "pid file after the one before has en
 kill_service b
 start_service b --pidfile "$pidfile" --disk "name=vdb,device=$vdb"
 eq "$(cat "$pidfile")" "${SERVICE_PID[b]}" "pid file after a crash and a start"
-eq "$(ls "$T" | grep -c '^pid')" 1 "files that are left over"
+eq "$(echo "$T"/pid*)" "$pidfile" "files that are left over"

@@ -5,13 +5,18 @@
 . "$(dirname "$0")/lib.sh"
 need jq
 [ -x "$BATON_BIN_DIR/baton-vm" ] || skip "built without libvirt"
-start_service a --disk "name=D,device=$(new_device d 1M)"
+start_service a --disk "name=D,device=$(new_device d 1M)" \
+    --disk "name=R,device=$(new_device r 1M),readonly=on"
 at=$(control_of a)
+chmod 755 "$T"
+chmod 666 "$(socket_of a)" # QEMU's user may connect
 
 xml=$(baton vm define-disk D --at "$at" 2>"$T/warning")
 contains "$xml" "<source protocol='nbd' name='D'>" "element"
 contains "$xml" "<host transport='unix' socket='$(socket_of a)'/>" "element"
 contains "$xml" "<target dev='vda' bus='virtio'/>" "element"
+contains "$xml" "<driver name='qemu' type='raw' cache='none' discard='unmap'/>" "element"
+contains "$(baton vm define-disk R --at "$at" 2>/dev/null)" "cache='none'/>" "what cannot be trimmed"
 if [[ "$xml" == *"<reconnect delay='60'/>"* ]]; then
     eq "$(cat "$T/warning")" "" "warning of a libvirt that knows the delay"
 else
