@@ -178,6 +178,7 @@ gnutls_handshake(gnutls_session_t session)
     }
     peer.nr = 0;
     gnutls_handshake_set_timeout(session, HANDSHAKE_MS);
+    guard_tls_renew(session);
     rc = real_handshake(session);
     if (rc == 0 && (gnutls_auth_get_type(session) == GNUTLS_CRD_PSK ||
                     gnutls_session_get_verify_cert_status(session) == 0)) {

@@ -90,10 +90,24 @@ baton_config_complete(void)
     return 0;
 }
 
+/* nbdkit has loaded the certificates of its listener; the guard looks after them. */
+static void
+watch_certificates(void)
+{
+    void (*watch)(const char *folder) = NULL;
+
+    *(void **)&watch = dlsym(RTLD_DEFAULT, GUARD_TLS_WATCH);
+    if (watch != NULL && config.tls.certificates != NULL) {
+        watch(config.tls.certificates);
+    }
+}
+
 static int
 baton_after_fork(void)
 {
     struct err e = {0};
+
+    watch_certificates();
 
     if (run_service(&config, control_fd, &e, &service) < 0) {
         nbdkit_error("%s", e.msg);
