@@ -34,7 +34,8 @@
     "  --config FILE       the same settings in a file\n"                              \
     "  --socket-owner USER, --socket-group GROUP, --socket-mode MODE\n"                \
     "                      of unix listeners: who may connect (default mode: 0660)\n"  \
-    "  --control-group GROUP  who may control it besides the owner (default: nobody)\n" \
+    "  --control-group GROUP  who may control it besides the owner (default: "         \
+    "nobody)\n"                                                                        \
     "  --pidfile FILE      has its number, from when it is ready until it ends\n"      \
     "  --threads N         nbdkit's threads of a connection\n"                         \
     "  --filter NAME       an nbdkit filter; repeat\n"                                 \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The guard is for nbdkit alone. What nbdkit starts (ssh for us, commands of filters)
- * must run as if nobody had preloaded anything: so in nbdkit, before its main() runs, our
- * module is taken out of LD_PRELOAD again. What else is in there is the user's and
+ * must run as if nobody had preloaded anything: so in nbdkit, before its main() runs,
+ * our module is taken out of LD_PRELOAD again. What else is in there is the user's and
  * stays as it was.
  *
  * "--nbdkit" may name a script that becomes nbdkit: what is no nbdkit passes it on. */
@@ -50,7 +50,8 @@ guard_env_take(void)
         dladdr((void *)guard_env_take, &self) != 0) {
         cut_last(list, self.dli_fname);
         /* None can fail: nothing gets longer, no name is wrong. */
-        (void)(list[0] != '\0' ? setenv("LD_PRELOAD", list, 1) : unsetenv("LD_PRELOAD"));
+        (void)(list[0] != '\0' ? setenv("LD_PRELOAD", list, 1)
+                               : unsetenv("LD_PRELOAD"));
         (void)unsetenv("BATON_GUARD_NO_TURNS");
     }
     free(list);

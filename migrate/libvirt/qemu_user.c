@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* qemu_user.c - asks the kernel: a child becomes that user, as libvirt's child does,
- * and tries each folder of the path and the socket. So access control lists and whatever
- * else there may be count. */
+ * and tries each folder of the path and the socket. So access control lists and
+ * whatever else there may be count. */
 #include "qemu_user.h"
 
 #include <errno.h>

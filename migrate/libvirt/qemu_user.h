@@ -19,6 +19,7 @@ int qemu_user_find(const char *conf, struct qemu_user *ret_user);
 
 /* May it connect to the socket? 1 yes; 0 no, with a sentence in *ret_why, free(3) it;
  * -EPERM: only root can tell; other -errno. */
-int qemu_user_may_connect(const struct qemu_user *u, const char *socket, char **ret_why);
+int qemu_user_may_connect(const struct qemu_user *u, const char *socket,
+                          char **ret_why);
 
 #endif
