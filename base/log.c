@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "log.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "clock.h"
+#include "trace.h"
 
 static char log_name[64];
 
@@ -18,10 +22,14 @@ static void __attribute__((format(printf, 2, 0)))
 log_line(const char *level, const char *fmt, va_list ap)
 {
     char line[2048];
-    int n, m;
+    int n = 0, m;
 
-    n = snprintf(line, sizeof line - 1, "baton: %s%s%s", log_name,
-                 log_name[0] != '\0' ? ": " : "", level);
+    if (trace_on) { /* so that it can be put between the lines of the trace */
+        n = snprintf(line, sizeof line - 1, "t_us=%" PRIu64 " ",
+                     clock_now_ns() / NS_PER_US);
+    }
+    n += snprintf(line + n, sizeof line - 1 - (size_t)n, "baton: %s%s%s", log_name,
+                  log_name[0] != '\0' ? ": " : "", level);
     m = vsnprintf(line + n, sizeof line - 1 - (size_t)n, fmt, ap);
     if (m < 0) {
         return;

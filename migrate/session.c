@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "breakpoint.h"
 #include "clock.h"
 #include "lock.h"
+#include "req_trace.h"
+#include "session_parts.h"
 #include "underway.h"
 
 #define LOOK_AGAIN_NS (20 * NS_PER_MS) /* for requests on their way to the gate */
@@ -25,39 +26,6 @@
 #define MAX_NUMBER (UINT64_C(1) << 63)
 #define MAX_AHEAD (UINT64_C(1) << 61)
 #define CLOSE_NS (100 * NS_PER_MS) /* then the next owner does without its answer */
-
-struct session {
-    struct session_table *table;
-    char client[64];
-    uint64_t number, epoch;
-    /* Guarded by the table's lock. */
-    unsigned nr_lanes;  /* connections that use it */
-    uint64_t in_flight; /* requests between enter() and leave() */
-    bool is_fenced;
-    TAILQ_ENTRY(session) link;
-};
-
-struct session_table {
-    char id[64];
-    struct redir *redir;
-    struct lk lock;  /* leaf but for redir_bounce(), which takes the redirector's */
-    struct cv ended; /* in_flight of some session became 0 */
-    struct session_table_locked {
-        TAILQ_HEAD(, session) sessions;
-        uint64_t served;   /* epoch; 0: none */
-        uint64_t given;    /* the latest that was served before; 0: none */
-        uint64_t expected; /* epoch that is admitted, not served; 0: none */
-    } locked_;
-};
-
-static struct session_table_locked *table_locked(struct session_table *t)
-    LK_REQUIRES(t->lock);
-
-static struct session_table_locked *
-table_locked(struct session_table *t)
-{
-    return &t->locked_;
-}
 
 int
 session_table_new(const char *id, struct redir *r, struct session_table **ret_t)
@@ -130,6 +98,7 @@ session_table_open(struct session_table *t, uint64_t epoch)
     expel_before(t, epoch);
     l->served = epoch;
     l->expected = 0;
+    session_table_trace(t, "open");
 }
 
 void
@@ -172,6 +141,7 @@ session_table_close(struct session_table *t)
                             clock_deadline_ns(CLOSE_LOOK_AGAIN_NS));
         redir_bounce(t->redir, REDIR_ALL_CHANNELS);
     }
+    session_table_trace(t, "closed");
 }
 
 static struct session *
@@ -215,7 +185,10 @@ fence_older(struct session_table *t, const struct session *newest, uint64_t dead
             if (s->number >= newest->number || strcmp(s->client, newest->client) != 0) {
                 continue;
             }
-            s->is_fenced = true;
+            if (!s->is_fenced) {
+                s->is_fenced = true;
+                session_trace(s, "fenced");
+            }
             is_busy |= s->in_flight > 0;
             redir_bounce(t->redir, s);
             drop_if_unused(t, s);
@@ -243,6 +216,7 @@ add_session(struct session_table *t, const char *client, uint64_t number,
         s->epoch = epoch;
         (void)snprintf(s->client, sizeof s->client, "%s", client);
         TAILQ_INSERT_TAIL(&table_locked(t)->sessions, s, link);
+        session_trace(s, "new");
     }
     return s;
 }
@@ -350,6 +324,7 @@ enter(struct session *s)
      * request on its way that is older than what was written there. */
     if ((s->is_fenced && !breakpoint_is_set("no-fencing")) ||
         s->epoch != table_locked(t)->served) {
+        session_trace(s, "stale");
         return false;
     }
     s->in_flight++;
@@ -374,6 +349,7 @@ session_submit(struct session *s, const struct req *rq)
     int rc;
 
     if (!enter(s)) {
+        req_trace("stale", s->client, rq);
         return -ESTALE;
     }
     mine.origin = s;

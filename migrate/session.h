@@ -54,6 +54,19 @@ void session_close(struct session *s);
  * client `except` do not count. */
 unsigned session_table_nr_connected(struct session_table *t, const char *except);
 
+/* What is known of a session; for people. */
+struct session_facts {
+    char client[64];
+    uint64_t number, epoch;
+    uint64_t in_flight;
+    unsigned nr_lanes; /* its connections */
+    bool is_fenced;
+};
+
+/* All there are, oldest first. The caller frees *ret_all. -ENOMEM. */
+int session_table_list(struct session_table *t, struct session_facts **ret_all,
+                       unsigned *ret_nr);
+
 /* Perform rq. -ESTALE: not performed, the session is fenced or the disk is not served
  * here any more. */
 int session_submit(struct session *s, const struct req *rq);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "clock.h"
 #include "disk.h"
 #include "disk_durability.h"
@@ -53,6 +54,27 @@ static json_t *
 kept_json(const _Atomic uint64_t *n)
 {
     return json_integer((json_int_t)atomic_load_explicit(n, memory_order_relaxed));
+}
+
+static json_t *
+sessions_json(struct disk *d)
+{
+    json_t *list = json_array();
+    struct session_facts *all AUTO_FREE = NULL;
+    unsigned nr = 0;
+
+    if (disk_redir(d) == NULL || session_table_list(d->sessions, &all, &nr) < 0) {
+        return list; /* nobody can be connected, or there is no memory for more */
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        (void)json_array_append_new(
+            list,
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:b}", "client", all[i].client, "session",
+                      (json_int_t)all[i].number, "epoch", (json_int_t)all[i].epoch,
+                      "lanes", (json_int_t)all[i].nr_lanes, "in_flight",
+                      (json_int_t)all[i].in_flight, "fenced", all[i].is_fenced));
+    }
+    return list;
 }
 
 /* What requests wait for that passed an open gate: "" when they do not. A device that
@@ -160,8 +182,8 @@ disk_json(struct service *s, struct disk *d)
         redir_status(r, &st);
     }
     j = json_pack(
-        "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "name",
-        d->cfg->name, "uuid", rec.uuid, "vm", d->cfg->vm, "size",
+        "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o}",
+        "name", d->cfg->name, "uuid", rec.uuid, "vm", d->cfg->vm, "size",
         (json_int_t)rec.info.size, "epoch", (json_int_t)rec.epoch, "role",
         role_name(rec.role), "state", r != NULL ? redir_state_name(st.state) : "closed",
         "owner", owner, "device", d->cfg->device, "queued", (json_int_t)st.queued,
@@ -170,7 +192,7 @@ disk_json(struct service *s, struct disk *d)
                      NS_PER_US),
         "in_flight", (json_int_t)st.in_flight, "ledger", ledger_json(&st.ledger),
         "latency", status_latency(d), "kept", kept_json(&d->kept.nr), "kept_bytes",
-        kept_json(&d->kept.bytes));
+        kept_json(&d->kept.bytes), "sessions", sessions_json(d));
     if (j != NULL) {
         add_news(s, d, &rec, &st, j);
     }

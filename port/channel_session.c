@@ -9,10 +9,12 @@
  * in a refusal has to have lasted, too. */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 
 #include "channel.h"
 #include "clock.h"
+#include "req_trace.h"
 #include "retry.h"
 #include "trace.h"
 
@@ -143,6 +145,8 @@ channel_send_again(struct channel *c, struct port *to, const struct kept_change 
     int rc;
 
     rq.deadline_ns = deadline_ns;
+    req_trace("kept-again", state == CHANNEL_RESENDING ? l->lanes->name : "own device",
+              &rq);
     for (pause_ns = REPEAT_MIN_NS;; pause_ns *= 2) {
         uint64_t next_ns;
 
@@ -243,6 +247,10 @@ try_connect(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(
         return rc;
     }
     l->lanes = lanes;
+    if (trace_on) {
+        trace_write("event=connected for=%s address=%s unanswered=%u kept=%" PRIu64,
+                    lanes->name, lanes->address, l->unacked.nr, (uint64_t)l->kept.nr);
+    }
     l->nr_sessions++;
     l->has_answered = false;
     l->is_grown = false;

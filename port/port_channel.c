@@ -23,6 +23,7 @@
 
 #include "channel.h"
 #include "clock.h"
+#include "req_trace.h"
 #include "resumed_sink.h"
 #include "sending.h"
 
@@ -86,6 +87,7 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
     struct req sent = *rq;
     struct sending sending = {0};
     bool is_answered = false, has_to_grow;
+    unsigned nr_sent = 0;
     int rc = 0;
 
     sent.extents = rq->extents != NULL ? &resumed.sink : NULL;
@@ -101,6 +103,9 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
         lanes = channel_locked(c)->lanes;
         sending_begin(c, &sending, rq);
         lk_release(&c->lock);
+        if (nr_sent++ > 0) {
+            req_trace("sent-again", lanes->name, rq);
+        }
         rc = sending_copy(&sending, rq);
         rc = rc == 0 ? port_submit(&lanes->port, &sent) : rc;
         lk_acquire(&c->lock);
@@ -108,6 +113,7 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
         if (is_answered) {
             rc = sending_end(c, &sending, rq, rc);
         } else { /* also -ESHUTDOWN: it may have been the second of several (port.h) */
+            req_trace("unanswered", lanes->name, rq);
             unacked_doubt(&channel_locked(c)->unacked, &u);
         }
         leave(c, is_answered, rc);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The proxy of the fault tests passes bytes on unchanged, keeps and releases them, lets
-# other connections overtake, cuts, refuses, and chooses its accidents by the seed.
+# other connections overtake, names what it keeps, cuts, refuses, and chooses its accidents by the seed.
 . "$(dirname "$0")/lib.sh"
 need nbdkit qemu-io
 
@@ -32,9 +32,14 @@ start_program server nbdkit -f -U "$T/server" -P "$T/server.pid" file "$T/d.img"
 await_file "$T/server.pid"
 start_proxy
 uri="nbd+unix:///?socket=$T/cut"
+named="nbd+unix:///some-name?socket=$T/cut"
 
 # Everything passes, up and down.
 io "$uri" 'write -P 0x5a 1m 3m' 'read -P 0x5a 1m 3m' 'read -P 0 4m 1m'
+
+# It knows what they ask for.
+io "$named" 'read 0 4k'
+await_line proxy 'r: asks for some-name'
 
 # A closed route refuses, an open one admits.
 tell close r >/dev/null
@@ -53,10 +58,13 @@ tell hold up "$first" >/dev/null
 echo 'write -P 0x22 0 4k' >&"$commands"
 tell wait-held 4096 "$first" >/dev/null
 io "$uri" 'read -P 0x11 0 4k' 'write -P 0x33 8k 4k'
+contains "$(tell list | grep "^$first ")" ' held up for "": write 0+4096' "what is held"
 tell release "$first" >/dev/null
 echo quit >&"$commands"
 wait "$client" || fail "the held client: $(cat "$T/client.log")"
 tell wait-gone "$first" >/dev/null
+grep -q "$first r: released with 4124 bytes up, 0 down: write 0+4096" "$T/proxy.log" ||
+    fail "the log does not name what was released"
 io "$uri" 'read -P 0x22 0 4k' 'read -P 0x33 8k 4k'
 fails_with 1 'what is' -- "$BATON_TOOLS_DIR/cutproxy" --tell "$T/ctl" bend up r
 

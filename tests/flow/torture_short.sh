@@ -8,12 +8,14 @@
 # ctest: TIMEOUT 900
 seconds=30
 ! grep -q owner-preparing "$BATON_BIN_DIR/nbdkit-baton-plugin.so" || seconds=150
-report=$(mktemp -d)
+results=$BATON_BIN_DIR/torture_short.results # stays after a fault
 status=0
 "$(dirname "$0")/../../scripts/torture" --seconds "${BATON_TORTURE_SECONDS:-$seconds}" \
-    --seed "${BATON_SEED:-1}" --report "$report/report.md" || status=$?
+    --seed "${BATON_SEED:-1}" --results "$results" || status=$?
 if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
-    tail -n 100 "$report"/report.md.d/{why,*.status,*.stacks,rounds.log} 2>/dev/null
+    tail -n 100 "$results"/fault/{why,connections,*.status,*.stacks,timeline} 2>/dev/null
 fi
-rm -rf "$report"
+if [ "$status" -eq 0 ] || [ "$status" -eq 77 ]; then
+    rm -rf "$results"
+fi
 exit "$status"

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/queue.h>
 
+#include "cut_sniff.h"
+
 #define CUT_MAX_ROUTES 16
 #define CUT_MAX_CONNS 256
 
@@ -40,6 +42,7 @@ struct cut_pipe {
     uint64_t held_until_ns; /* 0: not held; CLOCK_NEVER: until released */
     uint64_t delay_ns;      /* 0: none */
     uint64_t due_ns;        /* of what is in the buffer, with a delay */
+    uint64_t passed;        /* bytes that went on */
     uint64_t left;          /* bytes that may pass before it is cut; UINT64_MAX: all */
     bool is_ended;          /* its source sends no more */
     bool is_told;           /* and its sink knows */
@@ -51,7 +54,8 @@ struct cut_conn {
     int fd[2]; /* by enum cut_side; -1: closed */
     struct cut_pipe pipe[2];
     struct pollfd *polled[2]; /* of this turn, or NULL */
-    uint64_t answered;  /* bytes from the server since the client was hung up on */
+    uint64_t answered;      /* bytes from the server since the client was hung up on */
+    struct cut_sniff sniff; /* of what goes up */
     uint64_t linger_ns; /* an orphan that has sent all it had ends then; 0: not yet */
     TAILQ_ENTRY(cut_conn) link;
 };
@@ -69,13 +73,20 @@ struct cut {
     unsigned nr_conns;
     unsigned next_id;
     size_t buf_size; /* of each direction of each connection */
-    uint64_t began_ns;
     struct cut_counts counts;
 };
 
-/* One line on standard output: when, which connection (or NULL), what. */
-void cut_say(const struct cut *c, const struct cut_conn *conn, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+#define CUT_TEXT 4096
+#define CUT_REPLY (CUT_MAX_CONNS * (CUT_TEXT + 1024))
+
+/* ": write 512+4096, ...": the requests that wait to go up, or nothing when there are
+ * none that can be named. text has CUT_TEXT bytes; returned. */
+const char *cut_waiting(const struct cut_conn *conn, char *text);
+
+/* One line on standard output: when (seconds of the monotonic clock, as in the traces
+ * of services), which connection (or NULL), what. */
+void cut_say(const struct cut_conn *conn, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Take the connection that waits at the route. */
 void cut_accept(struct cut *c, struct cut_route *r);
@@ -91,7 +102,7 @@ void cut_conn_run(struct cut *c, struct cut_conn *conn);
 /* What can be done to one. dir may be CUT_BOTH but for truncate. */
 void cut_hold(struct cut *c, struct cut_conn *conn, enum cut_dir dir,
               uint64_t until_ns);
-void cut_release(struct cut *c, struct cut_conn *conn); /* of all that was done to it */
+void cut_release(struct cut_conn *conn); /* of all that was done to it */
 void cut_delay(struct cut *c, struct cut_conn *conn, enum cut_dir dir, uint64_t ns);
 void cut_truncate(struct cut *c, struct cut_conn *conn, enum cut_dir dir, uint64_t n);
 

@@ -105,7 +105,7 @@ act(struct cut *c, struct cut_conn *conn, const struct action *a)
 
     switch (a->verb) {
     case VERB_RELEASE:
-        cut_release(c, conn);
+        cut_release(conn);
         break;
     case VERB_CUT:
         cut_reset(c, conn);
@@ -140,28 +140,51 @@ set_route(struct cut *c, const struct words *w)
         if (strcmp(w->word[1], "all") == 0 ||
             strcmp(w->word[1], c->routes[i].name) == 0) {
             c->routes[i].is_closed = is_close;
-            cut_say(c, NULL, "route %s %s", c->routes[i].name,
+            cut_say(NULL, "route %s %s", c->routes[i].name,
                     is_close ? "closed" : "open");
         }
     }
     return true;
 }
 
+/* " held up" and so on, of what is done to it. */
+static const char *
+kept_text(const struct cut_conn *conn)
+{
+    uint64_t now_ns = clock_now_ns();
+    bool is_up = now_ns < conn->pipe[CUT_UP].held_until_ns;
+    bool is_down = now_ns < conn->pipe[CUT_DOWN].held_until_ns;
+
+    if (is_up || is_down) {
+        return !is_down ? " held up" : is_up ? " held both" : " held down";
+    }
+    return conn->pipe[CUT_UP].delay_ns > 0 || conn->pipe[CUT_DOWN].delay_ns > 0
+               ? " delayed"
+               : "";
+}
+
 static void
 list(const struct cut *c, char *reply, size_t size)
 {
     const struct cut_conn *conn;
+    char text[CUT_TEXT];
     size_t at = 0;
     int n;
 
     TAILQ_FOREACH(conn, &c->conns, link)
     {
-        n = snprintf(reply + at, size - at, "#%u %s %s up %zu down %zu\n", conn->id,
-                     conn->route->name,
+        n = snprintf(reply + at, size - at,
+                     "#%u %s %s up %zu down %zu passed %" PRIu64 " %" PRIu64
+                     " answered-late %" PRIu64 "%s for \"%s\"%s\n",
+                     conn->id, conn->route->name,
                      conn->fd[CUT_CLIENT] < 0 ? "orphan" : "connected",
-                     conn->pipe[CUT_UP].len, conn->pipe[CUT_DOWN].len);
+                     conn->pipe[CUT_UP].len, conn->pipe[CUT_DOWN].len,
+                     conn->pipe[CUT_UP].passed, conn->pipe[CUT_DOWN].passed,
+                     conn->answered, kept_text(conn), conn->sniff.name,
+                     cut_waiting(conn, text));
         if (n < 0 || (size_t)n >= size - at) {
-            break; /* the rest does not fit */
+            (void)snprintf(reply + at, size - at, "the rest does not fit\n");
+            return;
         }
         at += (size_t)n;
     }
@@ -217,6 +240,10 @@ cut_command(struct cut *c, const char *line, char *reply, size_t size)
         list(c, reply, size);
         return true;
     }
+    if (w.nr == 1 && strcmp(w.word[0], "time") == 0) {
+        (void)snprintf(reply, size, "ok %" PRIu64 "\n", clock_now_ns() / NS_PER_US);
+        return true;
+    }
     if ((w.nr == 3 && is_wait(w.word[0])) ||
         (w.nr == 2 && strcmp(w.word[0], "wait-gone") == 0)) {
         (void)snprintf(reply, size, "ok\n");
@@ -261,7 +288,7 @@ cut_accident(struct cut *c, uint64_t *rng)
     static const char *const names[] = {"hold both", "hold",  "delay",
                                         "truncate",  "reset", "orphan"};
 
-    cut_say(c, NULL, "accident: %s, %s, %" PRIu64 " ms, %" PRIu64 " bytes", names[what],
+    cut_say(NULL, "accident: %s, %s, %" PRIu64 " ms, %" PRIu64 " bytes", names[what],
             dir == CUT_UP ? "up" : "down", ms, bytes);
     if (conn == NULL) {
         return;

@@ -16,11 +16,11 @@
 static const char *const dir_names[] = {"up", "down", "both ways"};
 
 void
-cut_say(const struct cut *c, const struct cut_conn *conn, const char *fmt, ...)
+cut_say(const struct cut_conn *conn, const char *fmt, ...)
 {
     va_list args;
 
-    (void)printf("%8.3f ", (double)(clock_now_ns() - c->began_ns) / 1e9);
+    (void)printf("%8.6f ", (double)clock_now_ns() / 1e9);
     if (conn != NULL) {
         (void)printf("#%u %s: ", conn->id, conn->route->name);
     }
@@ -29,6 +29,17 @@ cut_say(const struct cut *c, const struct cut_conn *conn, const char *fmt, ...)
     va_end(args);
     (void)printf("\n");
     (void)fflush(stdout);
+}
+
+const char *
+cut_waiting(const struct cut_conn *conn, char *text)
+{
+    memcpy(text, ": ", 3);
+    cut_sniff_text(&conn->sniff, conn->pipe[CUT_UP].passed, text + 2, CUT_TEXT - 2);
+    if (text[2] == '\0') {
+        text[0] = '\0';
+    }
+    return text;
 }
 
 static int
@@ -110,7 +121,7 @@ cut_accept(struct cut *c, struct cut_route *r)
     conn->fd[CUT_CLIENT] = client;
     conn->fd[CUT_SERVER] = server;
     c->counts.connections++;
-    cut_say(c, conn, "connected");
+    cut_say(conn, "connected");
 }
 
 static bool
@@ -186,8 +197,16 @@ fill(struct cut *c, struct cut_conn *conn, unsigned dir)
     if (is_orphan) {
         conn->answered += (uint64_t)n;
     } else {
+        bool was_named = conn->sniff.name[0] != '\0';
+
         if (p->len == 0) {
             p->due_ns = clock_deadline_ns(p->delay_ns);
+        }
+        if (dir == CUT_UP) {
+            cut_sniff(&conn->sniff, p->buf + p->len, (size_t)n);
+        }
+        if (!was_named && conn->sniff.name[0] != '\0') {
+            cut_say(conn, "asks for %s", conn->sniff.name);
         }
         p->len += (size_t)n;
     }
@@ -199,6 +218,7 @@ static bool
 drain(struct cut *c, struct cut_conn *conn, unsigned dir)
 {
     struct cut_pipe *p = &conn->pipe[dir];
+    char text[CUT_TEXT];
     int sink = conn->fd[1 - dir];
     size_t most = p->len < p->left ? p->len : p->left;
     ssize_t n = 0;
@@ -212,14 +232,15 @@ drain(struct cut *c, struct cut_conn *conn, unsigned dir)
             return errno == EAGAIN || errno == EINTR;
         }
         p->len -= (size_t)n;
+        p->passed += (uint64_t)n;
         memmove(p->buf, p->buf + n, p->len);
         c->counts.bytes += (uint64_t)n;
     }
     if (p->left != UINT64_MAX) {
         p->left -= (uint64_t)n;
         if (p->left == 0) {
-            cut_say(c, conn, "cut in the middle of what goes %s, %zu bytes lost",
-                    dir_names[dir], p->len);
+            cut_say(conn, "cut in the middle of what goes %s, %zu bytes lost%s",
+                    dir_names[dir], p->len, cut_waiting(conn, text));
             return false;
         }
     }
@@ -266,7 +287,7 @@ cut_conn_run(struct cut *c, struct cut_conn *conn)
         is_alive = !conn->pipe[CUT_UP].is_told || !conn->pipe[CUT_DOWN].is_told;
     }
     if (!is_alive) {
-        cut_say(c, conn, "ended");
+        cut_say(conn, "ended");
         free_conn(c, conn);
     }
 }
@@ -280,14 +301,16 @@ cut_hold(struct cut *c, struct cut_conn *conn, enum cut_dir dir, uint64_t until_
         }
     }
     c->counts.held++;
-    cut_say(c, conn, "held %s", dir_names[dir]);
+    cut_say(conn, "held %s", dir_names[dir]);
 }
 
 void
-cut_release(struct cut *c, struct cut_conn *conn)
+cut_release(struct cut_conn *conn)
 {
-    cut_say(c, conn, "released with %zu bytes up, %zu down", conn->pipe[CUT_UP].len,
-            conn->pipe[CUT_DOWN].len);
+    char text[CUT_TEXT];
+
+    cut_say(conn, "released with %zu bytes up, %zu down%s", conn->pipe[CUT_UP].len,
+            conn->pipe[CUT_DOWN].len, cut_waiting(conn, text));
     for (unsigned i = 0; i < 2; i++) {
         conn->pipe[i].held_until_ns = 0;
         conn->pipe[i].delay_ns = 0;
@@ -305,7 +328,7 @@ cut_delay(struct cut *c, struct cut_conn *conn, enum cut_dir dir, uint64_t ns)
         }
     }
     c->counts.delayed++;
-    cut_say(c, conn, "delayed %s by %" PRIu64 " ms", dir_names[dir], ns / NS_PER_MS);
+    cut_say(conn, "delayed %s by %" PRIu64 " ms", dir_names[dir], ns / NS_PER_MS);
 }
 
 void
@@ -313,21 +336,25 @@ cut_truncate(struct cut *c, struct cut_conn *conn, enum cut_dir dir, uint64_t n)
 {
     conn->pipe[dir].left = n;
     c->counts.truncated++;
-    cut_say(c, conn, "to be cut after %" PRIu64 " more bytes %s", n, dir_names[dir]);
+    cut_say(conn, "to be cut after %" PRIu64 " more bytes %s", n, dir_names[dir]);
 }
 
 void
 cut_reset(struct cut *c, struct cut_conn *conn)
 {
+    char text[CUT_TEXT];
+
     c->counts.cut++;
-    cut_say(c, conn, "cut, %zu bytes lost up, %zu down", conn->pipe[CUT_UP].len,
-            conn->pipe[CUT_DOWN].len);
+    cut_say(conn, "cut, %zu bytes lost up, %zu down%s", conn->pipe[CUT_UP].len,
+            conn->pipe[CUT_DOWN].len, cut_waiting(conn, text));
     free_conn(c, conn);
 }
 
 void
 cut_orphan(struct cut *c, struct cut_conn *conn)
 {
+    char text[CUT_TEXT];
+
     if (conn->fd[CUT_CLIENT] < 0) {
         return;
     }
@@ -336,6 +363,6 @@ cut_orphan(struct cut *c, struct cut_conn *conn)
     conn->pipe[CUT_UP].is_ended = true;
     conn->pipe[CUT_DOWN].len = 0;
     c->counts.orphaned++;
-    cut_say(c, conn, "client hung up on, %zu bytes kept for the server",
-            conn->pipe[CUT_UP].len);
+    cut_say(conn, "client hung up on, %zu bytes kept for the server%s",
+            conn->pipe[CUT_UP].len, cut_waiting(conn, text));
 }

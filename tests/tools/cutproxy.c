@@ -37,6 +37,10 @@ static const char usage[] =
     "  wait-gone TARGET                until there is no such connection\n"
     "  list                            \"#N ROUTE connected|orphan up BYTES down "
     "BYTES\"\n"
+    "                                  that wait, what passed, the export, and the "
+    "requests\n"
+    "                                  that wait to go up\n"
+    "  time                            microseconds of the monotonic clock\n"
     "Options:\n"
     "  --buffer BYTES   most that is kept of a direction of a connection (256k)\n"
     "  --random MS      an accident about every MS, chosen by chance\n"
@@ -129,6 +133,7 @@ tell(const char *path, char **words, int nr)
     char buf[4096];
     size_t len = 0;
     ssize_t n;
+    bool is_first = true, is_error = true; /* no answer is one */
 
     if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0) {
         die(path);
@@ -143,14 +148,15 @@ tell(const char *path, char **words, int nr)
     if (send(fd, buf, len, MSG_NOSIGNAL) != (ssize_t)len || shutdown(fd, SHUT_WR) < 0) {
         die(path);
     }
-    len = 0;
-    while ((n = read(fd, buf + len, sizeof buf - 1 - len)) > 0) {
-        len += (size_t)n;
+    while ((n = read(fd, buf, sizeof buf)) > 0) {
+        if (is_first) {
+            is_error = strncmp(buf, "error", 5) == 0;
+        }
+        is_first = false;
+        (void)fwrite(buf, 1, (size_t)n, stdout);
     }
-    buf[len] = '\0';
-    (void)fputs(buf, stdout);
     (void)close(fd); /* all was read */
-    return len == 0 || strncmp(buf, "error", 5) == 0;
+    return is_error;
 }
 
 static void
@@ -165,7 +171,7 @@ hang_up(struct caller *caller)
 static void
 answer(struct proxy *p, struct caller *caller)
 {
-    char reply[4096];
+    static char reply[CUT_REPLY];
 
     caller->is_waiting = !cut_command(&p->cut, caller->line, reply, sizeof reply);
     if (!caller->is_waiting) {
@@ -351,9 +357,8 @@ main(int argc, char **argv)
     (void)sigprocmask(SIG_BLOCK, &ends, NULL);
     p.signals = signalfd(-1, &ends, SFD_CLOEXEC);
     p.rng = (p.rng + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    p.cut.began_ns = clock_now_ns();
     p.accident_ns = clock_deadline_ns(p.random_ns);
-    cut_say(&p.cut, NULL, "ready");
+    cut_say(NULL, "ready");
     while (turn(&p)) {
     }
     print_counts(&p.cut.counts);

@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "err.h"
@@ -43,6 +47,9 @@ static const char usage[] =
     "                       permits the loss of what no flush or FUA has covered\n"
     "  --journal FILE       write what every sector may hold at the end\n"
     "  --verify-file DEVICE compare a device with the journal; no traffic\n"
+    "  --at-fault PROGRAM   run it at a fault, at once, with the fault as its "
+    "argument\n"
+    "  --trail FILE         at a fault, the latest requests with their times\n"
     "  --max-latency[=MS]   print the latency histogram; longer than MS is a fault\n"
     "  --slow-file FILE     a line for each request that took 100 ms or longer: when "
     "it\n"
@@ -55,7 +62,7 @@ struct options {
     struct traffic_params traffic;
     const char *uris[MAX_URIS];
     uint64_t area;
-    const char *journal, *verify_file, *ready_file;
+    const char *journal, *verify_file, *ready_file, *trail, *at_fault;
     uint64_t max_latency_ns;
     bool is_histogram, is_json, is_power_cut;
 };
@@ -80,6 +87,8 @@ enum option_id {
     OPT_POWER_CUT,
     OPT_JOURNAL,
     OPT_VERIFY,
+    OPT_TRAIL,
+    OPT_AT_FAULT,
     OPT_LATENCY,
     OPT_SLOW,
     OPT_JSON,
@@ -106,6 +115,8 @@ static const struct option long_options[] = {
     {"power-cut", no_argument, NULL, OPT_POWER_CUT},
     {"journal", required_argument, NULL, OPT_JOURNAL},
     {"verify-file", required_argument, NULL, OPT_VERIFY},
+    {"trail", required_argument, NULL, OPT_TRAIL},
+    {"at-fault", required_argument, NULL, OPT_AT_FAULT},
     {"max-latency", optional_argument, NULL, OPT_LATENCY},
     {"slow-file", required_argument, NULL, OPT_SLOW},
     {"json", no_argument, NULL, OPT_JSON},
@@ -226,6 +237,12 @@ parse_options(struct options *o, int argc, char **argv)
         case OPT_VERIFY:
             o->verify_file = optarg;
             break;
+        case OPT_TRAIL:
+            o->trail = optarg;
+            break;
+        case OPT_AT_FAULT:
+            o->at_fault = optarg;
+            break;
         case OPT_READY:
             o->ready_file = optarg;
             break;
@@ -342,8 +359,34 @@ report(const struct options *o, struct traffic_report *r, struct hist *h)
     return 0;
 }
 
+/* Before anything else, while the services still are as they were. */
+static void
+keep_what_explains(const struct options *o, const char *fault)
+{
+    char *const argv[] = {(char *)o->at_fault, (char *)fault, NULL};
+    pid_t pid = -1;
+    int rc = 0;
+
+    (void)signal(SIGTERM, SIG_IGN); /* whoever ends us now waits until this is done */
+    if (o->at_fault != NULL) {
+        rc = posix_spawn(&pid, o->at_fault, NULL, NULL, argv, environ);
+    }
+    if (rc != 0) {
+        (void)fprintf(stderr, "stampcheck: %s: %s\n", o->at_fault, strerrordesc_np(rc));
+    } else if (pid > 0) {
+        (void)waitpid(pid, NULL, 0); /* what it has left says how it went */
+    }
+    if (o->traffic.trail != NULL) {
+        rc = trail_write(o->traffic.trail, o->traffic.offset / STAMP_SECTOR, o->trail);
+        if (rc < 0) {
+            (void)fprintf(stderr, "stampcheck: %s: %s\n", o->trail,
+                          strerrordesc_np(-rc));
+        }
+    }
+}
+
 static int
-run_check(const struct options *o)
+run_check(struct options *o)
 {
     struct hist_params params = {.first_sector = o->traffic.offset / STAMP_SECTOR,
                                  .nr_sectors = o->area / STAMP_SECTOR,
@@ -359,12 +402,17 @@ run_check(const struct options *o)
         (void)fputs("stampcheck: no memory or no random numbers\n", stderr);
         return 1;
     }
+    o->traffic.trail = o->trail != NULL ? trail_new() : NULL;
     (void)run_phases(o, h, r); /* a failure has its sentence in r */
+    if (r->violation[0] != '\0') {
+        keep_what_explains(o, r->violation);
+    }
     status = report(o, r, h);
     if (o->journal != NULL && journal_write(o->journal, h, &e) < 0) {
         (void)fprintf(stderr, "stampcheck: %s\n", e.msg);
         status = 1;
     }
+    trail_free(o->traffic.trail);
     hist_free(h);
     free(r);
     return status;

@@ -74,6 +74,7 @@ connect_conn(struct conn *c, uint64_t deadline_ns)
         rc = link_open(p->uris[c->attempt++ % p->nr_uris], deadline_ns, &c->nbd, text,
                        sizeof(text));
         if (rc == 0) {
+            traffic_op_note(c, NULL, TRAIL_CONNECTED);
             rc = traffic_op_learn(c, text, sizeof(text));
             return rc < 0 ? fail(c, rc, text) : 0;
         }
@@ -102,6 +103,7 @@ end_requests(struct conn *c)
         }
         if (op->state == OP_DONE && op->error == EIO &&
             c->t->params->is_error_retried) {
+            traffic_op_note(c, op, TRAIL_FAILED);
             op->state = OP_LOST; /* performed or not: as after a broken connection */
             c->report.errors++;
             c->has_failed = true;
@@ -165,6 +167,7 @@ replace_conn(struct conn *c)
     int rc, why = c->why;
 
     c->why = 0;
+    traffic_op_note(c, NULL, TRAIL_BROKEN);
     nbd_close(TAKE(c->nbd));
     rc = end_requests(c);
     for (unsigned i = 0; i < p->depth; i++) {

@@ -10,6 +10,7 @@
 
 #include "history.h"
 #include "latency.h"
+#include "trail.h"
 
 enum traffic_phase {
     TRAFFIC_FILL,   /* write every sector once, then flush */
@@ -42,6 +43,7 @@ struct traffic_params {
     uint64_t timeout_ns;   /* a request without a reply for so long is a violation */
     uint64_t reconnect_ns; /* keep trying for so long; 0: a broken connection ends it */
     const char *stop_file; /* or NULL */
+    struct trail *trail;   /* or NULL: nobody wants it */
     bool no_trim, no_zero;
     bool is_break_end;     /* a broken connection ends the phase without a violation */
     bool is_error_retried; /* EIO is no violation: the request is sent again */

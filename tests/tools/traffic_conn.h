@@ -23,7 +23,8 @@ struct conn;
 struct op {
     enum op_state state;
     enum traffic_op kind;
-    int error; /* what the library reported */
+    int error;     /* what the library reported */
+    bool is_again; /* not sent for the first time */
     struct hist_write write;
     struct hist_read read;
     uint64_t flush_began;
@@ -86,6 +87,9 @@ int traffic_op_again(struct conn *c, struct op *op);
 /* Hand op to the library. It becomes OP_SENT, or OP_LOST when the connection is dead.
  */
 void traffic_op_send(struct conn *c, struct op *op);
+
+/* Write down what has happened to op, or with NULL to the connection. */
+void traffic_op_note(const struct conn *c, const struct op *op, enum trail_what what);
 
 /* Its reply has come: check it. 0 or -EILSEQ with text. */
 int traffic_op_end(struct conn *c, struct op *op, char *text, size_t size);

@@ -20,6 +20,25 @@ traffic_op_name(enum traffic_op kind)
     return names[kind];
 }
 
+void
+traffic_op_note(const struct conn *c, const struct op *op, enum trail_what what)
+{
+    struct trail_event e = {.conn = (uint16_t)c->index, .what = (uint16_t)what};
+
+    if (op != NULL) {
+        e.kind = traffic_op_name(op->kind);
+    }
+    if (op != NULL && op->kind == TRAFFIC_READ) {
+        e.sector = op->read.sector;
+        e.nr_sectors = op->read.nr_sectors;
+    } else if (op != NULL && op->kind != TRAFFIC_FLUSH) {
+        e.sector = op->write.sector;
+        e.nr_sectors = op->write.nr_sectors;
+        e.seq = op->write.seq;
+    }
+    trail_note(c->t->params->trail, &e);
+}
+
 int
 traffic_op_learn(struct conn *c, char *text, size_t size)
 {
@@ -183,6 +202,7 @@ traffic_op_begin(struct conn *c, struct op *op)
         return rc;
     }
     op->start_ns = clock_now_ns();
+    op->is_again = false;
     if (op->kind == TRAFFIC_FLUSH) {
         op->flush_began = hist_flush_begin(c->t->h);
         return 1;
@@ -208,6 +228,7 @@ int
 traffic_op_again(struct conn *c, struct op *op)
 {
     c->report.sent_again++;
+    op->is_again = true;
     if (op->kind == TRAFFIC_FLUSH) {
         op->flush_began = hist_flush_begin(c->t->h);
         return 0;
@@ -240,6 +261,7 @@ traffic_op_send(struct conn *c, struct op *op)
     uint64_t len = (uint64_t)op->write.nr_sectors * STAMP_SECTOR;
     int64_t cookie = -1;
 
+    traffic_op_note(c, op, op->is_again ? TRAIL_AGAIN : TRAIL_SENT);
     op->state = OP_SENT; /* before the call: the reply may come within it */
     switch (op->kind) {
     case TRAFFIC_READ:
@@ -302,6 +324,7 @@ traffic_op_end(struct conn *c, struct op *op, char *text, size_t size)
     uint64_t took_ns = clock_now_ns() - op->start_ns;
     int rc = 0;
 
+    traffic_op_note(c, op, op->error != 0 ? TRAIL_FAILED : TRAIL_ANSWERED);
     if (op->error != 0) {
         if (op->kind == TRAFFIC_READ) {
             hist_read_lost(c->t->h, &op->read);

@@ -7,11 +7,13 @@
 # run, and waits until all is well again.
 
 event() { # EVENT OUTCOME [DETAIL]
+    did "$*"
     printf '%s\t%s\t%s\n' "$1" "$2" "${3-}" >>"$T/events"
 }
 
 # begin_handoff [OPTION]...: in the background, as drawn
 begin_handoff() {
+    did "handoff $r_disk $owner -> $other $*"
     hand "$r_disk" "$owner" "$other" "$@" >>"$reports" 2>>"$T/commands.log" &
     JOB=$!
 }
@@ -67,7 +69,7 @@ round_kill() { # at a random instant
     begin_handoff
     nap $((r_delay % 250))
     event kill "$r_whose service" "$victim"
-    kill_service "$victim"
+    crash "$victim"
     nap "$r_restart"
     restart "$victim"
     RESTARTED=yes
@@ -79,8 +81,8 @@ round_kill_both() {
     begin_handoff
     nap $((r_delay % 250))
     event kill 'both services'
-    kill_service "$owner"
-    kill_service "$other"
+    crash "$owner"
+    crash "$other"
     nap "$r_restart"
     launch "$first" # it may have to wait for the other one
     nap $((r_delay * 3))
@@ -91,6 +93,7 @@ round_kill_both() {
 round_kill_command() {
     begin_handoff
     nap $((r_delay % 100))
+    did 'kill the command'
     kill -KILL "$JOB" 2>/dev/null || true # it has ended
     end_handoff 'kill of the command' 2>/dev/null
 }
@@ -118,12 +121,12 @@ round_point() {
     owner-aborting | owner-cancelling | next-cancelled) options=(--deadline 0) ;;
     owner-refused | owner-relocked | owner-retaken | next-refused) fill_state_dir "$other" ;;
     owner-asks-again)
-        echo kill >"$T/$other.break/next-assigning"
+        arm "$other" next-assigning kill
         RESTARTED=yes # by lift
         ;;
-    owner-resumed) echo kill >"$T/$victim.break/owner-ejected" ;;
+    owner-resumed) arm "$victim" owner-ejected kill ;;
     esac
-    echo "$action" >"$T/$victim.break/$r_point"
+    arm "$victim" "$r_point" "$action"
     begin_handoff ${options[@]+"${options[@]}"}
     await_hit "$r_point" || true # told below
     if [ "$r_point" = owner-resumed ] && ! runs "$victim"; then
@@ -140,6 +143,7 @@ round_point() {
     [ "$action" != fail ] || return 0
     nap "$r_restart"
     if [ "$action" = stop ]; then
+        did "$victim goes on"
         kill -CONT -- "-${SERVICE_PID[$victim]}"
     else
         restart "$victim"
@@ -151,6 +155,7 @@ round_term() {
     event stop SIGTERM "$victim"
     begin_handoff
     nap $((r_delay % 100))
+    did "SIGTERM to $victim"
     kill -TERM "${SERVICE_PID[$victim]}"
     wait_end "${SERVICE_PID[$victim]}" 30 || hang "$victim does not end on SIGTERM"
     nap "$r_restart"
@@ -217,6 +222,7 @@ round_full() {
 
 round_eio() {
     event EIO "state of the $r_whose" "$victim"
+    did "EIO in the state directory of $victim"
     touch "$T/$victim.eio"
     begin_handoff
     nap "$r_delay"
@@ -229,6 +235,7 @@ round_device() {
     r_disk=vdb owner=${OWNER[vdb]}
     [ "$owner" != "$other" ] || pick_other
     event EIO 'device of vdb'
+    did 'EIO in the device of vdb'
     touch "$T/dev.eio"
     begin_handoff
     nap $((r_delay * 2))
@@ -237,11 +244,13 @@ round_device() {
 }
 
 round_park() {
+    did "park $r_disk at $owner"
     baton park "$r_disk" --at "$(control_of "$owner")" >/dev/null 2>>"$T/commands.log" || {
         event park refused
         return 0
     }
     nap $((r_restart / 4))
+    did "unpark $r_disk at $owner"
     baton unpark "$r_disk" --at "$(control_of "$owner")" >/dev/null 2>>"$T/commands.log" ||
         hang "$r_disk does not unpark: $(tail -n 1 "$T/commands.log")"
     event park 'done'

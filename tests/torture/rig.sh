@@ -18,6 +18,17 @@ start_program() {
     SERVICE_PID[$name]=$!
 }
 
+# arm SERVICE POINT ACTION
+arm() {
+    did "$1 is to $3 at $2"
+    echo "$3" >"$T/$1.break/$2"
+}
+
+crash() { # SERVICE
+    did "kill $1"
+    kill_service "$1"
+}
+
 await() { # TEST PATH
     local i
     for ((i = 0; i < 1000; i++)); do
@@ -57,6 +68,7 @@ make_state_dir() { # NAME
 }
 
 fill_state_dir() {
+    did "fill the state directory of $1"
     dd if=/dev/zero of="$T/$1.state/filler" bs=4k >/dev/null 2>&1 || true # until full
 }
 
@@ -69,9 +81,11 @@ launch() {
     local name=$1 role=''
     [ "$name" = a ] || role=,role=standby
     LIFE[$name]=$((${LIFE[$name]:-0} + 1))
-    launch_service "$name" --announce "unix:$T/$name.cut" \
+    did "start $name, life ${LIFE[$name]}"
+    BATON_TRACE=1 launch_service "$name" --announce "unix:$T/$name.cut" \
         --disk "name=vda,device=$T/vda.img$role" \
         --disk "name=vdb,device=nbd+unix:///?socket=$T/dev.sock$role"
+    echo "${SERVICE_PID[$name]}" >"$T/$name.pid"
 }
 
 runs() {
@@ -81,6 +95,7 @@ runs() {
 # However it has ended, start it again.
 restart() {
     if [ -n "${SERVICE_PID[$1]-}" ]; then
+        did "$1 is to start again"
         kill -KILL -- "-${SERVICE_PID[$1]}" 2>/dev/null || true # it has died by itself
         wait "${SERVICE_PID[$1]}" 2>/dev/null || true
         unset "SERVICE_PID[$1]"
@@ -96,8 +111,11 @@ hand() {
 }
 
 tell() {
-    timeout -k 1 20 "$BATON_TOOLS_DIR/cutproxy" --tell "$T/proxy.ctl" "$@" >>"$T/told.log" ||
-        fail "cutproxy $*: $(tail -n 1 "$T/told.log")"
+    local answer
+    did "proxy is told: $*"
+    answer=$(timeout -k 1 20 "$BATON_TOOLS_DIR/cutproxy" --tell "$T/proxy.ctl" "$@") ||
+        fail "cutproxy $*: $answer"
+    did "proxy: $answer"
 }
 
 start_rig() { # SERVICE...
@@ -109,6 +127,8 @@ start_rig() { # SERVICE...
         make_state_dir "$name"
     done
     start_program proxy "$BATON_TOOLS_DIR/cutproxy" --control "$T/proxy.ctl" "${routes[@]}"
+    await -S "$T/proxy.ctl"
+    set_clock
     new_device vda 64M >/dev/null
     new_device vdb 32M >/dev/null
     # With our guard: a killed service hangs up with replies on their way to it, and
@@ -116,7 +136,6 @@ start_rig() { # SERVICE...
     start_program dev env LD_PRELOAD="$BATON_BIN_DIR/baton-nbdkit-guard.so" nbdkit -f -U "$T/dev.sock" --filter=error file "$T/vdb.img" \
         error=EIO error-rate=10% error-file="$T/dev.eio"
     await -S "$T/dev.sock"
-    await -S "$T/proxy.ctl"
     for name in "$@"; do
         launch "$name"
         wait_ready "$name"
@@ -137,8 +156,9 @@ declare -A LOADS=()
 
 start_load() { # NAME DISK SERVICE OFFSET [OPTION]...
     local name=$1
-    "$BATON_TOOLS_DIR/stampcheck" --uri "$(uri_of "$3" "$2")" --offset "$4" --area 4m \
+    TORTURE_PID=$$ "$BATON_TOOLS_DIR/stampcheck" --uri "$(uri_of "$3" "$2")" --offset "$4" --area 4m \
         --reconnect=60 --timeout 60 --connections 2 --depth 4 --seconds 1000000 --json \
+        --trail "$T/$name.trail" --at-fault "$top/tests/torture/at_fault.sh" \
         --seed "$seed" --stop-file "$T/stop" --journal "$T/$name.journal" "${@:5}" \
         >"$T/$name.json" 2>"$T/$name.load.log" &
     LOADS[$name]=$!
@@ -175,6 +195,10 @@ kill_loads() {
     for name in "${!LOADS[@]}"; do
         kill "${LOADS[$name]}" 2>/dev/null || true # it has ended
     done
+    for name in "${!LOADS[@]}"; do
+        wait "${LOADS[$name]}" 2>/dev/null || true # one that has found a fault writes its trail
+        unset "LOADS[$name]"
+    done
 }
 
 # Without any service.
@@ -183,6 +207,6 @@ verify_devices() {
     for journal in "$T"/*.journal; do
         disk=${journal##*/}
         "$BATON_TOOLS_DIR/stampcheck" --verify-file "$T/${disk%%-*}.img" \
-            --journal "$journal" >>"$T/verified" || fail "the device does not hold what ${journal##*/} says"
+            --journal "$journal" >>"$T/verified" || hang "the device does not hold what ${journal##*/} says"
     done
 }

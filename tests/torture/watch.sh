@@ -6,30 +6,6 @@
 
 HANG_S=60
 
-# What can be known of a hang, into the folder of the report, and the end.
-hang() {
-    local name pid out=$report.d
-    note "HANG or loss in round $round (${what_now-}): $*"
-    mkdir -p "$out"
-    printf '%s\n' "$*" >"$out/why"
-    cp "$T"/*.log "$T"/events "$T"/samples "$out/" 2>/dev/null || true # those that there are
-    timeout 5 "$BATON_TOOLS_DIR/cutproxy" --tell "$T/proxy.ctl" list >"$out/connections" || true
-    for name in "${services[@]}"; do
-        timeout 5 "$BATON" status --at "$(control_of "$name")" --json >"$out/$name.status" 2>&1 || true
-        cp -r "$T/$name.state" "$out/" 2>/dev/null || true # it may be unreadable
-        pid=${SERVICE_PID[$name]-}
-        if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then
-            cat "/proc/$pid/task"/*/stack >"$out/$name.kernel" 2>/dev/null || true
-            if command -v gdb >/dev/null; then
-                timeout 60 gdb -batch -p "$pid" -ex 'thread apply all bt' >"$out/$name.stacks" 2>&1 || true
-            fi
-        fi
-    done
-    write_report "failed: $*" || true # the dump counts
-    note "see ${out##*/} beside the report"
-    exit 1
-}
-
 # state NAME: "vda ROLE IDLE|BUSY vdb ROLE ..." or nothing
 state() {
     timeout 10 "$BATON" status --at "$(control_of "$1")" --json 2>/dev/null |
@@ -133,8 +109,8 @@ write_report() { # OUTCOME
          events: (group_by([.event, .outcome]) | map({event: .[0].event, outcome: .[0].outcome, count: length})),
          points: (map(select(.event == "point")) | group_by([.detail, .outcome]) |
             map({point: .[0].detail, outcome: .[0].outcome, count: length})),
-         stalls: $stalls, loads: $loads, leaks: $leaks}' "$T/events" >"$report.json"
-    markdown_of <"$report.json" >"$report"
+         stalls: $stalls, loads: $loads, leaks: $leaks}' "$T/events" >"$results/report.json"
+    markdown_of <"$results/report.json" >"$results/report.md"
 }
 
 markdown_of() {
