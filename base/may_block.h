@@ -13,6 +13,7 @@
 extern void baton_guard_may_block(void) __attribute__((weak));
 
 extern int baton_guard_kept_fd(void) __attribute__((weak));
+extern void baton_guard_ends_here(size_t len) __attribute__((weak));
 
 static inline void
 may_block(void)
@@ -29,6 +30,17 @@ static inline int
 may_block_fd(void)
 {
     return baton_guard_kept_fd != NULL ? baton_guard_kept_fd() : -1;
+}
+
+/* A read or write of len bytes that a VM waits for is about to be performed here, on
+ * memory in all likelihood: the worker may go on reading only if the VM has more of them
+ * under way. (What another service sends is better read by who performs it, always.) */
+static inline void
+may_block_for_vm(size_t len)
+{
+    if (baton_guard_ends_here != NULL) {
+        baton_guard_ends_here(len);
+    }
 }
 
 #endif

@@ -74,6 +74,8 @@ file_submit(struct port *p, const struct req *rq)
            atomic_load_explicit(&f->is_owned, memory_order_relaxed));
     if ((rq->op != REQ_READ && rq->op != REQ_WRITE) || rq->flags != 0) {
         may_block(); /* plain reads and writes say so themselves, if it comes to that */
+    } else if (rq->origin == NULL) {
+        may_block_for_vm(rq->len);
     }
     switch (rq->op) {
     case REQ_READ:

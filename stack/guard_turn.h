@@ -5,6 +5,7 @@
 #define BATON_GUARD_TURN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The calling worker has just read a request from fd that will hardly block: let it
  * keep the turn when it unlocks. */
@@ -30,5 +31,6 @@ void baton_guard_may_block(void);
 
 /* For the plugin too: see base/may_block.h. In entry_guard.c. */
 int baton_guard_kept_fd(void);
+void baton_guard_ends_here(size_t len);
 
 #endif

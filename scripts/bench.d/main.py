@@ -13,12 +13,17 @@ import part_profile
 import part_scale
 import part_stall
 import part_throughput
-from place import Failure, Place
+from place import Failure, Place, others_busy
 from report import Report
 
 PARTS = {"local": part_throughput.local, "remote": part_throughput.remote,
          "stall": part_stall.stall, "scale": part_scale.scale,
+         "rows": part_throughput.rows, "rows-remote": part_throughput.rows_remote,
          "memory": part_scale.memory, "profile": part_profile.profile}
+
+
+# The others are in these.
+WHEN_NONE_IS_NAMED = [p for p in PARTS if not p.startswith("rows")]
 
 
 class Context:
@@ -79,15 +84,16 @@ def preface(report, place):
     report.data["run"] = facts
     for k, v in facts.items():
         report.say(f"{k}: {v}")
-    if os.getloadavg()[0] > 0.5:
-        report.say("note: this machine was not quiet when the run began; do not trust "
-                   "latencies")
+    report.conditions = [facts["affinity"]]
+    if facts["commit"].endswith("-dirty"):
+        report.conditions.append(f"TREE DIRTY: {facts['commit']}")
 
 
 def run_part(part, ctx):
     """A part that fails is a result too; the others go on."""
     began = time.monotonic()
     failure = None
+    ctx.report.busy = others_busy()
     try:
         PARTS[part](ctx)
     except (Failure, subprocess.SubprocessError) as e:
@@ -108,7 +114,7 @@ def main():
     place = Place(options.cpus, options.disk_dir)
     try:
         preface(report, place)
-        failed = [part for part in options.part or PARTS
+        failed = [part for part in options.part or WHEN_NONE_IS_NAMED
                   if not run_part(part, Context(options, place, report))]
     finally:
         place.close()

@@ -5,7 +5,7 @@ import statistics
 
 import servers
 from load import Row, measure
-from place import Failure, run
+from place import Failure, others_busy, run
 from report import geomean, percent, ratios
 
 MIB = 1 << 20
@@ -19,6 +19,14 @@ def all_rows():
 def few_rows():
     return [Row("randread", "4k", 1, 1), Row("randread", "4k", 32, 1),
             Row("randwrite", "4k", 32, 4), Row("seqread", "128k", 8, 1)]
+
+
+def twelve_rows():
+    """What a user compares first."""
+    return [Row(s, b, d, c)
+            for s in ("randread", "randwrite")
+            for b, d, c in (("4k", 1, 1), ("4k", 8, 1), ("4k", 32, 1), ("4k", 32, 4),
+                            ("128k", 1, 1), ("128k", 8, 1))]
 
 
 def round_of(place, rows, kinds, files, milliseconds, samples):
@@ -41,13 +49,54 @@ def round_of(place, rows, kinds, files, milliseconds, samples):
             s.stop()
 
 
-def compare(ctx, title, kinds, subject, in_memory, rows):
-    """Runs all rounds; prints throughput and tails of subject against each peer."""
-    files = [ctx.place.file(ctx.size, in_memory) for _ in kinds]
+def rounds(ctx, kinds, files, rows):
+    """Samples of all rounds; between two of them nothing of ours is running, which is
+    when others show."""
     samples = {}
     for i in range(ctx.rounds):
         turned = files[i % len(files):] + files[:i % len(files)]
         round_of(ctx.place, rows, kinds, turned, ctx.milliseconds, samples)
+        ctx.report.busy = max(ctx.report.busy, others_busy(0.2))
+    return samples
+
+
+def pairs(ctx, title, kinds, rows):
+    """subject against one peer, with what each of them did: for a table that is to be
+    quoted."""
+    subject, peer = kinds
+    files = [ctx.place.file(ctx.size, in_memory=True) for _ in kinds]
+    samples = rounds(ctx, kinds, files, rows)
+    table = {row: ratios(by, subject, peer) for row, by in samples.items()}
+    ctx.report.data[title] = {"samples": samples, "ratios": {"iops": table}}
+    ctx.report.heading(title, f"{subject} / {peer}: the ratio of each of {ctx.rounds} "
+                       f"rounds of {ctx.milliseconds} ms, and operations a second "
+                       "(medians)")
+    lines = []
+    for row in map(str, rows):
+        t = table[row]
+        did = [statistics.median(s["iops"] for s in samples[row][k]) for k in kinds]
+        lines.append([row, f"{t['median']:.2f}", f"{t['min']:.2f}-{t['max']:.2f}",
+                      *(f"{d:.0f}" for d in did)])
+    medians = [t["median"] for t in table.values()]
+    lines.append(["geometric mean", f"{geomean(medians):.2f}",
+                  f"lowest {min(medians):.2f}", "", ""])
+    ctx.report.table(["row", "median", "min-max", *kinds], lines)
+
+
+def rows(ctx):
+    pairs(ctx, "local, in memory", {"baton": servers.baton,
+                                    "nbdkit file": servers.nbdkit_file}, twelve_rows())
+
+
+def rows_remote(ctx):
+    pairs(ctx, "remote, in memory", {"baton": servers.baton_remote,
+                                     "nbdkit nbd": servers.nbdkit_nbd}, twelve_rows())
+
+
+def compare(ctx, title, kinds, subject, in_memory, rows):
+    """Runs all rounds; prints throughput and tails of subject against each peer."""
+    files = [ctx.place.file(ctx.size, in_memory) for _ in kinds]
+    samples = rounds(ctx, kinds, files, rows)
     peers = [k for k in kinds if k != subject]
     ctx.report.data[title] = {"samples": samples, "ratios": {}}
     for key, what in (("iops", "throughput (more is better)"),

@@ -22,6 +22,20 @@ def half_of_cpus():
     return text[0], text[1]
 
 
+def busy_ticks():
+    """Of all processors, since the boot: not idle, by whomever; also what the host took."""
+    with open("/proc/stat", encoding="ascii") as f:
+        fields = [int(x) for x in f.readline().split()[1:9]]
+    return sum(fields) - fields[3] - fields[4]
+
+
+def others_busy(seconds=0.5):
+    """How many processors are busy while nothing of ours is running."""
+    before = busy_ticks()
+    time.sleep(seconds)
+    return (busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+
+
 class Adopted:
     """A process that is not our child: it can be killed, and has no status."""
 
@@ -36,9 +50,9 @@ class Place:
     def __init__(self, cpus, disk_dir):
         self.bin = os.environ["BENCH_BIN"]
         self.echo = os.environ["BENCH_ECHO"]
-        if cpus == "any":
+        if cpus is None:
             self.server_cpus = self.client_cpus = None
-        elif cpus is None:
+        elif cpus == "halves":
             self.server_cpus, self.client_cpus = half_of_cpus()
         else:
             self.server_cpus, _, self.client_cpus = cpus.partition(":")

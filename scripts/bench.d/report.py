@@ -28,11 +28,16 @@ def ratios(samples, subject, peer, key="iops"):
     return spread([a[key] / b[key] for a, b in zip(samples[subject], samples[peer])])
 
 
+LOADED = 0.1  # processors
+
+
 class Report:
     def __init__(self, folder):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         self.data = {}
+        self.conditions = []  # of the run, in the title of each table
+        self.busy = 0.0       # processors, by others, the most that was seen
         self.text = open(os.path.join(folder, "results.txt"), "w", encoding="utf-8")
 
     def say(self, line=""):
@@ -40,7 +45,10 @@ class Report:
         self.text.write(line + "\n")
 
     def heading(self, title, note=""):
-        self.say(f"\n## {title}\n")
+        conditions = list(self.conditions)
+        if self.busy > LOADED:
+            conditions.append(f"MACHINE LOADED: others kept {self.busy:.1f} processors busy")
+        self.say(f"\n## {title} ({'; '.join(conditions)})\n")
         if note:
             self.say(note + "\n")
 
