@@ -151,13 +151,10 @@ accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
     }
     send_widen(fd);
     g->is_open = true;
-    g->is_transmission = false;
-    g->header_have = 0;
+    g->is_transmission = g->is_bulk = g->is_gone = false;
+    g->header_have = g->held_back = 0;
     g->body_left = 0;
-    g->is_bulk = false;
     g->ahead_pos = g->ahead_end = 0;
-    g->is_gone = false;
-    g->held_back = 0;
     g->crowded_until = 0;
     atomic_store(&g->requests, 0);
     atomic_store(&g->begun, 0);
@@ -351,14 +348,11 @@ baton_guard_kept_fd(void)
     return g != NULL ? fd : -1;
 }
 
-/* See base/may_block.h. Whose client has one request at a time sleeps on another processor
- * than a worker that stays where it is, and each request then wakes one that has halted:
- * 75 us and more under a hypervisor, 3 us on the same processor. When another worker
- * waits for the next request, it is the client that wakes it, and beside itself. */
+/* See base/may_block.h; entry_guard_turn.c says why. */
 void
 baton_guard_ends_here(size_t len)
 {
-    const struct guarded *g = turn_is_kept() ? guarded_of(turn_fd()) : NULL;
+    const struct guarded *g = guarded_of(turn_is_kept() ? turn_fd() : -1);
 
     if (g != NULL && (len > LONG || atomic_load(&g->requests) >= g->crowded_until)) {
         baton_guard_may_block();

@@ -31,6 +31,14 @@ baton_guard_may_block(void)
     nr_said++;
 }
 
+static unsigned nr_ends_here; /* "a VM waits for this, and it ends here" */
+
+void
+baton_guard_ends_here(size_t len)
+{
+    nr_ends_here += len > 0;
+}
+
 static char buf[4096] __attribute__((aligned(4096)));
 
 /* How often does it say so during one request? */
@@ -98,6 +106,25 @@ START_TEST(a_file_in_memory_says_so_unless_it_is_a_plain_read_or_write)
 }
 END_TEST
 
+START_TEST(a_file_tells_which_reads_and_writes_a_vm_waits_for)
+{
+    struct port *p = open_file("/dev/shm");
+    const int session = 0; /* only compared */
+    struct req rq = {.op = REQ_READ, .len = sizeof buf, .buf = buf};
+
+    nr_ends_here = 0;
+    ck_assert_int_eq(port_submit(p, &rq), 0);
+    rq.op = REQ_WRITE;
+    ck_assert_int_eq(port_submit(p, &rq), 0);
+    ck_assert_uint_eq(nr_ends_here, 2);
+    rq.origin = &session; /* who performs it goes on reading, always */
+    ck_assert_int_eq(port_submit(p, &rq), 0);
+    ck_assert_uint_eq(nr_ends_here, 2);
+    port_disown(p);
+    port_close(p);
+}
+END_TEST
+
 START_TEST(a_port_that_knows_nothing_of_it_has_it_said)
 {
     struct port *mem, *fault;
@@ -155,6 +182,7 @@ main(void)
 
     tcase_add_test(tc, a_wait_for_a_condition_says_so);
     tcase_add_test(tc, a_file_in_memory_says_so_unless_it_is_a_plain_read_or_write);
+    tcase_add_test(tc, a_file_tells_which_reads_and_writes_a_vm_waits_for);
     tcase_add_test(tc, a_port_that_knows_nothing_of_it_has_it_said);
     tcase_add_test(tc, who_connects_says_so);
     tcase_add_test(tc, a_limit_that_has_room_does_not_say_so);
