@@ -153,9 +153,8 @@ accept4(int listener, struct sockaddr *addr, socklen_t *len, int flags)
     g->is_open = true;
     g->is_transmission = g->is_bulk = g->is_gone = false;
     g->header_have = g->held_back = 0;
-    g->body_left = 0;
+    g->body_left = g->crowded_until = 0;
     g->ahead_pos = g->ahead_end = 0;
-    g->crowded_until = 0;
     atomic_store(&g->requests, 0);
     atomic_store(&g->begun, 0);
     atomic_store(&g->replies, 0);
