@@ -33,8 +33,9 @@ may_block_fd(void)
 }
 
 /* A read or write of len bytes that a VM waits for is about to be performed here, on
- * memory in all likelihood: the worker may go on reading only if the VM has more of them
- * under way. (What another service sends is better read by who performs it, always.) */
+ * memory in all likelihood: the worker may go on reading only if the VM has more of
+ * them under way. (What another service sends is better read by who performs it,
+ * always.) */
 static inline void
 may_block_for_vm(size_t len)
 {

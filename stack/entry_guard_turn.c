@@ -13,9 +13,10 @@
  *   keep it and look out for the client's next request meanwhile; a client that has one
  *   request at a time has nobody woken then either.
  * A VM that has one request at a time, which is performed here, is served better by two
- * workers in turn (baton_guard_ends_here()): one that stays where it is has its client on
- * another processor, and each request wakes one that has halted, 75 us and more under a
- * hypervisor. Who only waits for the next request is woken by the client, beside itself.
+ * workers in turn (baton_guard_ends_here()): one that stays where it is has its client
+ * on another processor, and each request wakes one that has halted, 75 us and more
+ * under a hypervisor. Who only waits for the next request is woken by the client,
+ * beside itself.
  *
  * So what the mutex protects stays protected, by the same lock, a little longer, and a
  * request that blocks holds up nobody.
