@@ -31,7 +31,7 @@ struct service {
     struct superseded_looks *looks; /* while the disks are started; else NULL */
     struct known known;             /* who is a client of ours */
     uint64_t began_ns;
-    int mend_fd; /* eventfd; -1 */
+    int mend_fd;                    /* eventfd; -1 */
     struct vm_expected vm_expected; /* VMs that migrate to us */
     struct vm_watches vm_watches; /* VMs that are gone from here, and are looked for */
     unsigned nr_disks;

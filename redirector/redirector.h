@@ -52,11 +52,11 @@ struct redir_status {
 struct redir;
 
 /* id names it in traces. Starts QUIESCED without a port; info is what its clients are
- * promised for its whole life; durable changes and zeroes are in it if there are flushes
- * and writes. fail_after_ns: a request that has waited for
- * longer than this gets -EIO, whether it is held or port B has no answer to it (see
- * port_channel.h); what port A is at work on is waited for. CLOCK_NEVER: never, the
- * default policy. -ENOMEM. */
+ * promised for its whole life; durable changes and zeroes are in it if there are
+ * flushes and writes. fail_after_ns: a request that has waited for longer than this
+ * gets -EIO, whether it is held or port B has no answer to it (see port_channel.h);
+ * what port A is at work on is waited for. CLOCK_NEVER: never, the default policy.
+ * -ENOMEM. */
 int redir_new(const char *id, const struct port_info *info, uint64_t fail_after_ns,
               struct redir **ret_r);
 

@@ -88,11 +88,16 @@ METHOD(16)
 METHOD(17)
 METHOD(18)
 METHOD(19)
+METHOD(20)
+METHOD(21)
+METHOD(22)
+METHOD(23)
 
 static const rpc_handler wrappers[] = {
-    method_0,  method_1,  method_2,  method_3,  method_4,  method_5,  method_6,
-    method_7,  method_8,  method_9,  method_10, method_11, method_12, method_13,
-    method_14, method_15, method_16, method_17, method_18, method_19};
+    method_0,  method_1,  method_2,  method_3,  method_4,  method_5,
+    method_6,  method_7,  method_8,  method_9,  method_10, method_11,
+    method_12, method_13, method_14, method_15, method_16, method_17,
+    method_18, method_19, method_20, method_21, method_22, method_23};
 #define MAX_METHODS (sizeof wrappers / sizeof wrappers[0])
 
 static struct rpc_method methods[MAX_METHODS + 1];

@@ -7,8 +7,8 @@
  *
  * medium=FILE: its size is the disk's. writeback=N: percent of the writes that are
  * followed by such a sector (10). lose=FILE: when it is there, the next FLUSH or FUA
- * removes it, loses all that is in the cache, and fails with ENOSPC, once: a thin device
- * whose pool is full. All methods are serialised. */
+ * removes it, loses all that is in the cache, and fails with ENOSPC, once: a thin
+ * device whose pool is full. All methods are serialised. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

@@ -166,7 +166,7 @@ START_TEST(shutdown_answer_is_retried_in_a_new_session_with_back_off)
     port_channel_status(port, &status);
     ck_assert_uint_eq(status.reconnects, 6);
     ck_assert_uint_ge(clock_now_ns() - start,
-                      (10 + 20 + 40 + 80 + 160 + 320) * NS_PER_MS);
+                      (10 + 20 + 40 + 80 + 160 + 160) * NS_PER_MS);
     done_leaving_owner();
     close_all();
 }

@@ -224,11 +224,12 @@ END_TEST
 
 START_TEST(what_goes_on_stands_below_the_table)
 {
-    answer = "{\"disks\": [{\"name\": \"vda\", \"handoff\": \"prepare\"}, "
-             "{\"name\": \"vdb\", \"search\": \"b does not answer\"}, "
+    answer = "{\"disks\": [{\"name\": \"vda\", \"handoff\": \"prepare\", "
+             "\"handoff_us\": 1500000}, {\"name\": \"vdb\", \"search\": \"b does not "
+             "answer\"}, "
              "{\"name\": \"vdc\"}]}";
     ck_assert_int_eq(RUN(cmd_status, S("status"), S("--at"), at), 0);
-    ck_assert_ptr_nonnull(strstr(out, "vda: a handoff goes on: prepare\n"
+    ck_assert_ptr_nonnull(strstr(out, "vda: a handoff goes on: prepare for 1.5 s\n"
                                       "vdb: its owner is not found: b does not "
                                       "answer\n"));
     ck_assert_ptr_null(strstr(out, "vdc: "));
