@@ -23,6 +23,7 @@ struct client {
     struct session *session; /* a channel's */
     char statement[CHANNEL_OWNER_MAX]; /* to a channel */
     struct guest guest;                /* a VM's */
+    uint64_t requester;                /* of a VM's requests */
     char name[WRITER_NAME_LEN];        /* a VM's: what tells it from others */
     _Atomic bool may_write; /* relaxed: set once; only with writers=one it is not */
 };
@@ -75,6 +76,7 @@ open_vm(struct client *c, struct err *e)
     atomic_init(&c->may_write, d->cfg->writers != WRITERS_ONE);
     (void)atomic_fetch_add_explicit(&d->nr_vms, 1, memory_order_relaxed);
     guest_enter(&d->guests, &c->guest);
+    c->requester = req_new_requester();
     return 0;
 }
 
@@ -269,7 +271,7 @@ ask_to_write(struct client *c)
 }
 
 int
-client_submit(struct client *c, const struct req *rq)
+client_submit(struct client *c, struct req *rq)
 {
     if (c->top == NULL) {
         return session_submit(c->session, rq);
@@ -283,5 +285,6 @@ client_submit(struct client *c, const struct req *rq)
         }
     }
     guest_submits(&c->guest, rq->op);
+    rq->requester = c->requester;
     return port_submit(c->top, rq);
 }

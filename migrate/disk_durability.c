@@ -69,7 +69,7 @@ disk_repeat_kept(struct disk *d, struct port *channel, struct port *to)
 void
 disk_rest_after_last_vm(struct disk *d)
 {
-    const struct req rq = {.op = REQ_FLUSH};
+    const struct req rq = {.op = REQ_FLUSH, .requester = REQ_OF_OURS};
     struct redir_status st;
     struct err ignored = {0};
 

@@ -36,7 +36,7 @@ flusher_done(struct flusher *f)
 static void *
 flush(void *arg)
 {
-    const struct req rq = {.op = REQ_FLUSH};
+    const struct req rq = {.op = REQ_FLUSH, .requester = REQ_OF_OURS};
     struct flusher *f = arg;
     int rc;
 

@@ -85,6 +85,6 @@ const char *client_description(const struct client *c); /* NULL when none */
 bool client_is_readonly(const struct client *c);
 /* rq has passed port_check(client_info). -ESTALE: not performed; the caller must not
  * answer with anything else than "shutting down". */
-int client_submit(struct client *c, const struct req *rq);
+int client_submit(struct client *c, struct req *rq); /* sets whose it is */
 
 #endif

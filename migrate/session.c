@@ -211,6 +211,7 @@ add_session(struct session_table *t, const char *client, uint64_t number,
     struct session *s = calloc(1, sizeof *s);
 
     if (s != NULL) {
+        s->requester = req_new_requester();
         s->table = t;
         s->number = number;
         s->epoch = epoch;
@@ -353,6 +354,7 @@ session_submit(struct session *s, const struct req *rq)
         return -ESTALE;
     }
     mine.origin = s;
+    mine.requester = s->requester;
     underway_begin(clock_now_ns());
     rc = port_submit(redir_port(s->table->redir), &mine);
     underway_end();

@@ -13,6 +13,7 @@ struct session {
     struct session_table *table;
     char client[64];
     uint64_t number, epoch;
+    uint64_t requester; /* of its requests: no other session ever has the same */
     /* Guarded by the table's lock. */
     unsigned nr_lanes;  /* connections that use it */
     uint64_t in_flight; /* requests between enter() and leave() */

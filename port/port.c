@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "may_block.h"
@@ -112,8 +113,10 @@ later(int rc)
 static int
 flush_after(struct port *p, const struct req *rq)
 {
-    const struct req flush = {
-        .op = REQ_FLUSH, .origin = rq->origin, .deadline_ns = rq->deadline_ns};
+    const struct req flush = {.op = REQ_FLUSH,
+                              .origin = rq->origin,
+                              .requester = rq->requester,
+                              .deadline_ns = rq->deadline_ns};
     struct req plain = *rq;
     int rc;
 
@@ -130,6 +133,7 @@ write_zeroes(struct port *p, const struct req *rq, uint32_t flags)
                        .flags = flags,
                        .off = rq->off,
                        .origin = rq->origin,
+                       .requester = rq->requester,
                        .deadline_ns = rq->deadline_ns};
     uint64_t end = rq->off + rq->len;
     int rc;
@@ -156,6 +160,20 @@ zero_by_writing(struct port *p, const struct req *rq)
         return flush_after(p, rq); /* one flush costs less than many durable writes */
     }
     return write_zeroes(p, rq, rq->flags & REQ_F_FUA);
+}
+
+static _Atomic uint64_t newest_requester = REQ_OF_OURS; /* relaxed: a number, no more */
+
+uint64_t
+req_new_requester(void)
+{
+    return atomic_fetch_add_explicit(&newest_requester, 1, memory_order_relaxed) + 1;
+}
+
+uint64_t
+req_newest_requester(void)
+{
+    return atomic_load_explicit(&newest_requester, memory_order_relaxed);
 }
 
 int

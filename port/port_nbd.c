@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "lock.h"
+#include "loss.h"
 #include "nbd_link.h"
 #include "resumed_sink.h"
 #include "unacked.h"
@@ -35,7 +36,8 @@ struct nbd_port {
     struct port port;
     struct port_nbd_opts opts;
     char *uri;
-    _Atomic int lost; /* < 0: of what the server had acknowledged; relaxed: alone */
+    _Atomic int lost;        /* < 0: see port_note_lost(); relaxed: alone */
+    struct loss loss;        /* what the server said */
     _Atomic bool has_failed; /* without reconnects; relaxed: the link says the same */
     struct lk lock;          /* with reconnects; before those of the connections */
     struct cv changed;       /* the state, or users is 0, or who was followed is gone */
@@ -282,22 +284,33 @@ nbd_note_lost(struct port *p, int rc)
         &nbd_port(p)->lost, &none, rc, memory_order_relaxed, memory_order_relaxed);
 }
 
-/* A server tells of what it has lost once, and who is told may be a handoff's flush, or
- * a durable change of another VM: so it is kept in mind, as file_dev.c does. A change
- * that succeeds when it need not be durable has failed for what was there before. */
+/* A failed flush is told to who asked for it and, by loss.h, to all others. So is a
+ * durable change that succeeds when it need not be durable: it has failed for what was
+ * there before. A server does not say whether it may still have what it could not
+ * write, so who was told may try again. */
 static int
 nbd_submit(struct port *p, const struct req *rq)
 {
     struct nbd_port *n = nbd_port(p);
-    int rc =
-        rq->op == REQ_FLUSH ? atomic_load_explicit(&n->lost, memory_order_relaxed) : 0;
     struct req plain = *rq;
+    int rc = 0;
 
-    rc = rc < 0 ? rc : submit(n, rq);
+    if (rq->op == REQ_FLUSH) {
+        rc = atomic_load_explicit(&n->lost, memory_order_relaxed);
+        rc = rc < 0 ? rc : loss_tell(&n->loss, rq->requester);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = submit(n, rq);
     plain.flags &= ~REQ_F_FUA;
-    if (rc < 0 && (rq->op == REQ_FLUSH ||
-                   ((rq->flags & REQ_F_FUA) != 0 && submit(n, &plain) == 0))) {
-        nbd_note_lost(p, rc);
+    if (rc < 0 && rq->op == REQ_FLUSH) {
+        loss_note(&n->loss, rc);
+        if (rq->requester != REQ_OF_OURS) {
+            (void)loss_tell(&n->loss, rq->requester); /* by this answer */
+        }
+    } else if (rc < 0 && (rq->flags & REQ_F_FUA) != 0 && submit(n, &plain) == 0) {
+        loss_note(&n->loss, rc);
     }
     return rc;
 }
@@ -308,6 +321,7 @@ nbd_close_port(struct port *p)
     struct nbd_port *n = nbd_port(p);
 
     nbd_link_close(n->locked_.link); /* all others have gone */
+    loss_done(&n->loss);
     cv_done(&n->changed);
     lk_done(&n->lock);
     free(n->uri);
@@ -335,6 +349,7 @@ port_nbd_open(const struct port_nbd_opts *opts, struct err *e, struct port **ret
     n->port.ops = &nbd_ops;
     n->opts = *opts;
     n->opts.uri = NULL; /* it need not last */
+    loss_init(&n->loss);
     lk_init(&n->lock);
     cv_init(&n->changed);
     unacked_init(&n->locked_.unacked);

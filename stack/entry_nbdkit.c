@@ -265,7 +265,7 @@ baton_can_cache(void *handle)
 /* The one conversion of errors to nbdkit. -ESTALE means "not performed, ask the owner":
  * NBD_ESHUTDOWN, which only a channel gets to see. */
 static int
-perform(void *handle, const struct req *rq)
+perform(void *handle, struct req *rq)
 {
     int rc = port_check(client_info(handle), rq);
 
