@@ -32,10 +32,19 @@ refuse(struct disk *d, struct err *e) LK_REQUIRES(d->lock)
 int
 disk_claim(struct disk *d, const char *what, struct err *e)
 {
+    return disk_claim_by(d, what, 0, e);
+}
+
+int
+disk_claim_by(struct disk *d, const char *what, uint64_t deadline_ns, struct err *e)
+{
     LK_GUARD(&d->lock);
 
     if (disk_locked(d)->claimed_for == following) {
         await_record(d);
+    }
+    while (disk_locked(d)->claimed_for != NULL && deadline_ns != 0 &&
+           cv_wait_until(&d->changed, &d->lock, deadline_ns) == 0) {
     }
     if (disk_locked(d)->claimed_for != NULL || disk_locked(d)->trouble[0] != '\0') {
         return refuse(d, e);
@@ -51,6 +60,7 @@ disk_unclaim(struct disk *d)
 
     assert(!disk_locked(d)->is_shared);
     disk_locked(d)->claimed_for = NULL;
+    cv_broadcast(&d->changed);
 }
 
 void

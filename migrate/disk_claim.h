@@ -4,6 +4,8 @@
 #ifndef BATON_DISK_CLAIM_H
 #define BATON_DISK_CLAIM_H
 
+#include <stdint.h>
+
 #include "err.h"
 
 struct disk;
@@ -11,6 +13,9 @@ struct disk;
 /* -EBUSY and a sentence when somebody else has the claim, -EAGAIN when the disk is in
  * trouble (mend.h). what: static storage. */
 int disk_claim(struct disk *d, const char *what, struct err *e);
+/* The same, but wait until deadline_ns for another claim to end. */
+int disk_claim_by(struct disk *d, const char *what, uint64_t deadline_ns,
+                  struct err *e);
 void disk_unclaim(struct disk *d);
 
 /* The claimant of a handoff that is over but for its replay lets others write the

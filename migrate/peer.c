@@ -19,6 +19,10 @@
 #include "service.h"
 #include "where.h"
 
+/* Requests flow while a next owner is asked. Who was just started may be telling us
+ * that we own the disk; that ends in a moment, and is no reason to refuse. */
+#define BUSY_NS (2 * NS_PER_S)
+
 static int
 prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
             struct identity *ret_id)
@@ -112,7 +116,7 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
 
     rpc_set_urgency(call, URGENCY_CONTROL); /* after one that was given up, too */
     if (rc == 0) {
-        rc = batch_claim(&b, e);
+        rc = batch_claim(&b, clock_deadline_ns(BUSY_NS), e);
         rc = rc == -EBUSY ? explain_busy(&b, e) : rc;
     }
     if (rc < 0) {
@@ -162,7 +166,7 @@ peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
     rpc_set_urgency(call, URGENCY_CONTROL); /* nothing is going to be assigned */
     *ret_result = NULL;
     if (rc == 0) {
-        rc = batch_claim(&b, e);
+        rc = batch_claim(&b, 0, e);
     }
     if (rc < 0) {
         return rc;

@@ -297,7 +297,7 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
         *ret_result = json_pack("{s:b}", "assigned", 1);
         return 0;
     }
-    rc = batch_claim(&b, e);
+    rc = batch_claim(&b, 0, e);
     if (rc < 0) {
         return rc; /* promises nothing: the same call may be running already */
     }

@@ -80,10 +80,11 @@ batch_unclaim(struct batch *b)
 }
 
 int
-batch_claim(struct batch *b, struct err *e)
+batch_claim(struct batch *b, uint64_t deadline_ns, struct err *e)
 {
     for (unsigned i = 0; i < b->nr; i++) {
-        int rc = disk_claim(b->disks[i], "a handoff to this service", e);
+        int rc =
+            disk_claim_by(b->disks[i], "a handoff to this service", deadline_ns, e);
 
         if (rc < 0) {
             while (i > 0) {

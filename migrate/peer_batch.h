@@ -28,8 +28,10 @@ int batch_parse(struct service *s, json_t *params, struct err *e, struct batch *
  * (superseded.h). */
 void batch_history(const struct batch *b, unsigned i, struct record *rec);
 
-/* Claim all or none: -EBUSY. */
-int batch_claim(struct batch *b, struct err *e);
+/* Claim all or none, waiting until deadline_ns (0: not at all) for who has them:
+ * -EBUSY.
+ */
+int batch_claim(struct batch *b, uint64_t deadline_ns, struct err *e);
 void batch_unclaim(struct batch *b);
 
 #endif
