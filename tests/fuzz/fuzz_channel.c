@@ -17,7 +17,7 @@
 #define EPOCH 5          /* that is served */
 #define EXPECTED_EPOCH 6 /* admitted only */
 #define MAX_NUMBER (UINT64_C(1) << 63)
-#define MAX_AHEAD (UINT64_C(1) << 56)
+#define MAX_AHEAD (UINT64_C(1) << 61)
 
 struct opened {
     struct channel_name name;

@@ -32,8 +32,8 @@ virt_xml() {
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>$VM_IMAGE/kernel</kernel>
-    <initrd>$VM_IMAGE/guest.gz</initrd>
+    <kernel>$T/kernel</kernel>
+    <initrd>$T/guest.gz</initrd>
     <cmdline>console=ttyS0 panic=-1 quiet $VM_APPENDED</cmdline>
   </os>
   <features><acpi/></features>
@@ -65,12 +65,17 @@ END
 # virt_define NAME PEER [DISK-OPTIONS]: what it is started with from now on
 virt_define() {
     virt_xml "$1" "${3:-$MOVE_DISK_OPTIONS}" "$2" >"$T/$1.xml"
+    # QEMU is no root, and may not come to where we build.
+    install -m 644 "$VM_IMAGE/kernel" "$VM_IMAGE/guest.gz" "$T"
     virt undefine "$1" >/dev/null 2>&1 || true # or it is the first time
     virt define "$T/$1.xml" >/dev/null
 }
 
 virt_launch() {
     touch "$(log_of "$1")"
+    # On these hosts libvirt gives QEMU's user nothing (dynamic_ownership).
+    chmod 666 "$(log_of "$1")" "$T/$1.records" "$MOVE_FILE"
+    chmod 777 "$T" # for its wire
     READY_BEFORE[$1]=$(grep -c 'SERVICE READY' "$(log_of "$1")") || true # or none
     rm -f "$T/$1.wire" # of a life before
     virt start "$1" >/dev/null
