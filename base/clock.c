@@ -29,6 +29,14 @@ clock_to_timespec(uint64_t ns)
                              .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
+void
+clock_pass(uint64_t ns)
+{
+    const struct timespec ts = clock_to_timespec(ns);
+
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL); /* a signal may end it */
+}
+
 int
 clock_poll_ms(uint64_t deadline_ns)
 {

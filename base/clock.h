@@ -20,6 +20,10 @@ uint64_t clock_deadline_ns(uint64_t ns);
 
 struct timespec clock_to_timespec(uint64_t ns);
 
+/* Let about ns pass, between two questions to somebody who tells only when asked. What
+ * can be told waits on a condvar or an fd instead. */
+void clock_pass(uint64_t ns);
+
 /* Milliseconds until deadline_ns for poll(2): 0 when passed, -1 for CLOCK_NEVER,
  * rounded up so that a poll never ends before the deadline. */
 int clock_poll_ms(uint64_t deadline_ns);

@@ -59,15 +59,6 @@ ask_once(struct service *s, const struct where *w, uint64_t deadline_ns, struct 
     return rc;
 }
 
-/* Waits for a moment that nothing can shorten. */
-static void
-wait_a_little(void)
-{
-    const struct timespec ts = clock_to_timespec(AGAIN_NS);
-
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
-}
-
 int
 attach_look(struct service *s, const struct where *w, uint64_t deadline_ns,
             struct err *e, struct owner_look *ret_look)
@@ -75,7 +66,7 @@ attach_look(struct service *s, const struct where *w, uint64_t deadline_ns,
     int rc = ask_once(s, w, deadline_ns, e, ret_look);
 
     while (rc == -EBUSY && clock_now_ns() + AGAIN_NS < deadline_ns) {
-        wait_a_little();
+        clock_pass(AGAIN_NS);
         rc = ask_once(s, w, deadline_ns, e, ret_look);
     }
     return rc < 0 ? err_prefix(e, rc, "%s", w->control) : 0;

@@ -168,27 +168,33 @@ lease_drop(struct disk *d, const char *vm_uuid, const char *id)
     return nr_before - nr;
 }
 
-void
-lease_adopt(struct disk *d, const json_t *list)
+/* What is not whole, or what there is no memory for, is as not told. */
+static void
+replace_all(struct disk *d, const json_t *list)
 {
     const json_t *j;
     bool is_new;
     size_t i;
+    LK_GUARD(&d->leases.lock);
 
-    if (!json_is_array(list)) {
-        return; /* an older service says nothing */
-    }
-    lk_acquire(&d->leases.lock);
     leases_locked(&d->leases)->nr = 0;
     json_array_foreach(list, i, j)
     {
         struct lease l;
 
         if (lease_from_json(j, &l)) {
-            (void)add_locked(&d->leases, &l, &is_new); /* -ENOMEM: as not told */
+            (void)add_locked(&d->leases, &l, &is_new);
         }
     }
-    lk_release(&d->leases.lock);
+}
+
+void
+lease_adopt(struct disk *d, const json_t *list)
+{
+    if (!json_is_array(list)) {
+        return; /* an older service says nothing */
+    }
+    replace_all(d, list);
     save(d);
 }
 
@@ -198,10 +204,8 @@ leases_open(struct disk *d)
     char file[LEASE_FILE_SIZE];
     struct err ignored = {{0}};
     char *text = NULL;
-    const json_t *j;
-    size_t len = 0, i;
+    size_t len = 0;
     json_t *list;
-    bool is_new;
 
     lk_init(&d->leases.save_lock);
     lk_init(&d->leases.lock);
@@ -212,16 +216,7 @@ leases_open(struct disk *d)
     }
     list = json_loadb(text, len, 0, NULL);
     free(text);
-    lk_acquire(&d->leases.lock);
-    json_array_foreach(list, i, j)
-    {
-        struct lease l;
-
-        if (lease_from_json(j, &l)) {
-            (void)add_locked(&d->leases, &l, &is_new); /* -ENOMEM: as not there */
-        }
-    }
-    lk_release(&d->leases.lock);
+    replace_all(d, list);
     json_decref(list);
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock.h"
 #include "control.h"
@@ -87,15 +86,6 @@ ask_owner(struct disk *d, const char *control, struct lease *l, const char *how,
     return rc;
 }
 
-/* Waits for a moment that nothing can shorten. */
-static void
-wait_a_little(void)
-{
-    const struct timespec ts = clock_to_timespec(AGAIN_NS);
-
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
-}
-
 /* NOLINTBEGIN(readability-function-size): who, of what, how, and till when */
 int
 lease_take(struct disk *d, const char *vm_uuid, const char *vm, bool is_shared,
@@ -124,7 +114,7 @@ lease_take(struct disk *d, const char *vm_uuid, const char *vm, bool is_shared,
             clock_now_ns() + AGAIN_NS > deadline_ns) {
             return rc;
         }
-        wait_a_little(); /* a handoff is going on, or is over and we hear of it */
+        clock_pass(AGAIN_NS); /* a handoff is going on, or is over and we hear of it */
         if (rec.role == ROLE_GIVEN &&
             where_find(d->service, &rec, false, deadline_ns, e, &w) == 0) {
             (void)snprintf(control, sizeof control, "%s", w.control);

@@ -98,9 +98,7 @@ ask(struct disk *d, const char *name)
         if (clock_now_ns() >= failed_ns) {
             return -ETIMEDOUT;
         }
-        const struct timespec ts = clock_to_timespec(AGAIN_NS);
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL); /* services tell only
-                                                               * when asked */
+        clock_pass(AGAIN_NS);
     }
 }
 
