@@ -244,6 +244,15 @@ new_device() {
     echo "$T/$1.img"
 }
 
+# loop_over FILE: sets loop, a block device over it, whose page cache is its own
+loop_over() {
+    [ "$(id -u)" -eq 0 ] || skip "a loop device needs root"
+    loop=$(losetup --find --show "$1") || skip "no loop device here"
+    at_exit "losetup --detach $loop" # for good when the services have ended
+    # shellcheck disable=SC2034 # only kept open: the last one to close it would drop the cache
+    exec {LOOP_OPEN_}<"$loop"
+}
+
 # start_gated_device NAME SIZE [write|flush|read] [FILE]: an NBD server whose writes, or what
 # is given, end only while the gate is open. It is closed at first; each that arrives there
 # is told to wait_arrivals.
@@ -295,6 +304,32 @@ io() {
         return 1
     fi
 }
+
+# start_writing_vm SERVICE WRITE [OPTION OF qemu-io]...: a VM that performs WRITE and stays,
+# without a flush; it reads more commands from VM[1]
+start_writing_vm() {
+    local line='' service=$1 command=$2
+    shift 2
+    coproc VM {
+        exec timeout 120 stdbuf -oL qemu-io "$@" -f raw "$(uri_of "$service" vda)" 2>&1
+    }
+    echo "$command" >&"${VM[1]}"
+    until [[ $line == *ops/sec* ]]; do
+        read -r -t 20 line <&"${VM[0]}" || fail "the VM of $service does not write"
+    done
+}
+
+# start_qemu_client SERVICE: QEMU's NBD client of its disk vda, which reconnects, behind
+# $QEMU_URI
+start_qemu_client() {
+    qemu-storage-daemon --nbd-server "addr.type=unix,addr.path=$T/qsd.sock" \
+        --blockdev "driver=nbd,node-name=n,server.type=unix,server.path=$(socket_of "$1"),export=vda,reconnect-delay=60" \
+        --export type=nbd,id=e,node-name=n,name=vda,writable=on \
+        --pidfile "$T/qsd.pid" --daemonize
+    at_exit "kill $(cat "$T/qsd.pid")"
+}
+# shellcheck disable=SC2034 # tests read it
+QEMU_URI="nbd+unix:///vda?socket=$T/qsd.sock"
 
 ## Who owns a disk: between the services a and b
 

@@ -7,13 +7,9 @@
 need fio qemu-storage-daemon jq
 device=$(new_device vda 64M)
 start_service a --disk "name=vda,device=$device"
-qemu-storage-daemon --nbd-server "addr.type=unix,addr.path=$T/qsd.sock" \
-    --blockdev "driver=nbd,node-name=n,server.type=unix,server.path=$(socket_of a),export=vda,reconnect-delay=60" \
-    --export type=nbd,id=e,node-name=n,name=vda,writable=on \
-    --pidfile "$T/qsd.pid" --daemonize
-at_exit "kill $(cat "$T/qsd.pid")"
+start_qemu_client a
 cd "$T" # fio leaves files where it runs
-fio --name=x --ioengine=nbd --uri="nbd+unix:///vda?socket=$T/qsd.sock" --rw=randwrite \
+fio --name=x --ioengine=nbd --uri="$QEMU_URI" --rw=randwrite \
     --bs=4k --iodepth=16 --size=64M --verify=crc32c --verify_backlog=64 --verify_fatal=1 \
     --time_based --runtime=300 >"$T/fio.out" 2>&1 &
 load=$!

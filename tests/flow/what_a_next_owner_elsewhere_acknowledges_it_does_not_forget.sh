@@ -8,26 +8,12 @@
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq losetup
 need_breakpoints
-[ "$(id -u)" -eq 0 ] || skip "a loop device needs root"
 medium=$(new_device medium 16M)
-loop=$(losetup --find --show "$medium") || skip "no loop device here"
-release() { losetup --detach "$loop"; }
-at_exit release
-# shellcheck disable=SC2034 # only kept open: the cache of a machine outlives a process
-exec {OPEN}<"$loop"
+loop_over "$medium"
 
 start_b() {
     BATON_TEST_BOOT_ID=11111111-2222-3333-4444-555555555555 \
         start_service b --disk "name=vda,device=$loop,role=standby"
-}
-# A VM of b that does not flush, which qemu-io does at its end.
-write_at_b() {
-    local line
-    coproc VM { exec timeout 60 stdbuf -oL qemu-io -t writeback -f raw "$(uri_of b vda)" 2>&1; }
-    echo "write -P 2 0 4k" >&"${VM[1]}"
-    until [[ ${line-} == *ops/sec* ]]; do
-        read -r -t 20 line <&"${VM[0]}" || fail "the VM of b does not write"
-    done
 }
 
 start_service a --disk "name=vda,device=$medium"
@@ -37,7 +23,7 @@ io "$(uri_of b vda)" "write -P 1 0 4k" "flush"
 break_at b next-serving pass # between a gate that is open and a durable record
 handoff vda a b >/dev/null
 ! break_is_hit b next-serving || fail "b serves a disk that it may forget"
-write_at_b
+start_writing_vm b "write -P 2 0 4k" -t writeback # without the flush that qemu-io ends with
 kill_service b
 start_b
 eq "$(status_of b vda '| .role, .epoch' | xargs)" "owner 2" "b"

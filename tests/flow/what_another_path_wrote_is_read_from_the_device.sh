@@ -5,13 +5,8 @@
 # one is read by the other after a handoff, and not what it had cached before.
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq losetup
-[ "$(id -u)" -eq 0 ] || skip "a loop device needs root"
 medium=$(new_device medium 16M)
-loop=$(losetup --find --show "$medium") || skip "no loop device here"
-release() { losetup --detach "$loop"; } # for good when the services have ended
-at_exit release
-# shellcheck disable=SC2034 # only kept open: the last one to close it would drop the cache
-exec {OPEN}<"$loop"
+loop_over "$medium"
 
 start_service a --disk "name=vda,device=$loop"
 start_service b --disk "name=vda,device=$medium,role=standby"

@@ -8,13 +8,8 @@
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq losetup
 need_breakpoints
-[ "$(id -u)" -eq 0 ] || skip "a loop device needs root"
 medium=$(new_device medium 16M)
-loop=$(losetup --find --show "$medium") || skip "no loop device here"
-release() { losetup --detach "$loop"; } # for good when the services have ended
-at_exit release
-# shellcheck disable=SC2034 # only kept open: the last one to close it would drop the cache
-exec {OPEN}<"$loop"
+loop_over "$medium"
 
 start_b() {
     BATON_TEST_BOOT_ID=11111111-2222-3333-4444-555555555555 \

@@ -19,14 +19,8 @@ byte() { od -An -tu1 -j "$1" -N 1 "$device" | tr -d ' '; }
 
 # delayed_write: a write of b is on its way to a, in a session that is lost to b
 delayed_write() {
-    local line
     tell open a
-    # A VM of b that stays, so that the session does.
-    coproc VM { exec timeout 120 stdbuf -oL qemu-io -f raw "$(uri_of b vda)" 2>&1; }
-    echo "write -P 9 64k 4k" >&"${VM[1]}"
-    until [[ ${line-} == *ops/sec* ]]; do
-        read -r -t 20 line <&"${VM[0]}" || fail "the VM of b does not write"
-    done
+    start_writing_vm b "write -P 9 64k 4k" # and stays, so that the session does
     tell hold up a
     timeout 60 qemu-io -f raw -c "write -P 1 0 4k" "$(uri_of b vda)" >"$T/w1" 2>&1 &
     w1=$!
