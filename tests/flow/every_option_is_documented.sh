@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # What each command names as allowed when it refuses an option is in its --help, in
-# baton(1) and in the bash completion, and the completion offers nothing else. Settings,
+# baton(1) and in the bash completion, and the completion offers nothing else, and goes on
+# behind options without a value. Settings,
 # keys of a disk and layers are in nbdkit-baton-plugin(1).
 set -u
 baton=${BATON_BIN_DIR:?}/baton
@@ -9,6 +10,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 manual=$root/docs/baton.1 plugin=$root/docs/nbdkit-baton-plugin.1
 failures=0
 options=0
+flags=0 # without a value, but for --json: it changes the refusal
 wrong() {
     echo "FAIL: $*"
     failures=$((failures + 1))
@@ -45,6 +47,12 @@ check_command() {
         esac
         grep -qE -e "$option([^a-z-]|\$)" <<<"$help" ||
             wrong "baton $* --help does not say $option"
+        # Behind an option that does not take the next word the next one is offered.
+        if [ "$(allowed "$@" "$option")" = "$known" ]; then
+            flags=$((flags + 1))
+            [ -n "$(complete_line "$@" "$option" --)" ] ||
+                wrong "completion of baton $*: nothing behind $option"
+        fi
     done
     [ "$offered" = "$known" ] ||
         wrong "completion of baton $*: $(diff <(echo "$known") <(echo "$offered") | grep '^[<>]' | tr '\n' ' ')"
@@ -88,5 +96,5 @@ layers=$("$baton" "${serve[@]}" --disk name=D,device=/x,layer=nonsense 2>&1 |
 for layer in $layers; do
     grep -qE "^\.It Cm $layer( |$)" "$plugin" || wrong "nbdkit-baton-plugin(1): no layer $layer"
 done
-echo "$options options, keys: ${keys//$'\n'/ }; settings: ${settings//$'\n'/ }; layers: $layers; $failures failures"
-[ "$failures" -eq 0 ] && [ "$options" -gt 80 ]
+echo "$options options, $flags without a value; keys: ${keys//$'\n'/ }; settings: ${settings//$'\n'/ }; layers: $layers; $failures failures"
+[ "$failures" -eq 0 ] && [ "$options" -gt 80 ] && [ "$flags" -gt 8 ]
