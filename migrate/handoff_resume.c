@@ -7,6 +7,29 @@
 #include "clock.h"
 #include "handoff_job.h"
 
+/* -EBUSY: one of them is busy, is in trouble (mend.c resumes it when it is not any more),
+ * or was, and has another record now than was read before. */
+static int
+claim_unchanged(struct handoff *h, struct err *e)
+{
+    int rc = job_claim_disks(h, e);
+
+    if (rc < 0) {
+        return rc == -EAGAIN ? -EBUSY : rc;
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct record now = disk_record(h->disks[i]);
+
+        if (now.role != ROLE_GIVEN || now.epoch != h->next[i].epoch || now.is_learned) {
+            rc = err_set(e, -EBUSY, "%s was busy", now.name);
+        }
+    }
+    for (unsigned i = 0; i < h->nr && rc < 0; i++) {
+        disk_unclaim(h->disks[i]);
+    }
+    return rc;
+}
+
 /* The disks that were given at once go on as one job, so that a refusal takes all of
  * them back. `first` is the first of them. */
 static int
@@ -38,15 +61,18 @@ resume_group(struct service *s, unsigned first, const struct record *rec, struct
     h->locked_.committed_ns = clock_now_ns();
     rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);
     if (rc == 0) {
-        rc = job_claim_disks(h, e);
+        rc = claim_unchanged(h, e);
     }
     if (rc == 0) {
         LK_GUARD(&s->handoffs->lock);
 
         rc = job_start(h, e);
+        for (unsigned i = 0; i < h->nr && rc < 0; i++) {
+            disk_unclaim(h->disks[i]);
+        }
     }
     if (rc < 0) {
-        job_free(h); /* the service does not start: the claim is of no interest */
+        job_free(h);
     }
     return rc;
 }

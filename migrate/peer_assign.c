@@ -59,21 +59,44 @@ is_never_owned(const struct record *rec, uint64_t epoch)
     return rec->role == ROLE_STANDBY && rec->superseded < epoch;
 }
 
-/* Already ours at these epochs: a call that is repeated because its answer was lost. */
+/* Already ours at its epoch: a call that is repeated because its answer was lost. */
+static bool
+is_one_assigned(const struct batch *b, unsigned i)
+{
+    struct record rec = disk_record(b->disks[i]);
+
+    /* Given on or parked since: it was ours, and the caller is behind. */
+    return rec.epoch >= b->epochs[i] && !is_never_owned(&rec, b->epochs[i]) &&
+           (rec.epoch != b->epochs[i] || rec.role == ROLE_OWNER) &&
+           strcmp(rec.uuid, b->uuids[i]) == 0;
+}
+
+/* Those that are not. Fewer than all of them: the caller could ask for a part only, when
+ * it was restarted and another part was in trouble (mend.h). */
+static struct batch
+not_assigned(const struct batch *b)
+{
+    struct batch rest = *b;
+
+    rest.nr = 0;
+    for (unsigned i = 0; i < b->nr; i++) {
+        if (!is_one_assigned(b, i)) {
+            rest.disks[rest.nr] = b->disks[i];
+            rest.uuids[rest.nr] = b->uuids[i];
+            rest.epochs[rest.nr] = b->epochs[i];
+            rest.rights[rest.nr] = b->rights[i];
+            rest.flushed_by[rest.nr] = b->flushed_by[i];
+            rest.is_unflushed[rest.nr] = b->is_unflushed[i];
+            rest.items[rest.nr++] = b->items[i];
+        }
+    }
+    return rest;
+}
+
 static bool
 is_assigned(const struct batch *b)
 {
-    for (unsigned i = 0; i < b->nr; i++) {
-        struct record rec = disk_record(b->disks[i]);
-
-        /* Given on or parked since: it was ours, and the caller is behind. */
-        if (rec.epoch < b->epochs[i] || is_never_owned(&rec, b->epochs[i]) ||
-            (rec.epoch == b->epochs[i] && rec.role != ROLE_OWNER) ||
-            strcmp(rec.uuid, b->uuids[i]) != 0) {
-            return false;
-        }
-    }
-    return true;
+    return not_assigned(b).nr == 0;
 }
 
 static int
@@ -279,6 +302,46 @@ assign_or_refuse(struct service *s, const struct batch *b, struct rpc_call *call
     return 0;
 }
 
+/* A refusal would be taken for one of all disks, and of others it is not true: they are
+ * ours, or were. So own those that are left, or promise nothing. */
+static int
+assign_rest(struct service *s, const struct batch *rest, struct rpc_call *call,
+            struct err *e)
+{
+    int rc = own_all(s, rest, call, e);
+
+    if (rc < 0 && rc != -EINPROGRESS) {
+        for (unsigned i = 0; i < rest->nr; i++) {
+            incoming_drop(rest->disks[i]);
+        }
+        log_warn("%s, which %s gave with others that are owned here, is not owned yet: "
+                 "%s",
+                 rest->disks[0]->cfg->name, rest->from, err_text(e, rc));
+    }
+    return rc;
+}
+
+/* b is claimed. */
+static int
+assign(struct service *s, const struct batch *b, struct rpc_call *call, struct err *e,
+       json_t **ret_result)
+{
+    const struct batch rest = not_assigned(b);
+    int rc = 0;
+
+    if (rest.nr == b->nr) {
+        return assign_or_refuse(s, b, call, e, ret_result);
+    }
+    if (rest.nr > 0) {
+        rc = assign_rest(s, &rest, call, e);
+    } /* else it was running, and has ended */
+    if (rc == 0 && is_behind(b)) {
+        rc = catch_up(s, b, e);
+    }
+    *ret_result = rc == 0 ? json_pack("{s:b}", "assigned", 1) : NULL;
+    return rc;
+}
+
 int
 peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
             json_t **ret_result)
@@ -301,12 +364,7 @@ peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
     if (rc < 0) {
         return rc; /* promises nothing: the same call may be running already */
     }
-    if (is_assigned(&b)) { /* it was running, and has ended */
-        rc = is_behind(&b) ? catch_up(s, &b, e) : 0;
-        *ret_result = rc == 0 ? json_pack("{s:b}", "assigned", 1) : NULL;
-    } else {
-        rc = assign_or_refuse(s, &b, call, e, ret_result);
-    }
+    rc = assign(s, &b, call, e, ret_result);
     batch_unclaim(&b);
     rpc_set_urgency(call, URGENCY_CONTROL);
     return rc;
