@@ -195,7 +195,7 @@ lose(struct nbd_port *n) LK_REQUIRES(n->lock)
     lk_acquire(&n->lock);
 }
 
-/* Wait until there is a link and it is u's turn, and become a user of it. 0, or -EIO
+/* Wait until there is a link and it is u's turn, and become a user of it. 0, or -ETIME
  * when its time is over. */
 static int
 enter(struct nbd_port *n, const struct unacked *u) LK_REQUIRES(n->lock)
@@ -204,7 +204,7 @@ enter(struct nbd_port *n, const struct unacked *u) LK_REQUIRES(n->lock)
 
     for (;;) {
         if (unacked_is_over(u)) {
-            return -EIO;
+            return -ETIME;
         }
         if (l->state == NBD_UP && !unacked_has_to_follow(&l->unacked, u)) {
             l->users++;
@@ -232,7 +232,8 @@ leave(struct nbd_port *n, bool is_answered) LK_REQUIRES(n->lock)
     }
 }
 
-/* Until it is answered. A server that shuts down answers with -ESHUTDOWN first. */
+/* Until it is answered. A server that shuts down answers with -ESHUTDOWN first. -ETIME:
+ * its time is over, which says nothing of what was acknowledged. */
 static int
 submit_until_answered(struct nbd_port *n, const struct req *rq)
 {
@@ -304,6 +305,9 @@ nbd_submit(struct port *p, const struct req *rq)
     }
     rc = submit(n, rq);
     plain.flags &= ~REQ_F_FUA;
+    if (rc == -ETIME) {
+        return -EIO; /* nobody waited for what the server says */
+    }
     if (rc < 0 && rq->op == REQ_FLUSH) {
         loss_note(&n->loss, rc);
         if (rq->requester != REQ_OF_OURS) {

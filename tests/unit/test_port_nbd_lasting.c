@@ -193,6 +193,24 @@ START_TEST(request_that_waits_for_the_server_ends_at_its_time)
 }
 END_TEST
 
+/* Nothing is lost by it: what the server had acknowledged outlives it. */
+START_TEST(flush_that_ends_at_its_time_fails_no_later_one)
+{
+    char buf[BLOCK] = "";
+    struct req rq = {.op = REQ_FLUSH};
+
+    open_lasting("--filter=nofilter", NULL, NULL);
+    ck_assert_int_eq(do_io(REQ_WRITE, buf, 0, BLOCK), 0);
+    nbdkit_server_kill(&server);
+    rq.deadline_ns = clock_deadline_ns(100 * NS_PER_MS);
+    ck_assert_int_eq(port_submit(port, &rq), -EIO);
+    start_file_server();
+    ck_assert_int_eq(do_io(REQ_WRITE, buf, 0, BLOCK), 0);
+    ck_assert_int_eq(do_io(REQ_FLUSH, NULL, 0, 0), 0);
+    close_all();
+}
+END_TEST
+
 START_TEST(idle_port_notices_that_its_server_is_gone)
 {
     open_lasting("--filter=nofilter", NULL, NULL);
@@ -214,6 +232,7 @@ main(void)
         port_does_not_reconnect_while_the_process_it_lost_lives,
         port_does_not_go_on_with_a_device_that_has_shrunk,
         request_that_waits_for_the_server_ends_at_its_time,
+        flush_that_ends_at_its_time_fails_no_later_one,
         idle_port_notices_that_its_server_is_gone,
     };
     Suite *s = suite_create("port_nbd_lasting");
