@@ -38,45 +38,57 @@ writers_done(struct writers *ws)
     lk_done(&ws->lock);
 }
 
-/* Become the client that writes, or one more connection of it; false: another one is.
- * *ret_asks: the caller has to ask the owner, and to call settle(). */
-static bool
-join(struct writers *ws, const char *name, uint64_t deadline_ns, bool *ret_asks)
+/* Become the client that writes, or one more connection of it. *ret_asks: the caller
+ * has to ask the owner, and to call settle(). What is being asked is waited for until
+ * failed_ns, like the owner by any request; only a client that does write is given
+ * WAIT_NS to end. -EPERM, -ETIMEDOUT. */
+static int
+join(struct writers *ws, const char *name, uint64_t failed_ns, bool *ret_asks)
 {
     struct writers_locked *l = writers_locked(ws);
+    uint64_t refused_ns = 0;
     LK_GUARD(&ws->lock);
 
     while (l->is_asking || (l->nr > 0 && strcmp(l->name, name) != 0)) {
-        if (cv_wait_until(&ws->changed, &ws->lock, deadline_ns) == -ETIMEDOUT) {
-            return false;
+        const bool is_asked_for = l->is_asking && strcmp(l->name, name) == 0;
+        const unsigned nr_refused = l->nr_refused;
+        uint64_t until_ns = failed_ns;
+
+        if (!l->is_asking) {
+            refused_ns = refused_ns != 0 ? refused_ns : clock_deadline_ns(WAIT_NS);
+            until_ns = clock_earlier(refused_ns, failed_ns);
+        }
+        if (cv_wait_until(&ws->changed, &ws->lock, until_ns) == -ETIMEDOUT) {
+            return until_ns == failed_ns ? -ETIMEDOUT : -EPERM;
+        }
+        if (is_asked_for && l->nr_refused != nr_refused) {
+            return -EPERM; /* it has asked for all of us */
         }
     }
     *ret_asks = l->nr == 0;
     l->is_asking = *ret_asks;
     l->nr += !*ret_asks;
     (void)snprintf(l->name, sizeof l->name, "%s", name);
-    return true;
+    return 0;
 }
 
 static void
-settle(struct writers *ws, bool may)
+settle(struct writers *ws, int rc)
 {
     LK_GUARD(&ws->lock);
 
     writers_locked(ws)->is_asking = false;
-    writers_locked(ws)->nr += may;
+    writers_locked(ws)->nr += rc == 0;
+    writers_locked(ws)->nr_refused += rc == -EPERM;
     cv_broadcast(&ws->changed);
 }
 
 /* Ask the owner, for as long as that makes sense: one that is away is waited for like
  * by any request, one that refuses for as long as a migration's source may last. */
 static int
-ask(struct disk *d, const char *name)
+ask(struct disk *d, const char *name, uint64_t failed_ns)
 {
     const uint64_t refused_ns = clock_deadline_ns(WAIT_NS);
-    const uint64_t failed_ns = d->cfg->fail_after_ns == CLOCK_NEVER
-                                   ? CLOCK_NEVER
-                                   : clock_deadline_ns(d->cfg->fail_after_ns);
     struct guests_locked g = guests_look(&d->guests);
 
     if (g.vm_uuid[0] != '\0' && !g.is_gone) {
@@ -105,17 +117,20 @@ ask(struct disk *d, const char *name)
 int
 writers_enter(struct disk *d, const char *name)
 {
+    const uint64_t failed_ns = d->cfg->fail_after_ns == CLOCK_NEVER
+                                   ? CLOCK_NEVER
+                                   : clock_deadline_ns(d->cfg->fail_after_ns);
     bool asks = false;
-    int rc = 0;
+    int rc;
 
     may_block();
-    if (!join(&d->writers, name, clock_deadline_ns(WAIT_NS), &asks)) {
+    rc = join(&d->writers, name, failed_ns, &asks);
+    if (rc == -EPERM) {
         log_warn("%s: %s may not write: another client does", d->cfg->name, name);
-        return -EPERM;
     }
-    if (asks) {
-        rc = ask(d, name);
-        settle(&d->writers, rc == 0);
+    if (rc == 0 && asks) {
+        rc = ask(d, name, failed_ns);
+        settle(&d->writers, rc);
     }
     return rc;
 }

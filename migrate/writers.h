@@ -31,6 +31,7 @@ struct writers {
         char name[WRITER_NAME_LEN]; /* of the client that writes; "" when none does */
         unsigned nr;                /* its connections that have written */
         bool is_asking;             /* one of them asks the owner for the lease */
+        unsigned nr_refused;        /* how often the owner has said no */
     } locked_;
 };
 
