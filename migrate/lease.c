@@ -132,6 +132,7 @@ add_locked(struct leases *ls, const struct lease *l, bool *ret_is_new)
     for (unsigned i = 0; i < k->nr; i++) {
         if (is_same(&k->all[i], l)) {
             k->all[i] = *l;
+            k->all[i].taken = ++k->nr_taken;
             *ret_is_new = false;
             return 0;
         }
@@ -141,7 +142,8 @@ add_locked(struct leases *ls, const struct lease *l, bool *ret_is_new)
         return -ENOMEM;
     }
     k->all = all;
-    k->all[k->nr++] = *l;
+    k->all[k->nr] = *l;
+    k->all[k->nr++].taken = ++k->nr_taken;
     *ret_is_new = true;
     return 0;
 }
@@ -166,6 +168,43 @@ lease_drop(struct disk *d, const char *vm_uuid, const char *id)
         save(d);
     }
     return nr_before - nr;
+}
+
+bool
+lease_find(struct disk *d, const struct lease *l, struct lease *ret_has)
+{
+    const struct leases_locked *k;
+    LK_GUARD(&d->leases.lock);
+
+    k = leases_locked(&d->leases);
+    for (unsigned i = 0; i < k->nr; i++) {
+        if (is_same(&k->all[i], l)) {
+            *ret_has = k->all[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Between the question and its answer the VM may have been started again. */
+void
+lease_end(struct disk *d, const struct lease *has)
+{
+    struct leases_locked *k;
+    bool is_there = false;
+
+    lk_acquire(&d->leases.lock);
+    k = leases_locked(&d->leases);
+    for (unsigned i = 0; i < k->nr && !is_there; i++) {
+        if (k->all[i].taken == has->taken) {
+            k->all[i] = k->all[--k->nr];
+            is_there = true;
+        }
+    }
+    lk_release(&d->leases.lock);
+    if (is_there) {
+        save(d);
+    }
 }
 
 /* What is not whole, or what there is no memory for, is as not told. */
@@ -342,6 +381,6 @@ lease_grant(struct disk *d, const struct lease *l, enum lease_how how,
         }
         log_info("%s: %s at %s has ended without a word", d->cfg->name, has.vm,
                  has.service);
-        (void)lease_drop(d, has.vm_uuid, has.id);
+        lease_end(d, &has);
     }
 }

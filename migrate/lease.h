@@ -37,6 +37,7 @@ struct lease {
     char service[NAME_MAX_LEN + 1];
     char control[RECORD_URI_LEN]; /* of that, as the owner reaches it */
     bool is_shared;
+    uint64_t taken; /* on a list: tells it from one of the same VM before */
 };
 
 struct leases {
@@ -45,6 +46,7 @@ struct leases {
     struct leases_locked {
         unsigned nr;
         struct lease *all;
+        uint64_t nr_taken; /* ever */
     } locked_;
 };
 
@@ -95,6 +97,10 @@ int lease_control(void *service, struct rpc_call *call, json_t *params, struct e
 /* Private to lease*.c. The owner's word: may l have d? -EAGAIN: d is not owned here. */
 int lease_grant(struct disk *d, const struct lease *l, enum lease_how how,
                 uint64_t deadline_ns, struct err *e, bool *ret_is_new);
+/* What is on the list for l's VM at l's service; false: nothing. */
+bool lease_find(struct disk *d, const struct lease *l, struct lease *ret_has);
+/* Take has, which was on the list, from it, unless it was taken again since. */
+void lease_end(struct disk *d, const struct lease *has);
 /* Has it still what it was let have? Asks. */
 bool lease_is_used(struct disk *d, const struct lease *l, uint64_t deadline_ns,
                    bool *ret_is_silent);

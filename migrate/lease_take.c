@@ -184,12 +184,14 @@ lease_answer(void *service, struct rpc_call *call, json_t *params, struct err *e
     }
     *ret_result = NULL;
     if (strcmp(how_text, "end") == 0) {
+        struct lease has;
         bool is_silent;
 
         /* Said late, it may have been started there again. */
-        if (!lease_is_used(d, &l, clock_deadline_ns(GRANT_NS), &is_silent) ||
-            is_silent) {
-            (void)lease_drop(d, l.vm_uuid, l.id);
+        if (lease_find(d, &l, &has) &&
+            (!lease_is_used(d, &l, clock_deadline_ns(GRANT_NS), &is_silent) ||
+             is_silent)) {
+            lease_end(d, &has);
         }
         return 0;
     }

@@ -141,6 +141,7 @@ recover_take(struct service *s, struct disk *const *disks, unsigned nr,
         device_remember(disks[i]);
         disk_unclaim(disks[i]);
         (void)lease_drop(disks[i], NULL, NULL); /* of when we owned it before */
+        lease_renew(disks[i]); /* others renew theirs when they find us */
         log_warn("%s was taken by %s at epoch %" PRIu64 ", because a person said so",
                  t.next[i].name, s->cfg->name, t.next[i].epoch);
     }

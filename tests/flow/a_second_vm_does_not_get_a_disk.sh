@@ -100,5 +100,14 @@ use b prepare $DB_UUID vda "<shareable/>"
 use a prepare $VM_UUID vda "<shareable/>"
 use a prepare $DB_UUID vdb
 use b prepare $VM_UUID vdb
+
+# The owner is gone for good, and the service that web uses takes the disk.
+use b release $DB_UUID vda
+use a release $VM_UUID vda
+use a prepare $VM_UUID vda
+vm_open a
+kill_service b
+baton recover vda --at "$(control_of a)" --take >/dev/null
+eq "$(leases a)" a "who has it, as who took it knows"
+vm_close
 stop_service a
-stop_service b
