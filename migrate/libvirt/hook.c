@@ -104,7 +104,7 @@ coming_params(const struct hook_config *c, uint64_t deadline_ns)
 /* What the services have said so far. */
 struct answers {
     json_t *sockets;  /* {SOCKET: true} of those where one of them listens */
-    bool is_one_away; /* not every one is there */
+    bool is_one_away; /* not every one is there, or says where it listens */
 };
 
 /* result's disks[].socket; an older service does not say it. */
@@ -120,6 +120,8 @@ take_answer(const json_t *result, struct answers *a)
 
         if (socket != NULL) {
             (void)json_object_set_new(a->sockets, socket, json_true());
+        } else {
+            a->is_one_away = true;
         }
     }
 }

@@ -2,9 +2,11 @@
 /* What the hook reads: a domain's XML and its own file. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -192,6 +194,51 @@ START_TEST(a_socket_has_many_paths)
 }
 END_TEST
 
+/* A service of an earlier program, which has not been started again since. */
+static void *
+serve_earlier(void *opaque)
+{
+    static const char answer[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"disks\":[{\"disk\":\"d\","
+        "\"role\":\"owner\",\"owner\":\"a\",\"epoch\":1}]}}\n";
+    int fd = accept(*(const int *)opaque, NULL, NULL);
+    char byte = 0;
+
+    ck_assert_int_ge(fd, 0);
+    while (byte != '\n') {
+        ck_assert_int_eq(read(fd, &byte, 1), 1);
+    }
+    ck_assert_int_eq(write(fd, answer, strlen(answer)), (ssize_t)strlen(answer));
+    (void)close(fd);
+    return NULL;
+}
+
+START_TEST(a_service_that_does_not_say_where_it_listens_refuses_nobody)
+{
+    char name[] = "d", socket[] = "/run/baton.nbd";
+    struct hook_disk disk = {.name = name, .socket = socket};
+    const struct hook_domain dom = {
+        .name = "web", .uuid = "u", .nr = 1, .disks = &disk};
+    struct hook_config c = {.nr_controls = 1, .nr_sockets = 1};
+    struct err e = {.msg = ""};
+    char text[sizeof path + 8];
+    pthread_t thread;
+    int fd, rc;
+
+    (void)unlink(path);
+    (void)snprintf(text, sizeof text, "unix:%s", path);
+    (void)snprintf(c.sockets[0], sizeof c.sockets[0], "%s", disk.socket);
+    ck_assert_int_eq(uri_parse(text, URI_FOR_CONTROL, &e, &c.controls[0]), 0);
+    rc = uri_listen(&c.controls[0], 0600, &e, &fd);
+    ck_assert_msg(rc == 0, "%s", e.msg);
+    ck_assert_int_eq(pthread_create(&thread, NULL, serve_earlier, &fd), 0);
+    rc = hook_coming(&c, &dom, clock_deadline_ns(20 * NS_PER_S), &e);
+    ck_assert_msg(rc == 0, "%s", e.msg);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    (void)close(fd);
+}
+END_TEST
+
 START_TEST(what_is_no_domain_is_refused)
 {
     static const char *const bad[] = {
@@ -307,6 +354,7 @@ main(void)
     tcase_add_test(tc, every_socket_of_a_chain_is_replaced);
     tcase_add_test(tc, what_is_handed_to_qemu_past_libvirt_is_seen);
     tcase_add_test(tc, a_socket_has_many_paths);
+    tcase_add_test(tc, a_service_that_does_not_say_where_it_listens_refuses_nobody);
     tcase_add_loop_test(tc, what_is_no_domain_is_refused, 0, 6);
     tcase_add_test(tc, more_disks_than_there_is_room_for_are_refused);
     tcase_add_test(tc, every_key_of_the_file_is_taken);
