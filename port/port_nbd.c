@@ -105,6 +105,20 @@ submit_once(struct nbd_port *n, const struct req *rq)
     return rc == -ENOTCONN || rc == -ESHUTDOWN ? -EIO : rc;
 }
 
+/* May the port, whose info stays, go on with a server that says this? */
+static int
+can_go_on(const struct nbd_port *n, const struct port_info *info, struct err *why)
+{
+    const uint32_t less = n->port.info.caps & ~info->caps;
+    int rc = port_info_can_replace(&n->port.info, info, why);
+
+    if (rc == 0 && less != 0) { /* port_submit() would not make up for it */
+        rc = err_set(why, -EINVAL, "the server cannot do all that it could (0x%x)",
+                     (unsigned)less);
+    }
+    return rc < 0 ? err_prefix(why, rc, "%s", n->uri) : 0;
+}
+
 /* One attempt. True: there is a link again. The state is CONNECTING, by this thread. */
 static bool
 try_again(struct nbd_port *n, uint64_t deadline_ns, struct err *why)
@@ -127,8 +141,7 @@ try_again(struct nbd_port *n, uint64_t deadline_ns, struct err *why)
     rc = open_link(n, clock_earlier(deadline_ns, clock_deadline_ns(CONNECT_NS)), why,
                    &next, &info);
     if (rc == 0) {
-        rc = port_info_can_replace(&n->port.info, &info, why);
-        rc = rc < 0 ? err_prefix(why, rc, "%s", n->uri) : 0;
+        rc = can_go_on(n, &info, why);
     }
     nbd_link_close(rc < 0 ? next : old);
     lk_acquire(&n->lock);

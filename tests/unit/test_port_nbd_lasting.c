@@ -177,6 +177,36 @@ START_TEST(port_does_not_go_on_with_a_device_that_has_shrunk)
 }
 END_TEST
 
+static void *
+zero_b(void *opaque)
+{
+    const struct req rq = {.op = REQ_ZERO, .off = BLOCK, .len = BLOCK};
+
+    (void)opaque;
+    return port_submit(port, &rq) == 0 ? NULL : (void *)1;
+}
+
+/* What is promised natively is sent as it is, and nobody makes up for it any more. */
+START_TEST(port_does_not_go_on_with_a_server_that_can_do_less)
+{
+    const char *const less[] = {"--filter=nozero", "file", server.file, "zeromode=none",
+                                NULL};
+    pthread_t thread;
+    void *result;
+
+    open_lasting("--filter=nofilter", NULL, NULL);
+    nbdkit_server_kill(&server);
+    nbdkit_server_start(&server, less);
+    ck_assert_int_eq(pthread_create(&thread, NULL, zero_b, NULL), 0);
+    await_told("cannot do");
+    nbdkit_server_kill(&server);
+    start_file_server();
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    ck_assert_ptr_null(result);
+    close_all();
+}
+END_TEST
+
 START_TEST(request_that_waits_for_the_server_ends_at_its_time)
 {
     char buf[512];
@@ -231,6 +261,7 @@ main(void)
         port_that_reconnects_goes_on_when_its_server_is_back,
         port_does_not_reconnect_while_the_process_it_lost_lives,
         port_does_not_go_on_with_a_device_that_has_shrunk,
+        port_does_not_go_on_with_a_server_that_can_do_less,
         request_that_waits_for_the_server_ends_at_its_time,
         flush_that_ends_at_its_time_fails_no_later_one,
         idle_port_notices_that_its_server_is_gone,
