@@ -60,7 +60,7 @@ prepare_params(struct handoff *h)
         json_t *item = disk_item(h, i);
 
         (void)json_object_set_new(item, "vm", json_string(h->next[i].vm));
-        (void)json_object_set_new(item, "leases", lease_list(h->disks[i]));
+        (void)json_object_set_new(item, "leases", lease_list_for(h->disks[i], &h->to));
         (void)json_array_append_new(list, item);
     }
     return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",

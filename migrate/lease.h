@@ -25,6 +25,7 @@
 #include "rpc.h"
 
 struct disk;
+struct uri;
 
 /* In place of a domain's UUID: the NBD clients of a service of which libvirt has said
  * nothing (writers.h). */
@@ -79,6 +80,8 @@ bool lease_is_used_here(struct disk *d, const char *vm_uuid, bool is_shared);
 
 /* [{vm_uuid, vm, id, service, control, shared}], and taking such a list over. */
 json_t *lease_list(struct disk *d);
+/* The same for the next owner there: with how it reaches us. */
+json_t *lease_list_for(struct disk *d, const struct uri *to);
 void lease_adopt(struct disk *d, const json_t *list);
 
 /* Nobody has d any more; of one VM when vm_uuid is not NULL, at one service when id is

@@ -55,6 +55,25 @@ own_lease(struct disk *d, const char *vm_uuid, const char *vm, bool is_shared,
     return l;
 }
 
+json_t *
+lease_list_for(struct disk *d, const struct uri *to)
+{
+    const char *us = record_dir_service_id(d->service->records);
+    json_t *list = lease_list(d), *item;
+    size_t i;
+
+    json_array_foreach(list, i, item)
+    {
+        const char *id = json_string_value(json_object_get(item, "id"));
+
+        if (id != NULL && strcmp(id, us) == 0) {
+            (void)json_object_set_new(
+                item, "control", json_string(config_control_for(d->service->cfg, to)));
+        }
+    }
+    return list;
+}
+
 /* One call to the owner at control. */
 static int
 ask_owner(struct disk *d, const char *control, struct lease *l, const char *how,

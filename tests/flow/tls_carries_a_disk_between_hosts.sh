@@ -5,6 +5,7 @@
 # pre-shared keys; a VM's client stays where it is, its requests follow the owner. The
 # stall is printed. All that is on the wire is recorded: a marked block is not there in
 # plain; with insecure-plain-tcp=on it is, so the recording sees what there is to see.
+# Who may write is handed on with the way by which the new owner can ask.
 # ctest: LABELS flow;short
 # ctest: TIMEOUT 300
 . "$(dirname "$0")/lib.sh"
@@ -42,6 +43,8 @@ carry() {
         stalls+=("$(baton handoff vda --from "$(control_of a)" --to "$(peer_of b)" --json |
             jq .stall_us)") || fail "handoff $i to b"
         eq "$(roles_of vda)" "given owner" "roles in round $i"
+        contains "$(baton lease vda --at "$(control_of b)" --json | jq -c '.leases[].control')" \
+            "\"$(peer_of b | cut -d: -f1):" "where b asks who has it"
         io "$(uri_of a vda)" "read -P $((i + 1)) 4k 4k" "write -P $((i + 2)) 4k 4k" \
             "write -s $T/mark 64k 4k" "flush" || fail "client of a, while b owns"
         stalls+=("$(baton handoff vda --from "$(control_of b)" --to "$(peer_of a)" --json |
@@ -58,8 +61,8 @@ declare -A PEER_HOST=([a]=h1 [b]=h2)
 # run_pair WHAT: both services with the options in A and B, recorded
 run_pair() {
     local what=$1
-    tcp_service a h1 --disk "name=vda,device=$dev,cache=none${lists[a]-}" "${A[@]}"
-    tcp_service b h2 --disk "name=vda,device=$dev,cache=none,role=standby${lists[b]-}" \
+    tcp_service a h1 --disk "name=vda,device=$dev,cache=none,writers=one${lists[a]-}" "${A[@]}"
+    tcp_service b h2 --disk "name=vda,device=$dev,cache=none,writers=one,role=standby${lists[b]-}" \
         "${B[@]}"
     io "$(uri_of a vda)" "write -P 1 4k 4k"
     record "$T/$what.pcap"
