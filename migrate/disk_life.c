@@ -2,12 +2,15 @@
 #include "disk_life.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <uuid/uuid.h>
 
 #include "appear.h"
+#include "clock.h"
 #include "device_check.h"
 #include "disk.h"
 #include "log.h"
@@ -162,6 +165,56 @@ disk_start(struct disk *d, struct err *e)
     return 0;
 }
 
+/* The thread's, and of who waits for it. */
+struct closing {
+    struct disk *disk;
+    struct port *port;
+    struct lk lock; /* leaf: guards is_done */
+    struct cv done;
+    bool is_done;
+};
+
+static void *
+close_thread(void *arg)
+{
+    struct closing *c = arg;
+
+    device_remember_closed(c->disk, c->port);
+    port_close(c->port);
+    lk_acquire(&c->lock);
+    c->is_done = true;
+    cv_broadcast(&c->done);
+    lk_release(&c->lock);
+    return NULL;
+}
+
+/* To remember what the device is like it is read, which nothing can end: after the
+ * deadline the process does. So c is never freed. */
+static void
+close_for_good(struct disk *d, struct port *port, uint64_t deadline_ns)
+{
+    struct closing *c = calloc(1, sizeof *c);
+    pthread_t thread;
+
+    if (c == NULL) {
+        return;
+    }
+    c->disk = d;
+    c->port = port;
+    lk_init(&c->lock);
+    cv_init(&c->done);
+    if (pthread_create(&thread, NULL, close_thread, c) != 0) {
+        port_close(port);
+        return;
+    }
+    (void)pthread_detach(thread);
+    lk_acquire(&c->lock);
+    while (!c->is_done &&
+           cv_wait_until(&c->done, &c->lock, deadline_ns) != -ETIMEDOUT) {
+    }
+    lk_release(&c->lock);
+}
+
 void
 disk_stop(struct disk *d, uint64_t deadline_ns)
 {
@@ -183,7 +236,6 @@ disk_stop(struct disk *d, uint64_t deadline_ns)
         return; /* unflushed writes were not promised; the flush has the port still */
     }
     if (redir_swap(r, NULL, REDIR_LOCAL, NULL, &old) == 0) {
-        device_remember_closed(d, old);
-        port_close(old);
+        close_for_good(d, old, deadline_ns);
     }
 }
