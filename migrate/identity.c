@@ -13,6 +13,10 @@
 #include <nettle/sha2.h>
 
 #include "cleanup.h"
+#include "clock.h"
+
+/* A server that may come back (port_nbd.h) is not waited for with a disk's claim. */
+#define READ_NS (10 * NS_PER_S)
 
 #define SAMPLE_LEN 4096U
 
@@ -112,6 +116,7 @@ identity_take_while(struct port *p, const struct port_info *disk,
             return rc;
         }
         rq.buf = buf;
+        rq.deadline_ns = clock_deadline_ns(READ_NS);
         rc = port_submit(p, &rq);
         if (rc < 0) {
             return err_set(e, rc, "reading block at %" PRIu64 " to compare devices: %s",
