@@ -38,6 +38,9 @@ int channel_name_format(const struct channel_name *n, char *buf);
 void channel_right_new(char *ret_right);
 bool channel_right_is_valid(const char *s);
 
+/* How much of a name, or of any text, people may see: it ends before a proof. */
+int channel_name_shown(const char *name);
+
 /* Put the proof of right into n, whose other members say what is asked for. */
 void channel_name_prove(struct channel_name *n, const char *right);
 /* Is it the proof of right? Takes as long whatever it is. */

@@ -73,3 +73,11 @@ channel_name_is_proved(const struct channel_name *n, const char *right)
     prove(n, right, proof);
     return memeql_sec(proof, n->proof, sizeof proof - 1) != 0;
 }
+
+int
+channel_name_shown(const char *name)
+{
+    const char *mark = strstr(name, PROOF_MARK);
+
+    return (int)(mark != NULL ? (size_t)(mark - name) : strlen(name));
+}

@@ -248,8 +248,9 @@ try_connect(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(
     }
     l->lanes = lanes;
     if (trace_on) {
-        trace_write("event=connected for=%s address=%s unanswered=%u kept=%" PRIu64,
-                    lanes->name, lanes->address, l->unacked.nr, (uint64_t)l->kept.nr);
+        trace_write("event=connected for=%.*s address=%s unanswered=%u kept=%" PRIu64,
+                    channel_name_shown(lanes->name), lanes->name, lanes->address,
+                    l->unacked.nr, (uint64_t)l->kept.nr);
     }
     l->nr_sessions++;
     l->has_answered = false;

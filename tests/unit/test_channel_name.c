@@ -117,6 +117,17 @@ START_TEST(rights_are_new_each_time)
 }
 END_TEST
 
+START_TEST(a_proof_is_not_shown)
+{
+    static const char name[] =
+        "baton-channel;uuid=u;epoch=1;client=c;session=2;proof=3";
+
+    ck_assert_int_eq(channel_name_shown(name),
+                     (int)strlen(name) - (int)strlen(";proof=3"));
+    ck_assert_int_eq(channel_name_shown("own device"), 10);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -129,6 +140,7 @@ main(void)
     tcase_add_test(t, what_is_formatted_is_parsed_back);
     tcase_add_test(t, a_name_proves_its_right_and_no_other_name_with_it);
     tcase_add_test(t, rights_are_new_each_time);
+    tcase_add_test(t, a_proof_is_not_shown);
     tcase_add_loop_test(t, anything_but_the_exact_form_is_refused_and_changes_nothing,
                         0, NR_REFUSED);
     srunner_run_all(r, CK_NORMAL);
