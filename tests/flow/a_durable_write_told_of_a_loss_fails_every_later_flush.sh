@@ -40,8 +40,9 @@ told_of_a_loss() {
     else
         ! io "$(uri_of "$1" vda)" "flush" || fail "$1: the next flush succeeds"
     fi
-    exec {COMMANDS}>&-
-    kill_service client
+    exec {COMMANDS}>&- # so it ends
+    wait "${SERVICE_PID[client]}" || true # with what its flush was told
+    unset "SERVICE_PID[client]"
     kill_service "$1"
 }
 

@@ -19,6 +19,7 @@ eq "$status" 1 "exit status of a run that loses a write"
 
 fault=$T/results/fault
 why=$(cat "$fault/why")
+why=${why%%; then:*} # another load may have met its own meanwhile
 contains "$why" 'found write' "the fault"
 [[ $why =~ sector\ ([0-9]+):.*found\ write\ ([0-9]+) ]] || fail "which write? $why"
 sector=${BASH_REMATCH[1]} seq=${BASH_REMATCH[2]}
