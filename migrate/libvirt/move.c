@@ -83,7 +83,16 @@ prepare(struct move *m, struct err *e)
     return rc < 0 ? err_prefix(e, rc, "--to-vm") : 0;
 }
 
-/* CLI_DONE: it is parked. */
+/* The first service may not be there to be asked. */
+static bool
+is_still(struct move *m, const char *role)
+{
+    return move_ask(&m->o->from, m->o->disk, NULL, &m->from) == 0 &&
+           is_role(m->from.role, role);
+}
+
+/* CLI_DONE: it is parked, maybe by what an earlier command had ordered, which came to
+ * its end since we looked. */
 static int
 park(struct move *m, struct err *e)
 {
@@ -92,6 +101,10 @@ park(struct move *m, struct err *e)
     int rc = move_park(m->o, e, &is_refused, &m->park);
 
     m->phase_ns[MOVE_PARK] = clock_now_ns() - began_ns;
+    if (rc < 0 && is_refused && is_still(m, "parked")) {
+        m->is_resumed = true;
+        return CLI_DONE;
+    }
     if (rc < 0) { /* it begins with "park: " */
         return is_refused ? CLI_REFUSED : CLI_COMMITTED;
     }
@@ -185,14 +198,6 @@ assign(struct move *m, struct err *e, bool *ret_is_refused)
         (void)err_prefix(e, rc, "assign");
     }
     return rc;
-}
-
-/* The first service may not be there to be asked. */
-static bool
-is_still(struct move *m, const char *role)
-{
-    return move_ask(&m->o->from, m->o->disk, NULL, &m->from) == 0 &&
-           is_role(m->from.role, role);
 }
 
 static int
