@@ -221,12 +221,14 @@ START_TEST(a_service_that_does_not_say_where_it_listens_refuses_nobody)
         .name = "web", .uuid = "u", .nr = 1, .disks = &disk};
     struct hook_config c = {.nr_controls = 1, .nr_sockets = 1};
     struct err e = {.msg = ""};
-    char text[sizeof path + 8];
+    char folder[] =
+        "/tmp/baton-hook.XXXXXX"; /* /tmp may be locked by who listens there */
+    char text[sizeof folder + 16], *file = text + strlen("unix:");
     pthread_t thread;
     int fd, rc;
 
-    (void)unlink(path);
-    (void)snprintf(text, sizeof text, "unix:%s", path);
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    (void)snprintf(text, sizeof text, "unix:%s/ctl", folder);
     (void)snprintf(c.sockets[0], sizeof c.sockets[0], "%s", disk.socket);
     ck_assert_int_eq(uri_parse(text, URI_FOR_CONTROL, &e, &c.controls[0]), 0);
     rc = uri_listen(&c.controls[0], 0600, &e, &fd);
@@ -236,6 +238,8 @@ START_TEST(a_service_that_does_not_say_where_it_listens_refuses_nobody)
     ck_assert_msg(rc == 0, "%s", e.msg);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     (void)close(fd);
+    (void)unlink(file);
+    (void)rmdir(folder);
 }
 END_TEST
 
