@@ -7,8 +7,8 @@
 #include "clock.h"
 #include "handoff_job.h"
 
-/* -EBUSY: one of them is busy, is in trouble (mend.c resumes it when it is not any more),
- * or was, and has another record now than was read before. */
+/* -EBUSY: one of them is busy, is in trouble (mend.c resumes it when it is not any
+ * more), or was, and has another record now than was read before. */
 static int
 claim_unchanged(struct handoff *h, struct err *e)
 {

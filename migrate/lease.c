@@ -151,10 +151,11 @@ add_locked(struct leases *ls, const struct lease *l, bool *ret_is_new)
 unsigned
 lease_drop(struct disk *d, const char *vm_uuid, const char *id)
 {
-    struct leases_locked *k = leases_locked(&d->leases);
+    struct leases_locked *k;
     unsigned nr = 0, nr_before;
 
     lk_acquire(&d->leases.lock);
+    k = leases_locked(&d->leases);
     nr_before = k->nr;
     for (unsigned i = 0; i < nr_before; i++) {
         if ((vm_uuid != NULL && strcmp(k->all[i].vm_uuid, vm_uuid) != 0) ||

@@ -71,8 +71,8 @@ is_one_assigned(const struct batch *b, unsigned i)
            strcmp(rec.uuid, b->uuids[i]) == 0;
 }
 
-/* Those that are not. Fewer than all of them: the caller could ask for a part only, when
- * it was restarted and another part was in trouble (mend.h). */
+/* Those that are not. Fewer than all of them: the caller could ask for a part only,
+ * when it was restarted and another part was in trouble (mend.h). */
 static struct batch
 not_assigned(const struct batch *b)
 {

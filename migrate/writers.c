@@ -45,10 +45,11 @@ writers_done(struct writers *ws)
 static int
 join(struct writers *ws, const char *name, uint64_t failed_ns, bool *ret_asks)
 {
-    struct writers_locked *l = writers_locked(ws);
+    struct writers_locked *l;
     uint64_t refused_ns = 0;
     LK_GUARD(&ws->lock);
 
+    l = writers_locked(ws);
     while (l->is_asking || (l->nr > 0 && strcmp(l->name, name) != 0)) {
         const bool is_asked_for = l->is_asking && strcmp(l->name, name) == 0;
         const unsigned nr_refused = l->nr_refused;

@@ -126,7 +126,7 @@ change_owner(void)
     bool is_given = any_below(3) == 0, is_busy = !is_given && any_below(2) == 0;
     char flushed_by[CHANNEL_INSTANCE_MAX] = "-";
     struct change c = {.rc = 0};
-    pthread_t thread;
+    pthread_t thread = 0;
 
     if (is_given) {
         flush_past_the_channel();
