@@ -176,9 +176,10 @@ file_dev_sync(struct file_dev *dev)
 
     if (rc == 0) {
         rc = file_io_sync(dev->fd);
-        rc = rc < 0 ? file_dev_note_lost(dev, rc) : 0;
+        rc = rc < 0 ? file_dev_note_lost(dev, rc)
+                    : atomic_load_explicit(&dev->lost, memory_order_relaxed);
     }
-    return rc;
+    return rc; /* also what was noted while we synced: it may be of writes before */
 }
 
 /* How much of it is in the page cache, and read now. */

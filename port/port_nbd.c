@@ -328,6 +328,8 @@ nbd_submit(struct port *p, const struct req *rq)
         }
     } else if (rc < 0 && (rq->flags & REQ_F_FUA) != 0 && submit(n, &plain) == 0) {
         loss_note(&n->loss, rc);
+    } else if (rc == 0 && rq->op == REQ_FLUSH) {
+        rc = loss_tell(&n->loss, rq->requester); /* of what was noted meanwhile */
     }
     return rc;
 }
