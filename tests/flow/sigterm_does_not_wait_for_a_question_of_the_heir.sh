@@ -14,7 +14,8 @@ owner() {
 # A VM that stays connected, so that its service keeps its channel.
 start_vm() { # SERVICE
     mkfifo "$T/$1.commands"
-    setsid qemu-io -t writeback -f raw "$(uri_of "$1" vda)" <"$T/$1.commands" >"$T/$1.vm.log" 2>&1 &
+    : >"$T/$1.vm.log" # its lines are counted before the process below has opened it
+    setsid qemu-io -t writeback -f raw "$(uri_of "$1" vda)" <"$T/$1.commands" >>"$T/$1.vm.log" 2>&1 &
     SERVICE_PID[vm-$1]=$!
     exec {COMMANDS}>"$T/$1.commands"
     tell "$1" 4k
