@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* may_block.h - said before a request waits for anything slower than memory. The guard
- * of nbdkit (stack/entry_guard_turn.c) lets the worker that performs a request go on
- * reading; a request that may block gives that up to another worker first. Costs a test
- * where there is no guard. cv_wait_until() says it, and port_submit() for a port that
- * does not say it itself before it waits for anything else. */
+ * of nbdkit (stack/nbdkit/entry_guard_turn.c) lets the worker that performs a request
+ * go on reading; a request that may block gives that up to another worker first. Costs
+ * a test where there is no guard. cv_wait_until() says it, and port_submit() for a port
+ * that does not say it itself before it waits for anything else. */
 #ifndef BATON_MAY_BLOCK_H
 #define BATON_MAY_BLOCK_H
 

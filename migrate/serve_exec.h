@@ -53,8 +53,8 @@ int serve_find_module(const char *given, const char *name, const char *installed
                       struct err *e, char **ret_path);
 
 /* Have the module, the guard of nbdkit, preloaded into what serve_exec() becomes. It
- * may keep turns (stack/entry_guard_turn.c) unless filters are in front of the plugin.
- * One thread. */
+ * may keep turns (stack/nbdkit/entry_guard_turn.c) unless filters are in front of the
+ * plugin. One thread. */
 int serve_preload(const char *name, const char *installed, bool keeps_turns,
                   struct err *e);
 

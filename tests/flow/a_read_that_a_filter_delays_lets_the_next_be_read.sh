@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # A filter may wait between nbdkit's read lock and the plugin, where nothing says so to
-# the guard (stack/entry_guard_turn.c): with filters no turn is kept. Sixteen reads that
+# the guard (stack/nbdkit/entry_guard_turn.c): with filters no turn is kept. Sixteen reads that
 # are delayed by four seconds each take four, and not sixty-four, one after another.
 . "$(dirname "$0")/lib.sh"
 need fio jq

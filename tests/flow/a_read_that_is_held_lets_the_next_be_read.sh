@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The worker that reads a small read request from the socket keeps its turn and performs
-# it (stack/entry_guard_turn.c). One that is held must not keep what follows it on the
+# it (stack/nbdkit/entry_guard_turn.c). One that is held must not keep what follows it on the
 # same connection from being read: all eight of the client's requests get to the queue.
 . "$(dirname "$0")/lib.sh"
 need fio jq

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The guard keeps nbdkit's read lock for a worker that takes it again for its next request
-# (stack/entry_guard_turn.c). Where a worker does not, in an nbdkit that is not known, it
+# (stack/nbdkit/entry_guard_turn.c). Where a worker does not, in an nbdkit that is not known, it
 # gets back what was kept, before it waits, and nothing is kept any more. The third line
 # tells that; the first, that there was something to give back.
 # ctest: LABELS flow;short

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # When a long write has been read, what the client has sent behind it is read ahead
-# (stack/entry_guard.c), so that the client can send on while the write is performed: its
+# (stack/nbdkit/entry_guard.c), so that the client can send on while the write is performed: its
 # socket is empty then. Nothing of it is lost or changed.
 # ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # What a server answers is received together with what else has arrived
-# (stack/entry_guard_recv.c): nothing of it is lost or changed, and the next connection
+# (stack/nbdkit/entry_guard_recv.c): nothing of it is lost or changed, and the next connection
 # of the same number has nothing of it.
 # ctest: LABELS flow;short
 . "$(dirname "$0")/lib.sh"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A server that reads each request under a lock, as nbdkit does, and whose client has
- * sent two long writes at once: what a guard preloaded into it (stack/entry_guard.c)
- * makes of that.
- * usage: LD_PRELOAD=GUARD guarded_writes SOCKET
- * Prints, after the first has been read, whether the socket still holds the second, so
- * that the client has to wait with its third; and whether both are what was sent. */
+ * sent two long writes at once: what a guard preloaded into it
+ * (stack/nbdkit/entry_guard.c) makes of that. usage: LD_PRELOAD=GUARD guarded_writes
+ * SOCKET Prints, after the first has been read, whether the socket still holds the
+ * second, so that the client has to wait with its third; and whether both are what was
+ * sent. */
 #include <err.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A server whose worker reads one request under a lock, as nbdkit's do, and the next
- * one without: what a guard preloaded into it (stack/entry_guard_turn.c) makes of that.
- * usage: LD_PRELOAD=GUARD unlike_nbdkit SOCKET
- * Prints whether the lock is kept after the first request, while the worker waits for
- * the second, and after one that was read under the lock again. */
+ * one without: what a guard preloaded into it (stack/nbdkit/entry_guard_turn.c) makes
+ * of that. usage: LD_PRELOAD=GUARD unlike_nbdkit SOCKET Prints whether the lock is kept
+ * after the first request, while the worker waits for the second, and after one that
+ * was read under the lock again. */
 #include <err.h>
 #include <pthread.h>
 #include <semaphore.h>

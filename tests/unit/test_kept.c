@@ -5,7 +5,7 @@
 
 #include <check.h>
 
-#include "kept.h"
+#include "unflushed.h"
 
 static struct kept_table t;
 static char data[512];

@@ -16,10 +16,10 @@
 #define BATON_CHANNEL_H
 
 #include "channel_lanes.h"
-#include "kept.h"
 #include "lock.h"
 #include "port_channel.h"
 #include "unacked.h"
+#include "unflushed.h"
 
 enum channel_state {
     CHANNEL_IDLE,       /* no lanes */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* nbd_share.h - one NBD connection that many threads use at once, each blocking until
+/* nbd_shared.h - one NBD connection that many threads use at once, each blocking until
  * its request has an answer. Internal to port/.
  *
  * It has no thread. A thread sends its own request and then waits; one of
@@ -7,8 +7,8 @@
  * it has its own answer. With one request at a time that is send, poll, receive, all on
  * the caller's thread. Any thread may call anything, but for close.
  */
-#ifndef BATON_NBD_SHARE_H
-#define BATON_NBD_SHARE_H
+#ifndef BATON_NBD_SHARED_H
+#define BATON_NBD_SHARED_H
 
 #include "nbd_conn.h"
 

@@ -5,7 +5,7 @@
 #ifndef BATON_NBD_REQUEST_H
 #define BATON_NBD_REQUEST_H
 
-#include "nbd_share.h"
+#include "nbd_shared.h"
 
 /* What a port over s offers: what the server does, but payloads of any length, which
  * are sent in parts. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "nbd_watch.h"
+#include "nbd_keepalive.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -3,8 +3,8 @@
  * its request, and sends it again by itself when a session ends without an answer
  * (channel.h). What a session left unanswered is doubtful, and newer requests follow:
  * unacked.h. What was acknowledged and not flushed is kept, if the disk's policy says
- * so and the owner could vanish without us: kept.h. A new session sends what is lost of
- * it before anything else.
+ * so and the owner could vanish without us: unflushed.h. A new session sends what is
+ * lost of it before anything else.
  *
  * Whose time is over leaves without an answer, after its session was broken: what is
  * submitted later goes to a newer session, and the owner fences the older one first.
@@ -25,7 +25,7 @@
 #include "clock.h"
 #include "req_trace.h"
 #include "resumed_sink.h"
-#include "sending.h"
+#include "unflushed_step.h"
 
 #define FAREWELL_NS NS_PER_S /* for the last answers of an owner that gives way */
 #define KEEP_BYTES (UINT64_C(32) << 20)

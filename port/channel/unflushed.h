@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* kept.h - private to port_channel.c: copies of the changes that an owner has
+/* unflushed.h - private to port_channel.c: copies of the changes that an owner has
  * acknowledged and not flushed, in the order of their acknowledgement. No lock of its
  * own: every call but kept_copy() is made under the channel's.
  *
  * What an owner of another instance has acknowledged is lost, as far as can be known,
  * and has to be sent again before anything else is. */
-#ifndef BATON_KEPT_H
-#define BATON_KEPT_H
+#ifndef BATON_UNFLUSHED_H
+#define BATON_UNFLUSHED_H
 
 #include <stdbool.h>
 #include <sys/queue.h>

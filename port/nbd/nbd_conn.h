@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* nbd_conn.h - one NBD connection, driven by events. Internal to port/; nbd_share.h
+/* nbd_conn.h - one NBD connection, driven by events. Internal to port/; nbd_shared.h
  * puts it at the disposal of many threads. nbd_conn.c is the only file that knows
  * libnbd.
  *

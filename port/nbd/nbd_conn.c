@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "may_block.h"
 #include "nbd_address.h"
-#include "nbd_watch.h"
+#include "nbd_keepalive.h"
 #include "read_ahead.h"
 #include "tls_settings.h"
 

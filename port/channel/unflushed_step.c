@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "sending.h"
+#include "unflushed_step.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "kept.h"
+#include "unflushed.h"
 
 #include <assert.h>
 #include <stdlib.h>

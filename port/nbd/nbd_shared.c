@@ -12,7 +12,7 @@
  * it. Whether dropping calls on_done() for those without an answer is up to the version
  * of libnbd; here both are right.
  */
-#include "nbd_share.h"
+#include "nbd_shared.h"
 
 #include <assert.h>
 #include <errno.h>

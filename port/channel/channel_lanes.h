@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 
-#include "nbd_share.h"
+#include "nbd_shared.h"
 #include "port_channel.h"
 
 #define CHANNEL_MAX_LANES 16

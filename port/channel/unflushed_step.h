@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sending.h - private to port_channel.c: what a request means for what is kept of the
- * acknowledged and unflushed changes (kept.h), whenever it is sent. On the stack of the
- * thread that sends it. */
-#ifndef BATON_SENDING_H
-#define BATON_SENDING_H
+/* unflushed_step.h - private to port_channel.c: what a request means for what is kept
+ * of the acknowledged and unflushed changes (unflushed.h), whenever it is sent. On the
+ * stack of the thread that sends it. */
+#ifndef BATON_UNFLUSHED_STEP_H
+#define BATON_UNFLUSHED_STEP_H
 
 #include "channel.h"
 
