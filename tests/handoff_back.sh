@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
 # handoff_back.sh - for flow tests, after lib.sh: a handoff to a service that has clients
-# with requests, and is therefore asked to pause them (migrate/peer_pause.c).
+# with requests, and is therefore asked to pause them (migrate/takeover/takeover_pause.c).
 
 need jq qemu-io
 need_breakpoints

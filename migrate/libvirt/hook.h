@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hook.h - libvirt's hook for QEMU domains, installed as hooks/qemu.d/baton: tells the
  * services of this host which domain is about to run here (vm.coming) and which does
- * not any more (vm.gone). What follows is their work (migrate/vm.h); libvirtd waits for
- * us, so every step here ends by one deadline, and libvirt is never called.
+ * not any more (vm.gone). What follows is their work (migrate/vm/vm_methods.h);
+ * libvirtd waits for us, so every step here ends by one deadline, and libvirt is never
+ * called.
  *
  *   operation           what is done, and when it fails
  *   prepare begin       vm.coming. A service that refuses, or does not answer in time;

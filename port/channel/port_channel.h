@@ -7,12 +7,12 @@
  * ("not performed, I am not the owner any more"), all lanes are dropped, a newer
  * session is connected (first try at once, then as base/retry.h says), and every
  * unacknowledged request is sent again. The owner fences older sessions of the same
- * client before it serves a newer one (migrate/session.h), so a delayed request of the
- * old lanes cannot land later. submit() therefore blocks for as long as there is no
- * owner; it ends with the owner's answer, with -ESTALE after port_channel_recall(), or
- * with -EIO at the request's deadline_ns. If that one was sent, its session is broken
- * first: whether it was performed is unknown, but it will not be after anything that is
- * submitted later, and it is not sent again.
+ * client before it serves a newer one (migrate/service/session.h), so a delayed request
+ * of the old lanes cannot land later. submit() therefore blocks for as long as there is
+ * no owner; it ends with the owner's answer, with -ESTALE after port_channel_recall(),
+ * or with -EIO at the request's deadline_ns. If that one was sent, its session is
+ * broken first: whether it was performed is unknown, but it will not be after anything
+ * that is submitted later, and it is not sent again.
  *
  * Writes, trims and zeroes that the owner has acknowledged and that no flush has
  * followed are gone when the owner's machine dies. What the channel does about it:

@@ -14,7 +14,7 @@
 
 #include <nbdkit-plugin.h>
 
-#include "allow.h"
+#include "access.h"
 #include "config.h"
 #include "guard_tls.h"
 #include "log.h"

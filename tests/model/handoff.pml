@@ -28,7 +28,7 @@
 #endif
 #define NOBODY 255
 
-/* migrate/record.h: durable */
+/* migrate/record/record.h: durable */
 mtype:role = { STANDBY, OWNER, GIVEN, PARKED };
 mtype:role role[NS];
 byte epoch[NS];
@@ -83,7 +83,7 @@ bool calm; /* from now on: no crash, nothing is lost or fails, nobody asks for m
 #define CAN_LOCK(s) true
 #endif
 
-/* migrate/record.c: the rename */
+/* migrate/record/record.c: the rename */
 inline record_commit(s, r, e)
 {
     role[s] = r;

@@ -15,8 +15,8 @@
 
 #include "config.h"
 #include "disk.h"
-#include "peer.h"
 #include "service.h"
+#include "takeover_prepare.h"
 
 #define RIG_UUID "11111111-2222-3333-4444-555555555555"
 #define RIG_RIGHT "0123456789abcdef0123456789abcdef"

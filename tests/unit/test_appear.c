@@ -10,8 +10,8 @@
 
 #include <check.h>
 
-#include "appear.h"
 #include "clock.h"
+#include "device_wait.h"
 
 static char folder[64], below[96], file[128];
 

@@ -4,7 +4,7 @@
 
 #include <check.h>
 
-#include "filters.h"
+#include "nbdkit_filters.h"
 
 static const struct row {
     const char *cmdline; /* with a NUL after each argument, the last one's is implied */

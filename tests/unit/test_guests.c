@@ -3,7 +3,7 @@
 
 #include <check.h>
 
-#include "guests.h"
+#include "vm_presence.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"
 #define OTHER_UUID "66666666-2222-3333-4444-555555555555"

@@ -4,7 +4,7 @@
 #include <check.h>
 
 #include "clock.h"
-#include "pace.h"
+#include "load.h"
 
 START_TEST(what_is_under_way_ends_as_fast_as_others_did)
 {

@@ -5,8 +5,8 @@
 
 #include "clock.h"
 #include "disk_durability.h"
+#include "owner_find.h"
 #include "peer_rig.h"
-#include "where.h"
 
 START_TEST(an_assignment_is_confirmed_while_the_disk_is_busy_going_on)
 {

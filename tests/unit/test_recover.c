@@ -6,8 +6,8 @@
 
 #include <check.h>
 
+#include "owner_word.h"
 #include "recover.h"
-#include "recover_look.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"
 #define OTHER_UUID "99999999-2222-3333-4444-555555555555"

@@ -5,8 +5,8 @@
 
 #include <check.h>
 
+#include "owner_find.h"
 #include "vm_place.h"
-#include "where.h"
 
 #define VM "11111111-2222-3333-4444-555555555555"
 #define OTHER "66666666-2222-3333-4444-555555555555"

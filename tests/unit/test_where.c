@@ -4,10 +4,10 @@
 #include <inttypes.h>
 
 #include "clock.h"
+#include "owner_find.h"
 #include "peer_rig.h"
 #include "rpc.h"
 #include "uri.h"
-#include "where.h"
 
 #define NR_FAKES 4
 

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who may begin a handoff, attach to it, abort it, and what they are told. */
+#include "handoff.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "handoff_abort.h"
+#include "job.h"
+#include "owner_follow.h"
+
+#define COMMITTED_PATIENCE_NS (10 * NS_PER_S) /* then a caller gets -EINPROGRESS */
+#define TELL_AGAIN_NS NS_PER_S /* a caller hears so often that it goes on */
+
+int
+handoff_table_new(struct handoff_table **ret_t)
+{
+    struct handoff_table *t = calloc(1, sizeof *t);
+
+    if (t == NULL) {
+        return -ENOMEM;
+    }
+    lk_init(&t->lock);
+    cv_init(&t->turn);
+    LIST_INIT(&t->jobs);
+    *ret_t = t;
+    return 0;
+}
+
+static int
+find_disks(struct service *s, const char *target, struct handoff *h, struct err *e)
+{
+    const bool is_vm = strncmp(target, "vm:", 3) == 0;
+
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        struct disk *d = &s->disks[i];
+
+        if (strcmp(is_vm ? d->cfg->vm : d->cfg->name, is_vm ? target + 3 : target) !=
+            0) {
+            continue;
+        }
+        if (h->nr == GROUP_MAX_DISKS) {
+            return err_set(e, -E2BIG, "%s has more than %d disks", target,
+                           GROUP_MAX_DISKS);
+        }
+        h->disks[h->nr++] = d;
+    }
+    if (h->nr == 0) {
+        return err_set(e, -ENOENT,
+                       is_vm ? "%s serves no disk of %s" : "%s has no disk %s",
+                       s->cfg->name, target);
+    }
+    return 0;
+}
+
+/* Leave those of a VM that are neither owned nor parked here to PREPARE, which asks the
+ * next owner whether it has them; unless all are. */
+static void
+set_aside_those_elsewhere(struct handoff *h)
+{
+    struct disk *here[GROUP_MAX_DISKS];
+    unsigned nr_here = 0, nr_there = 0;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        enum role role = disk_record(h->disks[i]).role;
+
+        if (role == ROLE_OWNER || role == ROLE_PARKED) {
+            here[nr_here++] = h->disks[i];
+        } else {
+            h->there[nr_there++] = h->disks[i];
+        }
+    }
+    if (nr_here > 0 && h->to_text[0] != '\0') {
+        memcpy(h->disks, here, nr_here * sizeof(here[0]));
+        h->nr = nr_here;
+        h->nr_there = nr_there;
+    }
+}
+
+/* All of them are parked, and are to be handed on. */
+static bool
+is_handoff_of_parked(const struct handoff *h)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        if (disk_record(h->disks[i]).role != ROLE_PARKED) {
+            return false;
+        }
+    }
+    return h->to_text[0] != '\0';
+}
+
+static int
+refuse_unless_owner(struct handoff *h, struct err *e)
+{
+    h->is_parked = is_handoff_of_parked(h);
+    if (h->is_parked) {
+        return 0;
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct record rec = disk_record(h->disks[i]);
+
+        if (rec.role == ROLE_GIVEN) {
+            return err_set(e, -EPERM,
+                           "%s is not owned by %s: it was given to %s at epoch %" PRIu64
+                           "; ask %s",
+                           rec.name, h->service->cfg->name, rec.peer_name, rec.epoch,
+                           rec.peer_control);
+        }
+        if (rec.role != ROLE_OWNER) {
+            return err_set(e, -EPERM, "%s is not owned by %s: it is %s here",
+                           h->disks[i]->cfg->name, h->service->cfg->name,
+                           rec.role == ROLE_PARKED ? "parked" : "on standby");
+        }
+    }
+    return 0;
+}
+
+int
+job_claim_disks(struct handoff *h, struct err *e)
+{
+    int rc = 0;
+    unsigned i;
+
+    for (i = 0; i < h->nr && rc == 0; i++) {
+        rc =
+            disk_claim(h->disks[i], h->to_text[0] != '\0' ? "a handoff" : "parking", e);
+    }
+    while (rc < 0 && --i > 0) {
+        disk_unclaim(h->disks[i - 1]);
+    }
+    return rc;
+}
+
+int
+job_start(struct handoff *h, struct err *e)
+{
+    pthread_t thread;
+    int rc;
+
+    h->locked_.refs = 2; /* the table's and the thread's */
+    h->started_ns = clock_now_ns();
+    h->locked_.phase_began_ns = h->started_ns;
+    LIST_INSERT_HEAD(&h->service->handoffs->jobs, h, link);
+    rc = pthread_create(&thread, NULL, job_run, h);
+    if (rc != 0) {
+        LIST_REMOVE(h, link);
+        return err_set(e, -rc, "no thread for the handoff");
+    }
+    (void)pthread_detach(thread);
+    return 0;
+}
+
+struct handoff *
+job_alloc(struct service *s, const struct handoff_request *rq)
+{
+    struct handoff *h = calloc(1, sizeof *h);
+
+    if (h != NULL) {
+        h->service = s;
+        (void)snprintf(h->target, sizeof h->target, "%s", rq->target);
+        (void)snprintf(h->to_text, sizeof h->to_text, "%s", rq->to ? rq->to : "");
+        h->deadline_len_ns = rq->deadline_ns;
+        h->deadline_ns = CLOCK_NEVER; /* counts from HOLD on */
+        h->locked_.peer_fd = -1;
+        h->budget_ns = rq->budget_ns;
+        lk_init(&h->lock);
+        cv_init(&h->changed);
+    }
+    return h;
+}
+
+void
+job_free(struct handoff *h)
+{
+    cv_done(&h->changed);
+    lk_done(&h->lock);
+    free(h);
+}
+
+/* A new job for rq; the table's lock is held. */
+static int
+begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
+             struct handoff **ret_h)
+{
+    struct handoff *h = job_alloc(s, rq);
+    int rc;
+
+    if (h == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    rc = rq->to != NULL ? uri_parse(rq->to, URI_FOR_CONTROL, e, &h->to) : 0;
+    if (rc == 0 && rq->to != NULL && config_is_own_control(s->cfg, &h->to)) {
+        rc = err_set(e, -EINVAL, "%s is %s itself; give another service's URI",
+                     h->to.text, s->cfg->name);
+    }
+    if (rc == 0) {
+        rc = find_disks(s, rq->target, h, e);
+    }
+    if (rc == 0) {
+        set_aside_those_elsewhere(h);
+        rc = job_claim_disks(h, e);
+    }
+    if (rc == 0) {
+        rc = refuse_unless_owner(h, e);
+        if (rc == 0) {
+            rc = job_start(h, e);
+        }
+        for (unsigned i = 0; i < h->nr && rc < 0; i++) {
+            disk_unclaim(h->disks[i]);
+        }
+    }
+    if (rc < 0) {
+        job_free(h);
+        return rc;
+    }
+    *ret_h = h;
+    return 0;
+}
+
+void
+job_ref(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    job_locked(h)->refs++;
+}
+
+static bool
+is_being_aborted(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    return job_locked(h)->is_abort_wanted;
+}
+
+struct handoff *
+handoff_find_locked(struct handoff_table *t, const char *target)
+{
+    struct handoff *h;
+
+    LIST_FOREACH(h, &t->jobs, link)
+    {
+        if (strcmp(h->target, target) == 0) {
+            return h;
+        }
+    }
+    return NULL;
+}
+
+/* Attach to the same handoff, or begin it. The caller has a reference then. */
+static int
+attach_or_begin(struct service *s, const struct handoff_request *rq, struct err *e,
+                struct handoff **ret_h)
+{
+    struct handoff_table *t = s->handoffs;
+    const char *to = rq->to != NULL ? rq->to : "";
+    struct handoff *h;
+    int rc;
+    LK_GUARD(&t->lock);
+
+    h = handoff_find_locked(t, rq->target);
+    if (h != NULL && strcmp(h->to_text, to) != 0) {
+        return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target,
+                       h->to_text[0] != '\0' ? h->to_text : "nobody (it is parked)");
+    }
+    if (h != NULL && is_being_aborted(h)) {
+        return err_set(e, -EBUSY,
+                       "the handoff of %s is being aborted; ask again when that has "
+                       "ended, see baton status",
+                       rq->target);
+    }
+    if (h == NULL) {
+        rc = begin_locked(s, rq, e, &h);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    job_ref(h);
+    *ret_h = h;
+    return 0;
+}
+
+/* Wait for news or the end, or until it is time to say the same again. *ret_now: what
+ * is new. False: committed, and the caller has waited for long enough. */
+static bool
+await_news(struct handoff *h, uint64_t seen, struct handoff_locked *ret_now)
+{
+    const uint64_t again_ns = clock_deadline_ns(TELL_AGAIN_NS);
+    uint64_t patience_ns;
+    LK_GUARD(&h->lock);
+
+    for (;;) {
+        *ret_now = *job_locked(h);
+        patience_ns = ret_now->committed_ns != 0
+                          ? ret_now->committed_ns + COMMITTED_PATIENCE_NS
+                          : CLOCK_NEVER;
+        if (ret_now->is_finished || ret_now->news != seen) {
+            return true;
+        }
+        if (cv_wait_until(&h->changed, &h->lock,
+                          clock_earlier(patience_ns, again_ns)) == -ETIMEDOUT) {
+            *ret_now = *job_locked(h);
+            return ret_now->is_finished || clock_now_ns() < patience_ns;
+        }
+    }
+}
+
+/* Until the end; what is new goes to the caller, outside the lock. */
+static int
+wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
+             struct err *e, json_t **ret_report)
+{
+    struct handoff_locked now;
+    uint64_t seen = 0;
+
+    while (await_news(h, seen, &now)) {
+        if (now.is_finished) {
+            *e = now.err;
+            /* A copy, since others may be told the same at this moment. */
+            *ret_report = now.rc == 0 ? json_deep_copy(now.report) : NULL;
+            return now.rc;
+        }
+        seen = now.news;
+        if (on_progress != NULL) {
+            on_progress(opaque, now.phase, now.detail,
+                        (clock_now_ns() - h->started_ns) / NS_PER_US);
+        }
+    }
+    return err_set(
+        e, -EINPROGRESS,
+        "%s is committed to %s but not finished: %s; the services go on, see "
+        "baton status",
+        h->target, h->to_text, now.detail);
+}
+
+int
+handoff_run(struct service *s, const struct handoff_request *rq,
+            handoff_on_progress on_progress, void *opaque, struct err *e,
+            json_t **ret_report)
+{
+    struct handoff *h = NULL;
+    int rc = attach_or_begin(s, rq, e, &h);
+
+    if (rc == 0) {
+        rc = wait_for_job(h, on_progress, opaque, e, ret_report);
+        job_unref(h);
+    } else if (rc == -EPERM) {
+        follow_say_owner(s, rq->target, e);
+    }
+    return rc;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A committed handoff that nobody answers, given up because a person decided so. */
+#include <errno.h>
+
+#include "clock.h"
+#include "job.h"
+
+/* One question to the next owner may take 30 s, and is not broken off: its answer would
+ * be the better way out. */
+#define ABANDON_WAIT_NS (40 * NS_PER_S)
+
+static struct handoff *
+find_job(struct service *s, const struct disk *d)
+{
+    struct handoff *h;
+    LK_GUARD(&s->handoffs->lock);
+
+    LIST_FOREACH(h, &s->handoffs->jobs, link)
+    {
+        for (unsigned i = 0; i < h->nr; i++) {
+            if (h->disks[i] == d) {
+                lk_acquire(&h->lock);
+                job_locked(h)->refs++;
+                lk_release(&h->lock);
+                return h;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Ask the thread to stop, and wait until it has: 0, or -EALREADY when it got an answer
+ * before. */
+static int
+stop_asking(struct handoff *h, struct err *e)
+{
+    uint64_t until_ns = clock_deadline_ns(ABANDON_WAIT_NS);
+    LK_GUARD(&h->lock);
+
+    if (job_locked(h)->committed_ns == 0) {
+        return err_set(e, -EBUSY, "a handoff of %s is going on", h->target);
+    }
+    if (job_locked(h)->is_abandon_wanted) {
+        return err_set(e, -EBUSY, "%s is being taken already", h->target);
+    }
+    job_locked(h)->is_abandon_wanted = true;
+    cv_broadcast(&h->changed);
+    while (!job_locked(h)->is_finished && !job_locked(h)->is_answered) {
+        bool is_late = cv_wait_until(&h->changed, &h->lock, until_ns) == -ETIMEDOUT;
+
+        if (is_late && !job_locked(h)->is_abandoned) {
+            job_locked(h)->is_abandon_wanted = false;
+            break;
+        }
+        until_ns = is_late ? CLOCK_NEVER : until_ns; /* it is on its last lines */
+    }
+    if (job_locked(h)->is_answered) {
+        return err_set(e, -EALREADY,
+                       "%s has answered just now: the handoff of %s goes on",
+                       h->next[0].peer_name, h->target);
+    }
+    return job_locked(h)->is_finished
+               ? 0
+               : err_set(e, -ETIMEDOUT, "the handoff of %s cannot be stopped",
+                         h->target);
+}
+
+int
+handoff_abandon(struct service *s, struct disk *d, struct err *e)
+{
+    struct handoff *h = find_job(s, d);
+    int rc;
+
+    if (h == NULL) {
+        return -ENOENT;
+    }
+    rc = stop_asking(h, e);
+    job_unref(h);
+    return rc;
+}

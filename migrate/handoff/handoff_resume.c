@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* After a restart: what was given away and may not be known at its new owner yet. */
+#include <errno.h>
+#include <string.h>
+
+#include "breakpoint.h"
+#include "clock.h"
+#include "job.h"
+
+/* -EBUSY: one of them is busy, is in trouble (mend.c resumes it when it is not any
+ * more), or was, and has another record now than was read before. */
+static int
+claim_unchanged(struct handoff *h, struct err *e)
+{
+    int rc = job_claim_disks(h, e);
+
+    if (rc < 0) {
+        return rc == -EAGAIN ? -EBUSY : rc;
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct record now = disk_record(h->disks[i]);
+
+        if (now.role != ROLE_GIVEN || now.epoch != h->next[i].epoch || now.is_learned) {
+            rc = err_set(e, -EBUSY, "%s was busy", now.name);
+        }
+    }
+    for (unsigned i = 0; i < h->nr && rc < 0; i++) {
+        disk_unclaim(h->disks[i]);
+    }
+    return rc;
+}
+
+/* The disks that were given at once go on as one job, so that a refusal takes all of
+ * them back. `first` is the first of them. */
+static int
+resume_group(struct service *s, unsigned first, const struct record *rec, struct err *e)
+{
+    const struct handoff_request rq = {.target = s->disks[first].cfg->name,
+                                       .to = rec->peer_control,
+                                       .budget_ns = CLOCK_NEVER};
+    struct handoff *h = job_alloc(s, &rq);
+    int rc;
+
+    if (h == NULL) {
+        return err_set(e, -ENOMEM, "out of memory");
+    }
+    for (unsigned i = first; i < s->nr_disks && h->nr < GROUP_MAX_DISKS; i++) {
+        struct record other = disk_record(&s->disks[i]);
+
+        if (i == first || (other.role == ROLE_GIVEN && rec->handoff != 0 &&
+                           other.handoff == rec->handoff)) {
+            h->next[h->nr] = other;
+            h->disks[h->nr++] = &s->disks[i];
+        }
+    }
+    if (h->nr > 1 && rec->vm[0] != '\0') {
+        (void)snprintf(h->target, sizeof h->target, "vm:%s", rec->vm);
+    }
+    h->is_parked = rec->has_parked;
+    h->is_resumed = h->has_followed = true; /* disk_start() has put the channel in */
+    h->locked_.committed_ns = clock_now_ns();
+    rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);
+    if (rc == 0) {
+        rc = claim_unchanged(h, e);
+    }
+    if (rc == 0) {
+        LK_GUARD(&s->handoffs->lock);
+
+        rc = job_start(h, e);
+        for (unsigned i = 0; i < h->nr && rc < 0; i++) {
+            disk_unclaim(h->disks[i]);
+        }
+    }
+    if (rc < 0) {
+        job_free(h);
+    }
+    return rc;
+}
+
+/* Is an earlier disk of the same handoff there, with which this one goes on? */
+static bool
+is_resumed_already(struct service *s, unsigned at, const struct record *rec)
+{
+    for (unsigned i = 0; i < at; i++) {
+        struct record other = disk_record(&s->disks[i]);
+
+        if (other.role == ROLE_GIVEN && rec->handoff != 0 &&
+            other.handoff == rec->handoff) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+handoff_resume(struct service *s, struct err *e)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < s->nr_disks && rc == 0; i++) {
+        struct record rec = disk_record(&s->disks[i]);
+
+        if (rec.role == ROLE_GIVEN && !rec.is_learned &&
+            !is_resumed_already(s, i, &rec)) {
+            rc = resume_group(s, i, &rec, e);
+            rc = rc == -EBUSY ? 0 : rc;
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "handoff_there.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "job_call.h"
+#include "owner_find.h"
+
+#define ANSWER_NS (30 * NS_PER_S) /* as peer.prepare */
+#define FIND_NS (5 * NS_PER_S)    /* who has it, for the sentence */
+
+static int
+refuse_elsewhere(struct handoff *h, struct disk *d, const struct record *rec,
+                 struct err *e)
+{
+    struct err ignored = {0};
+    struct where w;
+    char owner[RECORD_URI_LEN] = "";
+
+    if (rec->role == ROLE_GIVEN) {
+        int rc = where_find(h->service, rec, false, clock_deadline_ns(FIND_NS),
+                            &ignored, &w);
+
+        if (rc == 0 || rc == -EALREADY) { /* the latter: as the record says */
+            (void)snprintf(owner, sizeof owner, ": %s owns it",
+                           rc == 0 ? w.service : rec->peer_name);
+        }
+    }
+    return err_set(
+        e, -EREMOTE,
+        "%s of %s is owned neither by %s nor at %s%s; hand it over first, or "
+        "what is here disk by disk",
+        d->cfg->name, h->target, h->service->cfg->name, h->to.text, owner);
+}
+
+int
+job_look_there(struct handoff *h, struct err *e)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < h->nr_there && rc == 0; i++) {
+        struct record rec = disk_record(h->there[i]);
+        json_t *answer = NULL, *params;
+        const char *role;
+        int code = 0;
+
+        params = rec.uuid[0] != '\0'
+                     ? json_pack("{s:s}", "uuid", rec.uuid)
+                     : json_pack("{s:s}", "disk", h->there[i]->cfg->name);
+        rc = job_call(h, "peer.where", params, ANSWER_NS, e, &code, &answer);
+        role = json_string_value(json_object_get(answer, "role"));
+        if (rc == -ENOENT ||
+            (rc == 0 && (role == NULL || strcmp(role, role_name(ROLE_OWNER)) != 0))) {
+            rc = refuse_elsewhere(h, h->there[i], &rec, e);
+        }
+        json_decref(answer);
+    }
+    return rc;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* job.h - private to handoff*.c: one running handoff.
+ *
+ * The job's thread is the only one that calls the steps and touches the fields above
+ * the lock. A step returns 0, or a negative errno and a sentence; the thread decides
+ * what follows (handoff.c). What holds after a step failed:
+ *   prepare   nothing has happened; the next owner was told to forget it
+ *   hold      )
+ *   drain     ) the gates are opened again to port A; nothing else happened
+ *   flush     )
+ *   eject     ) the record was not written: the same
+ *   assign    refused: taken back at epoch N+2; no answer: goes on asking
+ *   replay    cannot fail; may last as long as the next owner is away
+ * Of disks that are parked here: see step_parked.h. */
+#ifndef BATON_JOB_H
+#define BATON_JOB_H
+
+#include <sys/queue.h>
+
+#include "clock.h"
+#include "disk.h"
+#include "handoff.h"
+#include "identity.h"
+#include "load.h"
+#include "lock.h"
+#include "retry.h"
+#include "rpc.h"
+#include "uri.h"
+
+#define JOB_RETRY_MAX_NS RETRY_MAX_NS /* of what must not be given up; see retry.h */
+
+struct handoff {
+    struct service *service;
+    char target[NAME_MAX_LEN + 8];
+    char to_text[RECORD_URI_LEN]; /* "" to park */
+    struct uri to;
+    uint64_t deadline_len_ns, budget_ns;
+    unsigned nr;
+    struct disk *disks[GROUP_MAX_DISKS];
+    unsigned nr_there; /* of the VM, not owned here: at the next owner, if it says so */
+    struct disk *there[GROUP_MAX_DISKS];
+
+    struct rpc_client *peer;
+    struct record next[GROUP_MAX_DISKS]; /* what eject commits */
+    struct record_draft *draft;          /* of next; NULL before and after */
+    struct port *channels[GROUP_MAX_DISKS];
+    char devices[GROUP_MAX_DISKS][IDENTITY_DEVICE_LEN]; /* as the next owner knows it */
+    bool is_same_device[GROUP_MAX_DISKS];               /* and we know it as the same */
+    bool has_turn, wants_pause; /* the latter: the next owner; see takeover_pause.c */
+    uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns, predicted_ns;
+    uint64_t peer_drain_ns; /* of HOLD: the next owner waited for its requests */
+    struct handoff_forecast {
+        struct pace before; /* as it was seen at the beginning */
+        uint64_t peer_in_flight;
+        uint64_t drain_ns, flush_ns, record_ns, trip_ns,
+            peer_drain_ns; /* stall_forecast.h */
+    } forecast;
+    uint64_t phase_ns[HANDOFF_NR_PHASES];
+    bool is_resumed;    /* begun at ASSIGN after a restart */
+    bool is_parked;     /* it began with the disks parked: each one, or none */
+    bool shares_cache;  /* the next owner can flush what we have not: no FLUSH */
+    bool has_followed;  /* the channels are port B, and the gates are open */
+    bool leaves_claims; /* on its disks, to whoever abandoned it */
+
+    struct lk lock;    /* leaf */
+    struct cv changed; /* anything below changed */
+    struct handoff_locked {
+        enum handoff_phase phase;
+        uint64_t phase_began_ns;
+        uint64_t news; /* counts changes of phase and detail */
+        char detail[256];
+        bool is_abort_wanted;
+        int peer_fd; /* of `peer`, for an abort to break a question off; -1: none */
+        bool is_rolling_back;   /* the next owner may be asked again, in spite of it */
+        bool is_committing;     /* too late for an abort; the record is being written */
+        bool is_abandon_wanted; /* in ASSIGN: stop asking; see handoff_abandon() */
+        bool is_abandoned;      /* the thread has seen it and is about to end */
+        bool is_answered;       /* ASSIGN is over, too late for that */
+        bool is_finished;
+        uint64_t committed_ns; /* 0: not yet */
+        int rc;
+        struct err err;
+        json_t *report;
+        unsigned refs; /* the table, the thread, and every waiting caller */
+    } locked_;
+    LIST_ENTRY(handoff) link;
+};
+
+static inline struct handoff_locked *job_locked(struct handoff *h) LK_REQUIRES(h->lock);
+static inline struct handoff_locked *
+job_locked(struct handoff *h)
+{
+    return &h->locked_;
+}
+
+struct handoff_table {
+    struct lk lock; /* before a job's lock; makes "look, then begin" one step */
+    LIST_HEAD(, handoff) jobs;
+    struct cv turn; /* is_turn_taken became false */
+    bool is_turn_taken;
+};
+
+/* A job that is not started; NULL: no memory. */
+struct handoff *job_alloc(struct service *s, const struct handoff_request *rq);
+void job_free(struct handoff *h); /* never started, or its last reference is gone */
+/* All of its disks, or none. */
+int job_claim_disks(struct handoff *h, struct err *e);
+
+/* Put it into the table, whose lock is held, and start its thread. */
+int job_start(struct handoff *h, struct err *e);
+
+/* The thread of a job. It holds a reference, and so does the table. */
+void *job_run(void *job);
+void job_unref(struct handoff *h);
+
+/* The only writer of the phase. */
+void job_set_phase(struct handoff *h, enum handoff_phase next);
+void job_detail(struct handoff *h, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* -ECANCELED with a sentence when somebody wants an abort, -ETIMEDOUT when the deadline
+ * of HOLD..FLUSH has passed, else 0. */
+int job_check(struct handoff *h, struct err *e);
+
+/* The steps, in order. */
+int job_prepare(struct handoff *h, struct err *e);
+int job_hold(struct handoff *h, struct err *e);
+int job_drain(struct handoff *h, struct err *e);
+int job_flush(struct handoff *h, struct err *e);
+int job_eject(struct handoff *h, struct err *e);
+/* 0; -EREMOTEIO: refused, e has the reason; -ECANCELED: no answer, and a person wants
+ * it abandoned. Goes on until one of them. */
+int job_assign(struct handoff *h, struct err *e);
+void job_replay(struct handoff *h);
+/* An rpc_on_notify: the next owner serves, and is about to make that durable. The queue
+ * is replayed at once; the handoff ends with its answer. */
+void job_hear(void *job, const char *method, json_t *params);
+/* Put the channels in as port B: what was held waits there for an answer. */
+void job_follow(struct handoff *h);
+
+/* Undo hold..flush: open the gates to port A, tell the next owner to forget it. */
+void job_roll_back(struct handoff *h);
+/* The next owner refused: own the disks again, at epoch N+2. Goes on until done. */
+void job_take_back(struct handoff *h);
+
+/* What is handed, as every call names it (docs/control-protocol.md). */
+json_t *job_disk_list(const struct handoff *h);
+
+json_t *job_report(struct handoff *h, const char *outcome);
+
+#endif

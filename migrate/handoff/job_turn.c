@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who of several groups may hold its disks now. */
+#include "job_turn.h"
+
+#include <errno.h>
+
+#include "clock.h"
+
+#define TURN_NS (10 * NS_PER_S)
+
+void
+job_take_turn(struct handoff *h)
+{
+    struct handoff_table *t = h->service->handoffs;
+    uint64_t deadline_ns = clock_deadline_ns(TURN_NS);
+    struct err ignored; /* the next step asks again */
+    LK_GUARD(&t->lock);
+
+    if (h->nr < 2) {
+        return;
+    }
+    if (t->is_turn_taken) {
+        job_detail(h, "another group is held, and goes first");
+    }
+    while (t->is_turn_taken && job_check(h, &ignored) == 0) {
+        if (cv_wait_until(&t->turn, &t->lock, deadline_ns) == -ETIMEDOUT) {
+            return;
+        }
+    }
+    if (t->is_turn_taken) {
+        return; /* whoever wanted the abort has taken the turn from nobody */
+    }
+    t->is_turn_taken = true;
+    h->has_turn = true;
+}
+
+void
+job_leave_turn(struct handoff *h)
+{
+    struct handoff_table *t = h->service->handoffs;
+    LK_GUARD(&t->lock);
+
+    if (h->has_turn) {
+        h->has_turn = false;
+        t->is_turn_taken = false;
+        cv_broadcast(&t->turn);
+    }
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The drain is judged by Little's law: n requests in flight, of which r end in a
+ * second, need n / r. No clock is read for a request because of it. */
+#include "stall_forecast.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "clock.h"
+#include "handoff_abort.h"
+#include "job_call.h"
+#include "load.h"
+
+#define WRITE_BACK_NS (120 * NS_PER_S) /* for all that a large cache may hold */
+#define LOOK_AGAIN_NS (200 * NS_PER_MS)
+#define SHORT_NS (2 * NS_PER_MS) /* a round that has found nothing to write */
+#define MAX_ROUNDS 8
+#define PING_TIMEOUT_NS (5 * NS_PER_S)
+
+void
+forecast_begin(struct handoff *h)
+{
+    pace_look(h->disks, h->nr, &h->forecast.before);
+}
+
+static int
+await_flush(struct handoff *h, struct disk *d, uint64_t deadline_ns, struct err *e)
+{
+    for (;;) {
+        int rc = flusher_wait(
+            &d->flusher, clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+
+        if (rc == 0) {
+            return 0;
+        }
+        if (rc != -ETIMEDOUT || clock_now_ns() >= deadline_ns) {
+            return err_set(e, rc, "%s: the device does not flush: %s", d->cfg->name,
+                           err_text(NULL, rc));
+        }
+        job_detail(h, "%s: writing back what %s has in its caches", d->cfg->name,
+                   d->cfg->device);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+}
+
+static int
+flush_all(struct handoff *h, uint64_t deadline_ns, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = job_begin_flush(h, h->disks[i], URGENCY_CONTROL, deadline_ns, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = await_flush(h, h->disks[i], deadline_ns, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* Without a flush under HOLD one round is enough: it shows whether the device has lost
+ * anything until now, while the next owner, who has it open, would be told of a later
+ * loss by its own first flush. */
+int
+forecast_write_back(struct handoff *h, struct err *e)
+{
+    const unsigned rounds = h->shares_cache ? 1 : MAX_ROUNDS;
+    uint64_t deadline_ns = clock_deadline_ns(WRITE_BACK_NS);
+    uint64_t before_ns = UINT64_MAX;
+
+    for (unsigned round = 0; round < rounds; round++) {
+        uint64_t began_ns = clock_now_ns(), took_ns;
+        int rc = flush_all(h, deadline_ns, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+        took_ns = clock_now_ns() - began_ns;
+        h->forecast.flush_ns = h->shares_cache ? 0 : took_ns;
+        if (took_ns <= SHORT_NS || took_ns > before_ns - before_ns / 4) {
+            break;
+        }
+        before_ns = took_ns;
+    }
+    return 0;
+}
+
+/* Of what is under way at the device, the part of the next owner's clients has ended
+ * when those have been paused; ours go on meanwhile. */
+static uint64_t
+predict_drain(struct handoff *h)
+{
+    const struct handoff_forecast *f = &h->forecast;
+    struct pace now;
+    uint64_t drain_ns, theirs;
+
+    pace_look(h->disks, h->nr, &now);
+    drain_ns = pace_drain_ns(&f->before, &now);
+    theirs = clock_earlier(f->peer_in_flight, now.in_flight);
+    if (now.in_flight > 0) {
+        drain_ns = drain_ns / now.in_flight * (now.in_flight - theirs);
+    }
+    return f->peer_drain_ns + drain_ns;
+}
+
+static int
+measure_trip(struct handoff *h, struct err *e)
+{
+    uint64_t began_ns = clock_now_ns();
+    json_t *result = NULL;
+    int code = 0;
+    int rc =
+        job_call_asked(h, "ping", json_object(), PING_TIMEOUT_NS, e, &code, &result);
+
+    json_decref(result);
+    h->forecast.trip_ns = clock_now_ns() - began_ns;
+    return rc;
+}
+
+int
+forecast_check(struct handoff *h, struct err *e)
+{
+    struct handoff_forecast *f = &h->forecast;
+    int rc = measure_trip(h, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    f->drain_ns = predict_drain(h);
+    f->trip_ns += h->wants_pause ? f->trip_ns : 0;
+    h->predicted_ns = f->drain_ns + f->flush_ns + f->record_ns + f->trip_ns;
+    if (h->predicted_ns > h->budget_ns) {
+        return err_set(e, -ETIME,
+                       "the predicted stall is %" PRIu64 " us (drain %" PRIu64
+                       ", flush %" PRIu64 ", record %" PRIu64 ", trip %" PRIu64
+                       "), the budget %" PRIu64 " us",
+                       h->predicted_ns / NS_PER_US, f->drain_ns / NS_PER_US,
+                       f->flush_ns / NS_PER_US, f->record_ns / NS_PER_US,
+                       f->trip_ns / NS_PER_US, h->budget_ns / NS_PER_US);
+    }
+    return 0;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What follows the commit: ASSIGN and REPLAY, or the disks are taken back. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "breakpoint.h"
+#include "clock.h"
+#include "device_check.h"
+#include "job.h"
+#include "job_call.h"
+#include "job_turn.h"
+#include "log.h"
+#include "owner_follow.h"
+#include "port_channel.h"
+#include "step_parked.h"
+#include "urgency.h"
+
+#define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
+#define REPLAY_REPORT_NS (5 * NS_PER_S)
+
+/* Jobs that ask again and again; relaxed: it bounds. */
+static _Atomic unsigned nr_asking;
+
+bool
+job_back_off(struct handoff *h, uint64_t *wait_ns)
+{
+    uint64_t until_ns = clock_deadline_ns(*wait_ns);
+    LK_GUARD(&h->lock);
+
+    *wait_ns = clock_earlier(2 * *wait_ns, retry_max_ns(atomic_load_explicit(
+                                               &nr_asking, memory_order_relaxed)));
+    for (;;) {
+        if (job_locked(h)->is_abandon_wanted && !job_locked(h)->is_answered) {
+            job_locked(h)->is_abandoned = true;
+            return false;
+        }
+        if (cv_wait_until(&h->changed, &h->lock, until_ns) == -ETIMEDOUT) {
+            return true;
+        }
+    }
+}
+
+static void
+set_answered(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    job_locked(h)->is_answered = true;
+    cv_broadcast(&h->changed);
+}
+
+/* What peer.assign says: 0, or -EREMOTEIO for a refusal. */
+static int
+read_answer(struct handoff *h, json_t *result, struct err *e)
+{
+    bool is_assigned = json_is_true(json_object_get(result, "assigned"));
+    const char *reason = json_string_value(json_object_get(result, "reason"));
+
+    if (!is_assigned) {
+        (void)err_set(e, -EREMOTEIO, "%s refuses: %s", h->next[0].peer_name,
+                      reason != NULL ? reason : "no reason given");
+    }
+    json_decref(result);
+    return is_assigned ? 0 : -EREMOTEIO;
+}
+
+static json_t *
+assign_params(struct handoff *h)
+{
+    char boot_id[37];
+
+    identity_boot_id(boot_id);
+    if (h->is_parked) { /* who has had the device since is not known */
+        boot_id[0] = '\0';
+    }
+    return json_pack("{s:s,s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
+                     config_control_for(h->service->cfg, &h->to), "boot_id", boot_id,
+                     "disks", job_disk_list(h));
+}
+
+/* The next owner does not answer. When others own the disks, at later epochs, it did
+ * own them and gave them on. */
+static bool
+has_moved_on(struct handoff *h)
+{
+    bool is_each = true;
+
+    for (unsigned i = 0; i < h->nr && is_each; i++) {
+        is_each = follow_claimed(h->disks[i], h->next[i].epoch);
+    }
+    for (unsigned i = 0; i < h->nr && is_each; i++) {
+        h->next[i] = disk_record(h->disks[i]);
+    }
+    return is_each;
+}
+
+/* The channels are in place; the new owner may give the disks on, and they follow it.
+ */
+static void
+share_claims(struct handoff *h)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        disk_share_claim(h->disks[i]);
+    }
+}
+
+static void
+end_sharing(struct handoff *h)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        disk_end_sharing(h->disks[i]);
+    }
+}
+
+static int
+assign(struct handoff *h, struct err *e)
+{
+    uint64_t wait_ns = RETRY_MIN_NS, looked_ns = clock_now_ns();
+    bool is_told = false;
+
+    for (;;) {
+        json_t *result = NULL;
+        int code = 0;
+        int rc;
+
+        (void)BREAKPOINT("owner-assigning");
+        rc = job_call(h, "peer.assign", assign_params(h), ASSIGN_TIMEOUT_NS, e, &code,
+                      &result);
+        end_sharing(h); /* job_hear() may have begun it */
+        if (rc == 0) {
+            (void)BREAKPOINT("owner-told");
+            set_answered(h);
+            return read_answer(h, result, e);
+        }
+        job_leave_turn(h); /* it may last */
+        (void)urgency_set(URGENCY_CONTROL);
+        job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
+        if (!is_told) {
+            log_warn("%s was given to %s at epoch %" PRIu64 ", which does not answer "
+                     "(%s): requests are held and we go on asking",
+                     h->target, h->next[0].peer_name, h->next[0].epoch,
+                     err_text(e, rc));
+            is_told = true;
+        }
+        if (clock_now_ns() - looked_ns >= JOB_RETRY_MAX_NS) {
+            looked_ns = clock_now_ns();
+            if (has_moved_on(h)) {
+                return 0;
+            }
+        }
+        if (!job_back_off(h, &wait_ns)) {
+            return err_set(e, -ECANCELED, "abandoned");
+        }
+        (void)BREAKPOINT("owner-asks-again");
+    }
+}
+
+int
+job_assign(struct handoff *h, struct err *e)
+{
+    int rc;
+
+    (void)atomic_fetch_add_explicit(&nr_asking, 1, memory_order_relaxed);
+    rc = assign(h, e);
+    (void)atomic_fetch_sub_explicit(&nr_asking, 1, memory_order_relaxed);
+    return rc;
+}
+
+void
+job_follow(struct handoff *h)
+{
+    for (unsigned i = 0; i < h->nr && !h->has_followed; i++) {
+        disk_follow(h->disks[i], h->channels[i]);
+        h->channels[i] = NULL;
+        (void)BREAKPOINT("owner-following");
+    }
+    h->has_followed = true;
+}
+
+static void
+begin_replay(struct handoff *h)
+{
+    job_set_phase(h, HANDOFF_REPLAY);
+    share_claims(h);
+    h->opened_at_ns = clock_now_ns(); /* afterwards who was held runs before us */
+    job_follow(h);
+    (void)urgency_set(URGENCY_CONTROL); /* who was held comes first now */
+}
+
+void
+job_hear(void *job, const char *method, json_t *params)
+{
+    struct handoff *h = job;
+
+    (void)params;
+    if (strcmp(method, "assigned") == 0 && !h->has_followed) {
+        struct err ignored;
+
+        begin_replay(h);
+        /* While the next owner does the same; then another group may be held. */
+        (void)record_settle(h->service->records, &ignored); /* else the next commit */
+        job_leave_turn(h);
+    }
+}
+
+void
+job_replay(struct handoff *h)
+{
+    uint64_t deadline_ns = clock_deadline_ns(REPLAY_REPORT_NS);
+
+    if (!h->has_followed || h->is_resumed) {
+        begin_replay(h);
+    } else {
+        share_claims(h);
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        (void)redir_wait_open(h->disks[i]->redir, deadline_ns); /* else status tells */
+    }
+    end_sharing(h);
+    (void)BREAKPOINT("owner-replayed");
+}
+
+static int
+reopen_all(struct handoff *h, struct port **ports, struct err *e)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < h->nr && rc == 0; i++) {
+        struct disk *d = h->disks[i];
+
+        if (ports[i] != NULL) {
+            continue; /* from an earlier try */
+        }
+        rc = disk_open_device(d, e, &ports[i]);
+        if (rc < 0) {
+            break;
+        }
+        rc = device_check(d, ports[i], e);
+        /* Who refuses may have forgotten that it served the disk, and wrote. */
+        rc = rc < 0 ? rc : disk_own(d, ports[i], h->shares_cache, e);
+        if (rc < 0) {
+            (void)err_prefix(e, rc, "disk %s", d->cfg->name);
+            port_close(ports[i]);
+            ports[i] = NULL;
+        }
+    }
+    return rc;
+}
+
+void
+job_take_back(struct handoff *h)
+{
+    struct port *ports[GROUP_MAX_DISKS] = {NULL};
+    struct record mine[GROUP_MAX_DISKS] = {0};
+    uint64_t wait_ns = 10 * NS_PER_MS;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        mine[i] = disk_next_record(h->disks[i], ROLE_OWNER, h->next[i].epoch + 1);
+    }
+    (void)BREAKPOINT("owner-refused");
+    for (;;) {
+        struct err e = {0};
+        bool is_committed = false;
+        int rc = reopen_all(h, ports, &e);
+
+        if (rc == 0) {
+            rc = BREAKPOINT("owner-relocked");
+        }
+        if (rc == 0) {
+            rc = record_commit(h->service->records, mine, h->nr, &e, &is_committed);
+        }
+        if (rc == 0 || is_committed) {
+            break;
+        }
+        job_detail(h, "taking it back: %s", err_text(&e, rc));
+        log_warn(
+            "%s: refused by %s and not ours yet: %s: requests are held, trying again",
+            h->target, h->next[0].peer_name, err_text(&e, rc));
+        (void)job_back_off(h, &wait_ns); /* it was answered: nobody can abandon it */
+    }
+    (void)BREAKPOINT("owner-retaken");
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+
+        disk_set_record(d, &mine[i]);
+        /* Who refuses may have forgotten that it served the disk: no session from
+         * before the commit is served any more. Clients look for us at this epoch. */
+        disk_assign(d, ports[i]);
+        device_remember(d);
+        port_close(h->channels[i]);
+        h->channels[i] = NULL;
+    }
+    h->opened_at_ns = clock_now_ns();
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* HOLD to the commit, and the way back before it. */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "breakpoint.h"
+#include "cleanup.h"
+#include "clock.h"
+#include "handoff_abort.h"
+#include "job.h"
+#include "job_call.h"
+#include "log.h"
+#include "owner_follow.h"
+#include "port_channel.h"
+#include "step_parked.h"
+
+/* It waits for much less; nobody can abort meanwhile, and our own clients go on. */
+#define PAUSE_TIMEOUT_NS (5 * NS_PER_S)
+#define LOOK_AGAIN_NS (200 * NS_PER_MS) /* while a drain or flush is slow */
+
+/* Have the next owner hold its clients first. An error: it has gone. */
+static int
+pause_peer(struct handoff *h, struct err *e)
+{
+    json_t *params, *answer = NULL;
+    int code = 0, rc, given_up;
+
+    (void)BREAKPOINT("owner-pausing");
+    params = json_pack("{s:s,s:I,s:o}", "from", h->service->cfg->name, "for_ms",
+                       (json_int_t)(h->deadline_len_ns / NS_PER_MS), "disks",
+                       job_disk_list(h));
+    rc = job_call_asked(h, "peer.pause", params,
+                        clock_earlier(h->deadline_len_ns, PAUSE_TIMEOUT_NS), e, &code,
+                        &answer);
+    h->peer_drain_ns = job_us_of(answer, "drain_us");
+    json_decref(answer);
+    if (rc == 0 || code != 0) {
+        return 0; /* who refuses it can do without */
+    }
+    given_up = job_check(h, e); /* meanwhile, and that is why */
+    return given_up < 0 ? given_up : rc;
+}
+
+int
+job_hold(struct handoff *h, struct err *e)
+{
+    h->held_at_ns = clock_now_ns();
+    h->deadline_ns = clock_deadline_ns(h->deadline_len_ns);
+    if (h->wants_pause) {
+        int rc = pause_peer(h, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = redir_hold(h->disks[i]->redir);
+
+        if (rc < 0) {
+            return err_set(e, rc, "%s cannot be held now", h->disks[i]->cfg->name);
+        }
+    }
+    return BREAKPOINT("owner-held") < 0 ? -EIO : job_check(h, e);
+}
+
+static int
+drain_one(struct handoff *h, struct disk *d, struct err *e)
+{
+    struct redir_status st;
+
+    for (;;) {
+        int rc = redir_drain(
+            d->redir, clock_earlier(h->deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+
+        if (rc != -ETIMEDOUT) {
+            return rc == 0 ? 0
+                           : err_set(e, rc, "%s: drain: %s", d->cfg->name,
+                                     err_text(NULL, rc));
+        }
+        redir_status(d->redir, &st);
+        job_detail(h, "%s: %" PRIu64 " requests have not ended at %s", d->cfg->name,
+                   st.in_flight, d->cfg->device);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: %" PRIu64 " requests have not ended at %s",
+                              d->cfg->name, st.in_flight, d->cfg->device);
+        }
+    }
+}
+
+int
+job_drain(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = drain_one(h, h->disks[i], e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return BREAKPOINT("owner-drained") < 0 ? -EIO : job_check(h, e);
+}
+
+static int
+await_flush(struct handoff *h, struct disk *d, struct err *e)
+{
+    for (;;) {
+        int rc =
+            flusher_wait(&d->flusher, clock_earlier(h->deadline_ns,
+                                                    clock_deadline_ns(LOOK_AGAIN_NS)));
+
+        if (rc == 0) {
+            return 0;
+        }
+        if (rc != -ETIMEDOUT) {
+            return err_set(e, rc, "%s: flush of %s: %s", d->cfg->name, d->cfg->device,
+                           err_text(NULL, rc));
+        }
+        job_detail(h, "%s: %s has not flushed", d->cfg->name, d->cfg->device);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: %s has not flushed", d->cfg->name,
+                              d->cfg->device);
+        }
+    }
+}
+
+int
+job_begin_flush(struct handoff *h, struct disk *d, enum urgency urgency,
+                uint64_t deadline_ns, struct err *e)
+{
+    for (;;) {
+        int rc =
+            flusher_start(&d->flusher, redir_active(d->redir), urgency,
+                          clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+
+        if (rc == 0) {
+            return 0;
+        }
+        if (rc != -ETIMEDOUT || clock_now_ns() >= deadline_ns) {
+            return err_set(e, rc, "%s: an earlier flush of %s has not ended: %s",
+                           d->cfg->name, d->cfg->device, err_text(NULL, rc));
+        }
+        job_detail(h, "%s: an earlier flush of %s has not ended", d->cfg->name,
+                   d->cfg->device);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: an earlier flush of %s has not ended",
+                              d->cfg->name, d->cfg->device);
+        }
+    }
+}
+
+static int
+flush_all(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = job_begin_flush(h, h->disks[i], URGENCY_STALL, h->deadline_ns, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = await_flush(h, h->disks[i], e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int
+job_flush(struct handoff *h, struct err *e)
+{
+    int rc = h->shares_cache ? 0 : flush_all(h, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    return BREAKPOINT("owner-flushed") < 0 ? -EIO : job_check(h, e);
+}
+
+/* It was there in PREPARE. Whoever is gone now could not be told what is committed, and
+ * requests would be held until it is back. */
+static int
+look_for_peer(struct handoff *h, struct err *e)
+{
+    struct pollfd p = {.events = POLLRDHUP};
+
+    if (h->peer == NULL) { /* a park */
+        return 0;
+    }
+    p.fd = rpc_client_fd(h->peer);
+    if (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+        return err_set(e, -ECONNRESET, "%s has gone since it was asked",
+                       h->next[0].peer_name);
+    }
+    return 0;
+}
+
+/* From here on nobody is told that the handoff is aborted, unless it is. */
+static int
+begin_commit(struct handoff *h, struct err *e)
+{
+    LK_GUARD(&h->lock);
+
+    if (job_locked(h)->is_abort_wanted) {
+        return err_set(e, -ECANCELED, "aborted on request");
+    }
+    job_locked(h)->is_committing = true;
+    return 0;
+}
+
+/* The record says "given" to whoever reads it, but a power cut may take that back.
+ * Until it cannot, the next owner must not be told, and the device stays ours. */
+static void
+make_durable(struct handoff *h, struct err *e)
+{
+    uint64_t wait_ns = 10 * NS_PER_MS;
+    bool is_committed;
+    int rc = -EIO;
+
+    while (rc < 0) {
+        uint64_t until_ns = clock_deadline_ns(wait_ns);
+
+        log_warn("%s: the record is written but not durable: %s: trying again",
+                 h->target, e->msg);
+        lk_acquire(&h->lock);
+        while (cv_wait_until(&h->changed, &h->lock, until_ns) != -ETIMEDOUT) {
+        }
+        lk_release(&h->lock);
+        wait_ns = clock_earlier(2 * wait_ns, JOB_RETRY_MAX_NS);
+        rc = record_commit(h->service->records, h->next, h->nr, e, &is_committed);
+    }
+}
+
+int
+job_eject(struct handoff *h, struct err *e)
+{
+    bool is_committed = false;
+    int rc;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        rc = redir_check_ledger(h->disks[i]->redir, e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    rc = look_for_peer(h, e);
+    if (rc == 0 && h->to_text[0] == '\0') { /* in the room of PREPARE's */
+        record_draft_drop(h->service->records, TAKE(h->draft));
+        job_remember_devices(h);
+        rc = job_draft(h, e);
+    }
+    if (rc == 0) {
+        rc = begin_commit(h, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = BREAKPOINT("owner-committing");
+    if (rc < 0) {
+        return rc;
+    }
+    rc = record_draft_commit(h->service->records, TAKE(h->draft), e, &is_committed);
+    if (rc < 0 && !is_committed) {
+        return err_prefix(e, rc, "writing the record");
+    }
+    lk_acquire(&h->lock);
+    job_locked(h)->committed_ns = clock_now_ns();
+    lk_release(&h->lock);
+    if (rc < 0) {
+        make_durable(h, e);
+    }
+    (void)BREAKPOINT("owner-committed");
+    for (unsigned i = 0; i < h->nr; i++) {
+        disk_set_record(h->disks[i], &h->next[i]);
+        if (!h->is_parked) {
+            disk_eject(h->disks[i]);
+        }
+        (void)BREAKPOINT("owner-ejected-one");
+    }
+    (void)BREAKPOINT("owner-ejected");
+    return 0;
+}
+
+static void
+forget_at_peer(struct handoff *h)
+{
+    struct err ignored = {0};
+    json_t *result = NULL;
+    int code = 0;
+
+    if (h->peer != NULL && h->next[0].epoch != 0) { /* else it never heard of it */
+        (void)BREAKPOINT("owner-cancelling");
+        (void)job_call(h, "peer.cancel",
+                       json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
+                                 job_disk_list(h)),
+                       NS_PER_S, &ignored, &code,
+                       &result); /* what it keeps is not owned and harms nobody */
+        json_decref(result);
+    }
+}
+
+void
+job_roll_back(struct handoff *h)
+{
+    (void)BREAKPOINT("owner-aborting");
+    lk_acquire(&h->lock);
+    job_locked(h)->is_rolling_back = true;
+    lk_release(&h->lock);
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct redir_status st;
+
+        redir_status(h->disks[i]->redir, &st);
+        if (!h->is_parked &&
+            (st.state == REDIR_HOLDING || st.state == REDIR_QUIESCED)) {
+            int rc = redir_release(h->disks[i]->redir);
+
+            assert(rc == 0); /* port A is still in its place before the commit */
+        }
+    }
+    h->opened_at_ns = clock_now_ns();
+    forget_at_peer(h);
+    record_draft_drop(h->service->records, TAKE(h->draft));
+    for (unsigned i = 0; i < h->nr; i++) {
+        port_close(h->channels[i]);
+        h->channels[i] = NULL;
+    }
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* PREPARE: everything that is slow or can be refused, while I/O flows. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "breakpoint.h"
+#include "clock.h"
+#include "disk_durability.h"
+#include "handoff_there.h"
+#include "job.h"
+#include "job_call.h"
+#include "job_turn.h"
+#include "port_channel.h"
+#include "stall_forecast.h"
+#include "step_parked.h"
+
+#define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
+#define COMPARE_TRIES                                                                  \
+    8 /* a block that is written and zeroed again fools one of them                    \
+       */
+#define PREPARE_TIMEOUT_NS (30 * NS_PER_S)
+#define LOOK_AGAIN_NS                                                                  \
+    (200 * NS_PER_MS) /* for an abort, while an earlier replay lasts */
+
+/* Disk i as PREPARE and every later call name it; what the next owner's record is made
+ * of is the same in all of them, so that it can write it beforehand. */
+static json_t *
+disk_item(const struct handoff *h, unsigned i)
+{
+    const struct record *r = &h->next[i];
+
+    return json_pack("{s:s,s:s,s:I,s:s,s:I,s:I,s:s,s:s,s:b,s:o}", "name", r->name,
+                     "uuid", r->uuid, "epoch", (json_int_t)r->epoch, "right", r->right,
+                     "forced_epoch", (json_int_t)r->forced_epoch, "taken_at",
+                     (json_int_t)r->taken_at, "flushed_by", r->flushed_by, "device_id",
+                     h->devices[i], "same_device", h->is_same_device[i], "info",
+                     port_info_to_json(&r->info));
+}
+
+json_t *
+job_disk_list(const struct handoff *h)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        (void)json_array_append_new(list, disk_item(h, i));
+    }
+    return list;
+}
+
+static json_t *
+prepare_params(struct handoff *h)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        json_t *item = disk_item(h, i);
+
+        (void)json_object_set_new(item, "vm", json_string(h->next[i].vm));
+        (void)json_object_set_new(item, "leases", lease_list_for(h->disks[i], &h->to));
+        (void)json_array_append_new(list, item);
+    }
+    return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
+                     config_control_for(h->service->cfg, &h->to), "disks", list);
+}
+
+/* Take from the answer who the next owner is and where its channels listen. */
+static int
+learn_peer(struct handoff *h, json_t *answer, struct err *e)
+{
+    const char *name, *uri;
+    json_t *channels, *disks;
+    size_t i, n;
+
+    if (json_unpack(answer, "{s:s,s:o,s:o}", "service", &name, "channels", &channels,
+                    "disks", &disks) != 0 ||
+        !name_is_valid(name) || json_array_size(disks) != h->nr) {
+        return err_set(e, -EPROTO, "%s gives a malformed answer", h->to.text);
+    }
+    h->wants_pause = json_is_true(json_object_get(answer, "pause"));
+    h->forecast.peer_drain_ns = job_us_of(answer, "drain_us");
+    h->forecast.peer_in_flight =
+        (uint64_t)json_integer_value(json_object_get(answer, "in_flight"));
+    n = json_array_size(channels);
+    if (n == 0) {
+        return err_set(e, -EINVAL, "%s has no listener that we could reach", name);
+    }
+    for (unsigned d = 0; d < h->nr; d++) {
+        struct record *rec = &h->next[d];
+
+        (void)snprintf(rec->peer_name, sizeof rec->peer_name, "%s", name);
+        (void)snprintf(rec->peer_control, sizeof rec->peer_control, "%s", h->to.text);
+        rec->nr_channels = 0;
+        for (i = 0; i < n && rec->nr_channels < RECORD_MAX_URIS; i++) {
+            uri = json_string_value(json_array_get(channels, i));
+            if (uri != NULL && strlen(uri) < RECORD_URI_LEN) {
+                (void)snprintf(rec->channels[rec->nr_channels++], RECORD_URI_LEN, "%s",
+                               uri);
+            }
+        }
+        if (rec->nr_channels == 0) {
+            return err_set(e, -EPROTO, "%s names no address of a channel", name);
+        }
+    }
+    return 0;
+}
+
+/* What we leave dirty and the device then loses is told once. Who goes past the cache
+ * did not make it dirty and has nothing else to write back: it is better found here. */
+static bool
+writes_back_for_us(const struct disk *d, const struct identity *theirs)
+{
+    return d->cfg->cache == FILE_CACHE_NONE ||
+           (theirs->info.caps & PORT_CAN_CACHE) != 0;
+}
+
+/* A flush in the stall would only write what the next owner, who has the same page
+ * cache, can write later: a flush covers what is dirty, whoever made it so. The same
+ * instance says that clients do not take our going for a flush either. */
+static bool
+can_flush_for_us(struct disk *d, const struct identity *mine,
+                 const struct identity *theirs, const json_t *item)
+{
+    const char *instance = json_string_value(json_object_get(item, "instance"));
+    char ours[CHANNEL_INSTANCE_MAX];
+
+    disk_instance(d, ours);
+    return instance != NULL && strcmp(instance, ours) == 0 &&
+           identity_shares_cache(mine, theirs) && writes_back_for_us(d, theirs);
+}
+
+static int
+check(void *job, struct err *e)
+{
+    return job_check(job, e);
+}
+
+static int
+look_at_ours(struct handoff *h, struct disk *d, const struct port_info *info,
+             struct err *e, struct identity *ret_id)
+{
+    job_detail(h, "%s: reading samples of %s", d->cfg->name, d->cfg->device);
+    return identity_take_while(redir_active(d->redir), info, check, h, e, ret_id);
+}
+
+static int
+compare_devices(struct handoff *h, const struct identity *before, json_t *answer,
+                struct err *e)
+{
+    h->shares_cache = !h->is_parked;
+    for (unsigned i = 0; i < h->nr; i++) {
+        const json_t *item = json_array_get(json_object_get(answer, "disks"), i);
+        struct disk *d = h->disks[i];
+        struct identity theirs, after;
+        int rc = identity_from_json(item, e, &theirs);
+
+        if (rc == 0 && h->is_parked) {
+            rc = job_compare_parked(h, i, &theirs, e);
+        } else if (rc == 0) {
+            rc = look_at_ours(h, d, &before[i].info, e, &after);
+            rc = rc < 0 ? rc : identity_compare(&before[i], &after, &theirs, e);
+        }
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
+                              h->next[i].peer_name);
+        }
+        h->shares_cache =
+            h->shares_cache && can_flush_for_us(d, &before[i], &theirs, item);
+        memcpy(h->devices[i], theirs.device_id, sizeof h->devices[i]);
+        h->is_same_device[i] = theirs.device_id[0] != '\0' &&
+                               strcmp(before[i].device_id, theirs.device_id) == 0;
+    }
+    for (unsigned i = 0; i < h->nr && h->shares_cache; i++) {
+        h->next[i].flushed_by[0] = '\0'; /* it is told so when it is to own the disk */
+    }
+    return 0;
+}
+
+static int
+connect_channels(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = disk_new_channel(h->disks[i], &h->next[i], e, &h->channels[i]);
+
+        rc = rc == 0 ? job_check(h, e) : rc;
+        if (rc == 0) {
+            job_detail(h, "%s: connecting a channel to %s", h->disks[i]->cfg->name,
+                       h->next[i].peer_name);
+            rc = port_channel_connect(h->channels[i],
+                                      clock_deadline_ns(CONNECT_TIMEOUT_NS), e);
+        }
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s: channel to %s", h->disks[i]->cfg->name,
+                              h->next[i].peer_name);
+        }
+        if (atomic_load_explicit(&h->disks[i]->nr_vms, memory_order_relaxed) == 0) {
+            port_channel_rest(h->channels[i]); /* it works; nobody would use it */
+        }
+    }
+    return 0;
+}
+
+/* The rename will take about as long as this. */
+int
+job_draft(struct handoff *h, struct err *e)
+{
+    uint64_t began_ns = clock_now_ns();
+    int rc = record_draft_new(h->service->records, h->next, h->nr, e, &h->draft);
+
+    h->forecast.record_ns = clock_now_ns() - began_ns;
+    return rc < 0 ? err_prefix(e, rc, "writing the record") : 0;
+}
+
+/* Have the next owner open its devices, and compare them with ours. */
+static int
+ask_peer(struct handoff *h, struct err *e)
+{
+    struct identity before[GROUP_MAX_DISKS];
+    json_t *answer = NULL;
+    int rc, code = 0;
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        before[i] = h->next[i].parked;
+        rc = h->is_parked
+                 ? 0
+                 : look_at_ours(h, h->disks[i], &h->next[i].info, e, &before[i]);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
+        }
+        /* The next owner has to keep what clients were promised, not what this device
+         * can do beyond that: else a disk may go where it cannot come back from. */
+        before[i].info = redir_port(h->disks[i]->redir)->info;
+    }
+    (void)BREAKPOINT("owner-asking");
+    job_detail(h, "%s opens its device and reads samples of it", h->to.text);
+    rc = job_call(h, "peer.prepare", prepare_params(h), PREPARE_TIMEOUT_NS, e, &code,
+                  &answer);
+    if (rc == 0) {
+        rc = BREAKPOINT("owner-answered");
+    }
+    if (rc == 0) {
+        rc = learn_peer(h, answer, e);
+    }
+    if (rc == 0) {
+        rc = compare_devices(h, before, answer, e);
+    }
+    json_decref(answer);
+    return rc;
+}
+
+static int
+await_open(struct handoff *h, struct disk *d, struct err *e)
+{
+    const uint64_t deadline_ns = clock_deadline_ns(CONNECT_TIMEOUT_NS);
+    int rc;
+
+    while (redir_wait_open(
+               d->redir, clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS))) <
+           0) {
+        if (clock_now_ns() >= deadline_ns) {
+            return err_set(e, -EBUSY, "%s: an earlier replay is going on",
+                           d->cfg->name);
+        }
+        job_detail(h, "%s: an earlier replay is going on", d->cfg->name);
+        rc = job_check(h, e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* Records that nobody else can change meanwhile: the disks are claimed. */
+static int
+make_next_records(struct handoff *h, struct err *e)
+{
+    const bool is_park = h->to_text[0] == '\0';
+    /* Any number that this service has not used before will do. */
+    uint64_t number =
+        atomic_fetch_add_explicit(&h->service->next_session, 1, memory_order_relaxed);
+
+    for (unsigned i = 0; i < h->nr; i++) {
+        struct disk *d = h->disks[i];
+        int rc = h->is_parked ? 0 : await_open(h, d, e);
+
+        if (rc < 0) {
+            return rc;
+        }
+        h->next[i] = disk_next_record(d, is_park ? ROLE_PARKED : ROLE_GIVEN,
+                                      disk_record(d).epoch + 1);
+        h->next[i].handoff = is_park ? 0 : number;
+        if (!is_park) {
+            disk_instance(d, h->next[i].flushed_by); /* if it comes to a flush */
+        }
+    }
+    return h->is_parked ? job_recall_devices(h, e) : 0;
+}
+
+static int
+meet_peer(struct handoff *h, struct err *e)
+{
+    unsigned tries = 0;
+    int rc;
+
+    do {
+        rc = ask_peer(h, e);
+    } while (rc == -EILSEQ && ++tries < COMPARE_TRIES);
+    return rc == 0 ? connect_channels(h, e) : rc;
+}
+
+static int
+get_ready(struct handoff *h, bool is_park, struct err *e)
+{
+    int rc = job_look_there(h, e);
+
+    rc = rc == 0 ? make_next_records(h, e) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    /* So that the commit does not have to spread what an earlier group left. */
+    rc = record_settle(h->service->records, e);
+    if (rc < 0) {
+        return err_prefix(e, rc, "records");
+    }
+    if (!h->is_parked) {
+        forecast_begin(h);
+    }
+    if (!is_park) {
+        rc = meet_peer(h, e);
+    }
+    if (rc == 0 && !h->is_parked) {
+        rc = forecast_write_back(h, e);
+    }
+    if (rc == 0) { /* a park's is written anew, when nothing is written to the device */
+        rc = job_draft(h, e);
+    }
+    return rc == 0 && is_park ? job_can_unpark(h, e) : rc;
+}
+
+int
+job_prepare(struct handoff *h, struct err *e)
+{
+    const bool is_park = h->to_text[0] == '\0';
+    int rc;
+
+    (void)BREAKPOINT("owner-preparing");
+    rc = get_ready(h, is_park, e);
+    if (rc == 0) {
+        rc = BREAKPOINT("owner-prepared");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    job_take_turn(h);
+    if (h->is_parked) {
+        return 0; /* what waits has waited since it was parked */
+    }
+    if (!h->shares_cache) { /* again, for what was written while it waited */
+        rc = forecast_write_back(h, e);
+    }
+    return rc < 0 || is_park ? rc : forecast_check(h, e);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Unpark: ASSIGN and REPLAY, with ourselves as the next owner. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "breakpoint.h"
+#include "device_check.h"
+#include "device_wait.h"
+#include "disk.h"
+#include "handoff.h"
+#include "log.h"
+
+struct parked {
+    unsigned nr;
+    struct disk *disks[GROUP_MAX_DISKS];
+    struct port *ports[GROUP_MAX_DISKS];
+    struct record next[GROUP_MAX_DISKS];
+};
+
+static bool
+is_meant(const struct disk *d, const char *target)
+{
+    return strncmp(target, "vm:", 3) == 0 ? strcmp(d->cfg->vm, target + 3) == 0
+                                          : strcmp(d->cfg->name, target) == 0;
+}
+
+static int
+claim_parked(struct service *s, const char *target, struct parked *p, struct err *e)
+{
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        struct disk *d = &s->disks[i];
+        int rc;
+
+        if (!is_meant(d, target) || p->nr == GROUP_MAX_DISKS) {
+            continue;
+        }
+        rc = disk_claim(d, "unparking", e);
+        if (rc < 0) {
+            return rc;
+        }
+        p->disks[p->nr++] = d;
+        if (disk_record(d).role != ROLE_PARKED) {
+            return err_set(e, -EPERM, "%s is not parked here: it is %s", d->cfg->name,
+                           role_name(disk_record(d).role));
+        }
+        p->next[p->nr - 1] = disk_next_record(d, ROLE_OWNER, disk_record(d).epoch + 1);
+    }
+    return p->nr > 0 ? 0
+                     : err_set(e, -ENOENT, "%s has no disk %s", s->cfg->name, target);
+}
+
+static int
+own_parked(struct service *s, struct parked *p, struct err *e)
+{
+    bool is_committed = false;
+    int rc = 0;
+
+    for (unsigned i = 0; i < p->nr && rc == 0; i++) {
+        disk_await_device(p->disks[i]);
+        rc = disk_open_device(p->disks[i], e, &p->ports[i]);
+        rc = rc == 0 ? disk_can_take(p->disks[i], p->ports[i], e) : rc;
+        rc = rc == 0 ? device_check(p->disks[i], p->ports[i], e) : rc;
+        if (rc == 0) { /* the device may have been elsewhere meanwhile */
+            rc = disk_own(p->disks[i], p->ports[i], false, e);
+        }
+    }
+    if (rc == 0) {
+        rc = BREAKPOINT("unpark-locked");
+    }
+    if (rc == 0) {
+        rc = record_commit(s->records, p->next, p->nr, e, &is_committed);
+    }
+    if (rc == 0 || is_committed) {
+        (void)BREAKPOINT("unpark-owned");
+        return 0;
+    }
+    for (unsigned i = 0; i < p->nr; i++) {
+        port_close(p->ports[i]);
+    }
+    return rc;
+}
+
+int
+handoff_unpark(struct service *s, const char *target, struct err *e,
+               json_t **ret_report)
+{
+    struct parked p = {0};
+    json_t *disks = json_array();
+    int rc = claim_parked(s, target, &p, e);
+
+    if (rc == 0) {
+        rc = own_parked(s, &p, e);
+    }
+    for (unsigned i = 0; i < p.nr && rc == 0; i++) {
+        disk_set_record(p.disks[i], &p.next[i]);
+        disk_assign(p.disks[i], p.ports[i]);
+        device_remember(p.disks[i]);
+        (void)json_array_append_new(disks,
+                                    json_pack("{s:s,s:I}", "disk", p.next[i].name,
+                                              "epoch", (json_int_t)p.next[i].epoch));
+    }
+    for (unsigned i = 0; i < p.nr; i++) {
+        disk_unclaim(p.disks[i]);
+    }
+    if (rc < 0) {
+        json_decref(disks);
+        return rc;
+    }
+    log_info("%s is owned by %s again", target, s->cfg->name);
+    *ret_report =
+        json_pack("{s:s,s:s,s:o}", "target", target, "outcome", "done", "disks", disks);
+    return 0;
+}

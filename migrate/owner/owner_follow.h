@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* owner_follow.h - a client whose owner has given the disk on goes after it.
+ *
+ * The channel asks follow_moved() when it cannot get a session. That looks at the
+ * record and has a thread look for the owner (owner_find.h) meanwhile; the channel's
+ * next try, after its back-off, sees what was found. The thread writes the record
+ * before anything follows it: "given to Z at N+2, learned". A crash before leaves the
+ * old record, which leads to the same owner again. A learned record differs from one of
+ * a handoff of ours in one thing: we have nobody to tell, and nothing to take back. */
+#ifndef BATON_OWNER_FOLLOW_H
+#define BATON_OWNER_FOLLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "port_channel.h"
+
+struct disk;
+struct err;
+struct service;
+
+/* As port_channel_opts.moved; opaque is the disk. */
+bool follow_moved(void *opaque, uint64_t epoch, const char *right,
+                  struct port_channel_place *ret_place);
+
+/* Does somebody own d at an epoch above this one, without its owner of this epoch
+ * having answered? The caller has the claim. True: the record says so. */
+bool follow_claimed(struct disk *d, uint64_t epoch);
+
+/* Make the record of d say that w owns it. The caller may write it. -ESTALE: it says so
+ * already, or something newer. */
+struct where;
+int follow_write_down(struct disk *d, const struct where *w, struct err *e);
+
+/* Why the owner was not found; "" when there is nothing to say. buf has SEARCH_TEXT
+ * bytes. */
+void follow_search_text(struct disk *d, char *buf);
+
+/* e says to whom we gave a disk of target (a disk's name or vm:VM): add who owns it
+ * now, if that is somebody else by now who can be found. Asks other services. */
+void follow_say_owner(struct service *s, const char *target, struct err *e);
+
+/* Wait until no thread looks for the owner of d. */
+void follow_await(struct disk *d);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "owner_word.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rpc.h"
+#include "uri.h"
+
+int
+recover_look(const char *control_uri, uint64_t deadline_ns, struct err *e,
+             json_t **ret_status)
+{
+    struct rpc_client *client = NULL;
+    struct uri u;
+    int rc = uri_parse(control_uri, URI_FOR_CONTROL, e, &u);
+
+    if (rc == 0) {
+        rc = rpc_client_open(&u, deadline_ns, e, &client);
+    }
+    if (rc == 0) {
+        rc = rpc_call(client, "status", NULL, NULL, NULL, deadline_ns, e, NULL,
+                      ret_status);
+    }
+    rpc_client_close(client);
+    return rc;
+}
+
+static const char *
+text_of(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+
+    return s != NULL ? s : "";
+}
+
+static uint64_t
+number_of(const json_t *o, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(o, key));
+
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static void
+take_name(char to[NAME_MAX_LEN + 1], const char *name)
+{
+    if (name_is_valid(name)) {
+        (void)snprintf(to, NAME_MAX_LEN + 1, "%s", name);
+    }
+}
+
+/* The disk with our uuid, else the one with our name, else NULL. */
+static const json_t *
+find_disk(const json_t *disks, const struct record *rec)
+{
+    const json_t *disk, *namesake = NULL;
+    size_t i;
+
+    json_array_foreach(disks, i, disk)
+    {
+        if (rec->uuid[0] != '\0' && strcmp(text_of(disk, "uuid"), rec->uuid) == 0) {
+            return disk;
+        }
+        if (strcmp(text_of(disk, "name"), rec->name) == 0) {
+            namesake = disk;
+        }
+    }
+    return namesake;
+}
+
+void
+recover_find_word(const json_t *status, const struct record *rec,
+                  struct recover_other *o)
+{
+    const json_t *disk = find_disk(json_object_get(status, "disks"), rec);
+    const char *uuid = text_of(disk, "uuid");
+
+    take_name(o->service, text_of(status, "service"));
+    if (disk == NULL) {
+        o->word = WORD_NO_DISK;
+    } else if (uuid[0] != '\0' && rec->uuid[0] != '\0' &&
+               strcmp(uuid, rec->uuid) != 0) {
+        o->word = WORD_OTHER_DISK;
+    } else if (role_parse(text_of(disk, "role"), &o->role) < 0) {
+        o->word = WORD_SILENT;
+        (void)snprintf(o->why, sizeof o->why, "its answer has no role of the disk");
+    } else {
+        o->word = WORD_ROLE;
+        o->epoch = number_of(disk, "epoch");
+        o->forced_epoch = number_of(disk, "forced_epoch");
+        o->is_superseded = strcmp(text_of(disk, "state"), "superseded") == 0;
+        take_name(o->owner, text_of(disk, "owner"));
+    }
+}

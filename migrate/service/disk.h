@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* disk.h - private to migrate/: one disk of a service, what it owns of it, and the
+ * steps that change that. Each step is small, undoable before its commit, and leaves
+ * the disk in one of the roles.
+ *
+ * Whoever changes a disk's ownership claims it first (disk_claim); the claim is not a
+ * lock: nobody waits for it (but for the moment in which what was learned of the owner
+ * is written down), a second one is refused. Only the claimant calls the steps. */
+#ifndef BATON_DISK_H
+#define BATON_DISK_H
+
+#include <stdatomic.h>
+
+#include "config.h"
+#include "disk_claim.h"
+#include "flusher.h"
+#include "lease.h"
+#include "lock.h"
+#include "port_channel.h"
+#include "record.h"
+#include "redirector.h"
+#include "session.h"
+#include "stack.h"
+#include "takeover_incoming.h"
+#include "vm_presence.h"
+#include "writers.h"
+
+struct service;
+
+#define SEARCH_TEXT 512
+
+struct disk {
+    struct service *service;
+    const struct disk_config *cfg;
+
+    /* Made once, when the disk's info is first known, and then there for good. Read
+     * with acquire, published with release. */
+    _Atomic(struct redir *) redir;
+    struct session_table *sessions; /* with redir */
+    struct flusher flusher;
+    struct guests guests;           /* VMs that are connected */
+    struct leases leases;           /* at the owner: VMs that may write */
+    struct writers writers;         /* writers=one: the client that writes */
+    struct channel_kept_count kept; /* by port B; for status */
+    _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */
+    _Atomic unsigned nr_told;       /* who asked whom we gave it to; the same */
+    _Atomic uint64_t device_size;   /* of port A; relaxed: for status */
+
+    struct lk build_lock; /* one thread builds the stack; held over its first reads */
+    /* Made under build_lock, then constant; release, and acquire by who has no lock:
+     * to build it may last as long as the disk is held. */
+    _Atomic(struct stack *) stack;
+
+    struct lk lock;    /* leaf: guards what follows; nothing is called with it held */
+    struct cv changed; /* who follows the owner has ended, or has let the record go */
+    struct disk_locked {
+        const char *claimed_for; /* NULL or what is going on, for messages; static */
+        bool is_shared;          /* the claimant lets the record be written meanwhile */
+        bool is_following;       /* the record is being written by who follows */
+        bool is_searching;   /* a thread is asking who the owner is (owner_follow.h) */
+        bool is_search_told; /* what it found out was logged */
+        uint64_t search_since_ns; /* when it began not to find one; 0: it has */
+        uint64_t search_end_ns;   /* when the latest one ended */
+        char search[SEARCH_TEXT]; /* why it did not; "" when there is nothing to say */
+        char trouble[sizeof(struct err)]; /* why it is not served; see mend.h */
+        char device_lost[SEARCH_TEXT]; /* an NBD device whose server is gone, or "" */
+        struct record rec;
+        bool is_rec_ahead; /* of the durable one: whoever gave it to us asks again */
+        struct incoming incoming;
+    } locked_;
+};
+
+static inline struct disk_locked *disk_locked(struct disk *d) LK_REQUIRES(d->lock);
+static inline struct disk_locked *
+disk_locked(struct disk *d)
+{
+    return &d->locked_;
+}
+
+/* NULL until the disk's info is known. */
+static inline struct redir *
+disk_redir(struct disk *d)
+{
+    return atomic_load_explicit(&d->redir, memory_order_acquire);
+}
+
+int disk_init(struct disk *d, struct service *s, const struct disk_config *cfg);
+void disk_done(struct disk *d);
+
+/* Does uuid name this disk, also while it is only being prepared? */
+bool disk_has_uuid(struct disk *d, const char *uuid);
+
+struct record disk_record(struct disk *d); /* a copy, for anybody */
+
+/* Open the configured device without owning it. */
+int disk_open_device(struct disk *d, struct err *e, struct port **ret_port);
+
+/* Can port be port A of this disk? -EINVAL and a sentence when it breaks what clients
+ * were promised. There is a redirector. */
+int disk_can_take(struct disk *d, const struct port *port, struct err *e);
+
+/* A disk of that size comes here: is it what this disk's clients were promised? -EINVAL
+ * and a sentence. There is a redirector. */
+int disk_has_size(struct disk *d, uint64_t size, struct err *e);
+
+/* Own port (it stays the caller's) if it can take; trusts_cache is port_file.h's. */
+int disk_own(struct disk *d, struct port *port, bool trusts_cache, struct err *e);
+
+/* Make the redirector if there is none yet. */
+int disk_need_redir(struct disk *d, const struct port_info *info, struct err *e);
+
+/* The record that a step would commit, a copy with another role, epoch, peer; and make
+ * rec, which was committed, the disk's. */
+struct record disk_next_record(struct disk *d, enum role role, uint64_t epoch);
+void disk_set_record(struct disk *d, const struct record *rec);
+
+/* The device changes hands here, durably: take port A out and close it (the lock goes).
+ * The redirector is QUIESCED and stays so. Channel clients are sent away. */
+void disk_eject(struct disk *d);
+
+/* Put port (owned on success, the lock is taken) in as port A and open the gate. What
+ * was port B is recalled and closed. The record says owner already. Cannot fail: all
+ * that can was done before. */
+void disk_assign(struct disk *d, struct port *port);
+
+/* The two halves of it: channels of the epoch are served and their requests wait at the
+ * gate; it opens. Returns port B or NULL, to be closed later, since that takes time. */
+struct port *disk_take_over(struct disk *d, struct port *port);
+void disk_open_gate(struct disk *d);
+
+/* It was given and is parked again: a channel that is port B stays, recalled. */
+void disk_park_again(struct disk *d);
+
+/* Put the channel in as port B and open the gate: requests follow the new owner. */
+void disk_follow(struct disk *d, struct port *channel);
+
+/* A channel to whom rec was given; connects nothing. -ENOMEM. */
+int disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
+                     struct port **ret_port);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vm_presence.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+
+/* How long QEMU is told to try (baton vm define-disk), at growing intervals. */
+#define AWAIT_NS (60 * NS_PER_S)
+#define START_NS (60 * NS_PER_S) /* from "prepare" until QEMU has opened its disks */
+
+static struct guests_locked *guests_locked(struct guests *g) LK_REQUIRES(g->lock);
+
+static struct guests_locked *
+guests_locked(struct guests *g)
+{
+    return &g->locked_;
+}
+
+void
+guests_init(struct guests *g)
+{
+    memset(g, 0, sizeof *g);
+    lk_init(&g->lock);
+}
+
+void
+guests_done(struct guests *g)
+{
+    lk_done(&g->lock);
+}
+
+static void
+announce(struct guests_locked *l, const char *vm_uuid)
+{
+    *l = (struct guests_locked){.generation = l->generation + 1,
+                                .announced_ns = clock_now_ns()};
+    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
+}
+
+void
+guests_announce(struct guests *g, const char *vm_uuid)
+{
+    struct guests_locked *l;
+    LK_GUARD(&g->lock);
+
+    l = guests_locked(g);
+    announce(l, vm_uuid);
+}
+
+/* Has the announced VM the disk open, or is it to open it any moment? */
+static bool
+is_held(const struct guests_locked *l)
+{
+    const uint64_t now_ns = clock_now_ns();
+
+    return l->vm_uuid[0] != '\0' && !l->is_gone &&
+           (l->nr > 0 || l->awaited_ns > now_ns ||
+            (!l->has_opened && now_ns < l->announced_ns + START_NS));
+}
+
+bool
+guests_try_announce(struct guests *g, const char *vm_uuid, bool is_reader,
+                    bool is_shared, bool *ret_is_announced)
+{
+    struct guests_locked *l;
+    bool is_other;
+    LK_GUARD(&g->lock);
+
+    l = guests_locked(g);
+    is_other = is_held(l) && strcmp(l->vm_uuid, vm_uuid) != 0;
+    *ret_is_announced = !is_other || (l->is_reader && !is_reader);
+    if (is_other && !is_reader && !l->is_reader && !(is_shared && l->is_shared)) {
+        return false;
+    }
+    if (*ret_is_announced) {
+        announce(l, vm_uuid);
+        l->is_reader = is_reader;
+        l->is_shared = is_shared;
+    }
+    return true;
+}
+
+bool
+guests_hold(struct guests *g)
+{
+    LK_GUARD(&g->lock);
+
+    return is_held(guests_locked(g));
+}
+
+void
+guests_restore(struct guests *g, const struct record_vm *vm)
+{
+    struct guests_locked *l;
+    LK_GUARD(&g->lock);
+
+    l = guests_locked(g);
+    *l = (struct guests_locked){
+        .generation = l->generation + 1,
+        .is_gone = vm->is_gone,
+        .is_reader = vm->is_reader,
+        .is_shared = vm->is_shared,
+        .has_opened = true, /* for all we know */
+        .awaited_ns = vm->is_gone ? 0 : clock_deadline_ns(AWAIT_NS),
+    };
+    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm->uuid);
+}
+
+bool
+guests_end(struct guests *g, const char *vm_uuid)
+{
+    struct guests_locked *l;
+    LK_GUARD(&g->lock);
+
+    l = guests_locked(g);
+    if (l->vm_uuid[0] != '\0' && strcmp(l->vm_uuid, vm_uuid) != 0) {
+        return false;
+    }
+    (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
+    l->is_gone = true;
+    l->awaited_ns = 0;
+    return true;
+}
+
+void
+guest_enter(struct guests *g, struct guest *guest)
+{
+    LK_GUARD(&g->lock);
+
+    guest->of = g;
+    guest->generation = guests_locked(g)->generation;
+    atomic_init(&guest->has_written, false);
+    guests_locked(g)->nr++;
+    guests_locked(g)->has_opened = true;
+    guests_locked(g)->awaited_ns = 0;
+}
+
+void
+guest_first_write(struct guest *guest)
+{
+    struct guests *g = guest->of;
+    LK_GUARD(&g->lock);
+
+    if (atomic_exchange_explicit(&guest->has_written, true, memory_order_relaxed) ||
+        guest->generation != guests_locked(g)->generation) {
+        return;
+    }
+    guests_locked(g)->nr_writers++;
+    guests_locked(g)->has_run = true;
+}
+
+void
+guest_leave(struct guest *guest)
+{
+    struct guests *g = guest->of;
+    LK_GUARD(&g->lock);
+
+    if (guest->generation != guests_locked(g)->generation) {
+        return;
+    }
+    guests_locked(g)->nr--;
+    if (atomic_load_explicit(&guest->has_written, memory_order_relaxed)) {
+        guests_locked(g)->nr_writers--;
+    }
+}
+
+bool
+guests_forget(struct guests *g, uint64_t generation)
+{
+    LK_GUARD(&g->lock);
+
+    if (guests_locked(g)->generation != generation) {
+        return false;
+    }
+    *guests_locked(g) = (struct guests_locked){.generation = generation + 1};
+    return true;
+}
+
+unsigned
+guests_present(struct guests *g)
+{
+    LK_GUARD(&g->lock);
+
+    return guests_locked(g)->awaited_ns > clock_now_ns() ? 1 : guests_locked(g)->nr;
+}
+
+struct guests_locked
+guests_look(struct guests *g)
+{
+    LK_GUARD(&g->lock);
+
+    return *guests_locked(g);
+}

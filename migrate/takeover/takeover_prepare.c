@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "takeover_prepare.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "breakpoint.h"
+#include "cleanup.h"
+#include "clock.h"
+#include "device_wait.h"
+#include "disk.h"
+#include "disk_durability.h"
+#include "identity.h"
+#include "load.h"
+#include "log.h"
+#include "owner_find.h"
+#include "service.h"
+#include "takeover_batch.h"
+
+/* Requests flow while a next owner is asked. Who was just started may be telling us
+ * that we own the disk; that ends in a moment, and is no reason to refuse. */
+#define BUSY_NS (2 * NS_PER_S)
+
+static int
+prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
+            struct identity *ret_id)
+{
+    struct port_info info;
+    struct port *port;
+    int rc = incoming_check(d, b->uuids[i], b->epochs[i], e);
+
+    if (rc == 0) {
+        rc = port_info_from_json(json_object_get(b->items[i], "info"), e, &info);
+    }
+    if (rc == 0 && b->rights[i][0] == '\0') {
+        rc = err_set(e, -EINVAL,
+                     "%s: %s names no right of its channels, it is an older program: "
+                     "restart it with this one first",
+                     d->cfg->name, b->from);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    incoming_drop(d);
+    disk_await_device(d);
+    rc = disk_open_device(d, e, &port);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = port_info_can_replace(&info, &port->info, e);
+    if (rc < 0) {
+        (void)err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
+                         d->service->cfg->name);
+    } else {
+        rc = identity_take(port, &info, e, ret_id);
+    }
+    if (rc == 0) {
+        rc = disk_need_redir(d, &info, e);
+    }
+    rc = rc == 0 ? disk_has_size(d, info.size, e) : rc;
+    if (rc == 0) { /* our clients may have been promised something else, long ago */
+        rc = disk_can_take(d, port, e);
+    }
+    if (rc < 0) {
+        port_close(port);
+        return rc;
+    }
+    lk_acquire(&d->lock);
+    disk_locked(d)->incoming = (struct incoming){.port = port, .epoch = b->epochs[i]};
+    (void)snprintf(disk_locked(d)->incoming.uuid, 37, "%s", b->uuids[i]);
+    (void)snprintf(disk_locked(d)->incoming.right, CHANNEL_RIGHT_SIZE, "%s",
+                   b->rights[i]);
+    lk_release(&d->lock);
+    session_table_expect(d->sessions, b->epochs[i]);
+    lease_adopt(d, json_object_get(b->items[i], "leases"));
+    return BREAKPOINT("next-opened");
+}
+
+/* `instance` says who can flush what the giver leaves; older services do not say it. */
+static json_t *
+describe(struct disk *d, const struct identity *id)
+{
+    json_t *item = identity_to_json(id);
+    char instance[CHANNEL_INSTANCE_MAX];
+
+    disk_instance(d, instance);
+    (void)json_object_set_new(item, "instance", json_string(instance));
+    return item;
+}
+
+/* A service that reaches itself by another name finds its own claim. */
+static int
+explain_busy(const struct batch *b, struct err *e)
+{
+    struct err owned = {{0}};
+
+    for (unsigned i = 0; i < b->nr; i++) {
+        if (incoming_check(b->disks[i], b->uuids[i], b->epochs[i], &owned) == -EEXIST) {
+            return err_set(e, -EEXIST, "%s", owned.msg);
+        }
+    }
+    return -EBUSY;
+}
+
+int
+peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e,
+             json_t **ret_result)
+{
+    struct service *s = service;
+    struct pace before, now;
+    json_t *disks;
+    struct batch b;
+    int rc = batch_parse(s, params, e, &b);
+
+    rpc_set_urgency(call, URGENCY_CONTROL); /* after one that was given up, too */
+    if (rc == 0) {
+        rc = batch_claim(&b, clock_deadline_ns(BUSY_NS), e);
+        rc = rc == -EBUSY ? explain_busy(&b, e) : rc;
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    pace_look(b.disks, b.nr, &before);
+    (void)BREAKPOINT("next-preparing");
+    rc = record_settle(s->records, e); /* now, and not when we are assigned */
+    disks = json_array();
+    for (unsigned i = 0; i < b.nr && rc == 0; i++) {
+        struct identity id;
+
+        rc = prepare_one(b.disks[i], &b, i, e, &id);
+        if (rc == 0) {
+            (void)json_array_append_new(disks, describe(b.disks[i], &id));
+        }
+    }
+    if (rc == 0) {
+        rc = incoming_draft(s, &b, e);
+    }
+    for (unsigned i = 0; i < b.nr && rc < 0; i++) {
+        incoming_drop(b.disks[i]);
+    }
+    batch_unclaim(&b);
+    if (rc < 0) {
+        json_decref(disks);
+        return rc;
+    }
+    pace_look(b.disks, b.nr, &now);
+    *ret_result = json_pack("{s:s,s:o,s:o,s:b,s:I,s:I}", "service", s->cfg->name,
+                            "channels", where_channels(s->cfg), "disks", disks, "pause",
+                            pace_has_requests(&before, &now), "drain_us",
+                            (json_int_t)(pace_drain_ns(&before, &now) / NS_PER_US),
+                            "in_flight", (json_int_t)now.in_flight);
+    (void)BREAKPOINT("next-prepared");
+    rpc_set_urgency(call, URGENCY_STALL); /* peer.assign comes this way */
+    return 0;
+}
+
+int
+peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
+            json_t **ret_result)
+{
+    struct batch b;
+    int rc = batch_parse(service, params, e, &b);
+
+    rpc_set_urgency(call, URGENCY_CONTROL); /* nothing is going to be assigned */
+    *ret_result = NULL;
+    if (rc == 0) {
+        rc = batch_claim(&b, 0, e);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (unsigned i = 0; i < b.nr; i++) {
+        bool is_this;
+
+        lk_acquire(&b.disks[i]->lock);
+        is_this = disk_locked(b.disks[i])->incoming.epoch == b.epochs[i];
+        lk_release(&b.disks[i]->lock);
+        if (is_this) {
+            incoming_drop(b.disks[i]);
+        }
+    }
+    batch_unclaim(&b);
+    (void)BREAKPOINT("next-cancelled");
+    return 0;
+}
+
+int
+peer_ping(void *service, struct rpc_call *call, json_t *params, struct err *e,
+          json_t **ret_result)
+{
+    (void)service;
+    (void)call;
+    (void)params;
+    (void)e;
+    *ret_result = NULL;
+    return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vm_pull.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "rpc.h"
+#include "service.h"
+
+static int
+ask_owner(struct service *s, const struct record *rec, const char *target,
+          uint64_t deadline_ns, struct err *e)
+{
+    struct rpc_client *client = NULL;
+    json_t *result = NULL;
+    struct uri u;
+    int rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &u);
+
+    if (rc == 0) {
+        rc = rpc_client_open(&u, deadline_ns, e, &client);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = rpc_call(
+        client, "handoff",
+        json_pack("{s:s,s:s}", "target", target, "to", config_control_for(s->cfg, &u)),
+        NULL, NULL, deadline_ns, e, NULL, &result);
+    rpc_client_close(client);
+    json_decref(result);
+    return rc;
+}
+
+int
+vm_pull(struct service *s, struct disk *const *disks, unsigned nr, uint64_t deadline_ns,
+        struct err *e)
+{
+    int rc = 0;
+
+    if (!s->cfg->has_control) {
+        return err_set(e, -EINVAL, "%s has no control socket", s->cfg->name);
+    }
+    for (unsigned i = 0; i < nr && rc == 0; i++) {
+        const char *vm = disks[i]->cfg->vm;
+        struct record rec = disk_record(disks[i]);
+        char target[NAME_MAX_LEN + 8];
+
+        if (rec.role != ROLE_GIVEN) {
+            continue; /* ours, or with the group of one before */
+        }
+        (void)snprintf(target, sizeof target, "%s%s", vm[0] != '\0' ? "vm:" : "",
+                       vm[0] != '\0' ? vm : rec.name);
+        rc = ask_owner(s, &rec, target, deadline_ns, e);
+        if (rc < 0) {
+            return err_prefix(e, rc, "%s does not hand %s over", rec.peer_name, target);
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vm_restart.h - what was announced of VMs (vm_presence.h), kept over a restart of the
+ * service (record_vm.h). A migration takes minutes and does not wait for us: when we
+ * come back, the VM may have arrived here, or have gone from here without anybody's
+ * telling us. */
+#ifndef BATON_VM_RESTART_H
+#define BATON_VM_RESTART_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct disk;
+struct record_vm;
+struct service;
+
+/* vm is about to be started here (guests_try_announce()). False: another one uses d. */
+bool vm_kept_announce(struct disk *d, const struct record_vm *vm,
+                      bool *ret_is_announced);
+
+/* The domain of this UUID and name has ended here; where it went is not known yet.
+ * False: the disk is another one's by now. */
+bool vm_kept_end(struct disk *d, const char *vm_uuid, const char *vm_name);
+
+/* Nobody any more, if nobody was announced after the announcement of this generation.
+ */
+void vm_kept_forget(struct disk *d, uint64_t generation);
+
+/* Announce what was announced before the restart. Before the first client. */
+void vm_kept_restore(struct disk *d);
+
+/* Look for the VMs of the disks that we own, as if each had been said to be gone. Those
+ * that run nowhere else are here; nothing is done about them. On a thread of its own;
+ * once control calls are answered. */
+void vm_kept_follow(struct service *s);
+
+#endif
