@@ -13,7 +13,8 @@ import part_profile
 import part_scale
 import part_stall
 import part_throughput
-from place import Failure, Place, others_busy
+from conditions import BEFORE, load_refused, others_busy, tree_here, tree_refused
+from place import Failure, Place
 from report import Report
 
 PARTS = {"local": part_throughput.local, "remote": part_throughput.remote,
@@ -44,8 +45,9 @@ def arguments():
     p.add_argument("--rounds", type=int)
     p.add_argument("--milliseconds", type=int)
     p.add_argument("--seconds", type=int)
-    p.add_argument("--results",
-                   default=time.strftime("build/bench/%Y-%m-%d-%H%M%S"))
+    p.add_argument("--results")
+    p.add_argument("--allow-dirty", action="store_true")
+    p.add_argument("--allow-load", action="store_true")
     p.add_argument("--cpus")
     p.add_argument("--disk-dir", default=os.environ.get("TMPDIR", "/tmp"))
     options = p.parse_args()
@@ -68,14 +70,45 @@ def cpu_model():
     return platform.machine()
 
 
-def preface(report, place):
+class Refused(Exception):
+    """Results are not kept of this tree or on this machine; the text says why."""
+
+
+def look_around(options):
+    """The tree, and how many processors others keep busy."""
+    kept = options.results is not None
+    tree = tree_here()
+    why = tree_refused(tree)
+    if kept and why and not options.allow_dirty:
+        raise Refused(why)
+    busy = others_busy(BEFORE)
+    why = load_refused(busy)
+    if kept and why and not options.allow_load:
+        raise Refused(why)
+    return tree, busy
+
+
+def build(place):
+    """What users have, and the echo of the floor."""
+    steps = [["cmake", "--build", "--preset", "release"],
+             ["gcc", "-O2", "-Wall", "-Wextra", "-o", place.echo,
+              "scripts/bench.d/echo_floor.c"]]
+    if not os.path.exists("build/release/build.ninja"):
+        steps.insert(0, ["cmake", "--preset", "release"])
+    for argv in steps:
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+
+
+def preface(report, place, tree):
     facts = {
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "command": "scripts/bench " + shlex.join(sys.argv[1:]),
         "machine": f"{os.cpu_count()} CPUs, {cpu_model()}, Linux {platform.release()}",
         "affinity": place.affinity(),
         "load before": " ".join(f"{x:.2f}" for x in os.getloadavg()),
-        "commit": version(["git", "describe", "--always", "--dirty"]),
+        "processors busy before": f"{report.busy_before:.2f}",
+        "commit": tree.commit,
+        "tree": str(tree),
         "nbdkit": version(["nbdkit", "--version"]),
         "qemu": version(["qemu-storage-daemon", "--version"]),
         "nbd-server": version(["dpkg-query", "-W", "-f", "${Version}", "nbd-server"]),
@@ -84,16 +117,14 @@ def preface(report, place):
     report.data["run"] = facts
     for k, v in facts.items():
         report.say(f"{k}: {v}")
-    report.conditions = [facts["affinity"]]
-    if facts["commit"].endswith("-dirty"):
-        report.conditions.append(f"TREE DIRTY: {facts['commit']}")
+    report.conditions = [facts["affinity"], tree.title()]
 
 
 def run_part(part, ctx):
     """A part that fails is a result too; the others go on."""
     began = time.monotonic()
     failure = None
-    ctx.report.busy = others_busy()
+    ctx.report.busy = others_busy(0.5)
     try:
         PARTS[part](ctx)
     except (Failure, subprocess.SubprocessError) as e:
@@ -105,23 +136,38 @@ def run_part(part, ctx):
     return failure is None
 
 
-def main():
-    options = arguments()
-    # Whoever stops it, however: the servers end with it.
-    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sig, lambda *_: sys.exit(1))
-    report = Report(options.results)
+def measure(options, tree, busy):
     place = Place(options.cpus, options.disk_dir)
     try:
-        preface(report, place)
-        failed = [part for part in options.part or WHEN_NONE_IS_NAMED
-                  if not run_part(part, Context(options, place, report))]
+        build(place)
+        folder = options.results or time.strftime("build/bench/%Y-%m-%d-%H%M%S")
+        report = Report(folder, busy)
+        try:
+            preface(report, place, tree)
+            failed = [part for part in options.part or WHEN_NONE_IS_NAMED
+                      if not run_part(part, Context(options, place, report))]
+        finally:
+            report.save()
     finally:
         place.close()
-        report.save()
-    report.say(f"\nresults: {options.results}" +
-               (f"; FAILED: {' '.join(failed)}" if failed else ""))
+    report.say(f"\nresults: {folder}" + (f"; FAILED: {' '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 
-sys.exit(main())
+def main():
+    # Whoever stops it, however: the servers end with it.
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sig, lambda *_: sys.exit(1))
+    options = arguments()
+    try:
+        return measure(options, *look_around(options))
+    except Refused as e:
+        print(f"scripts/bench: {e}", file=sys.stderr)
+        return 2
+    except subprocess.CalledProcessError as e:  # of the build
+        print(f"scripts/bench: {e}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

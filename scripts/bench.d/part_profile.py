@@ -46,7 +46,7 @@ def calls(ctx, server, pid, row):
     """System calls a request; counting slows everything down, which changes how often
     somebody has to wait, but not by which calls a request goes."""
     log = ctx.place.path("strace")
-    with background(ctx.place, row, server.uri) as seen:
+    with background(ctx.place, row, server.uri):
         began = time.monotonic()
         subprocess.run(["timeout", "-s", "INT", "1", "strace", "-c", "-f", "-U",
                         "calls,name", "-o", log, "-p", str(pid)], check=False,

@@ -4,8 +4,9 @@ import random
 import statistics
 
 import servers
+from conditions import others_busy
 from load import Row, measure
-from place import Failure, others_busy, run
+from place import Failure, run
 from report import geomean, percent, ratios
 
 MIB = 1 << 20

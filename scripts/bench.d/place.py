@@ -22,20 +22,6 @@ def half_of_cpus():
     return text[0], text[1]
 
 
-def busy_ticks():
-    """Of all processors, since the boot: not idle, by whomever; also what the host took."""
-    with open("/proc/stat", encoding="ascii") as f:
-        fields = [int(x) for x in f.readline().split()[1:9]]
-    return sum(fields) - fields[3] - fields[4]
-
-
-def others_busy(seconds=0.5):
-    """How many processors are busy while nothing of ours is running."""
-    before = busy_ticks()
-    time.sleep(seconds)
-    return (busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
-
-
 class Adopted:
     """A process that is not our child: it can be killed, and has no status."""
 
@@ -48,8 +34,7 @@ class Adopted:
 
 class Place:
     def __init__(self, cpus, disk_dir):
-        self.bin = os.environ["BENCH_BIN"]
-        self.echo = os.environ["BENCH_ECHO"]
+        self.bin = os.path.abspath("build/release")
         if cpus is None:
             self.server_cpus = self.client_cpus = None
         elif cpus == "halves":
@@ -57,6 +42,7 @@ class Place:
         else:
             self.server_cpus, _, self.client_cpus = cpus.partition(":")
         self.work = tempfile.mkdtemp(prefix="baton-bench.", dir=disk_dir)
+        self.echo = os.path.join(self.work, "echo_floor")
         self.memory = tempfile.mkdtemp(prefix="baton-bench.", dir="/dev/shm")
         self.running = []
         self.nr = 0

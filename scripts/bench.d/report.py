@@ -6,6 +6,8 @@ import os
 import statistics
 import subprocess
 
+from conditions import load_title
+
 
 def quantile(values, q):
     """The smallest value that at least q of all do not exceed."""
@@ -28,16 +30,14 @@ def ratios(samples, subject, peer, key="iops"):
     return spread([a[key] / b[key] for a, b in zip(samples[subject], samples[peer])])
 
 
-LOADED = 0.1  # processors
-
-
 class Report:
-    def __init__(self, folder):
+    def __init__(self, folder, busy_before):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         self.data = {}
         self.conditions = []  # of the run, in the title of each table
-        self.busy = 0.0       # processors, by others, the most that was seen
+        self.busy_before = busy_before  # processors, by others, before the run
+        self.busy = 0.0       # the same around the present part, at most
         self.text = open(os.path.join(folder, "results.txt"), "w", encoding="utf-8")
 
     def say(self, line=""):
@@ -45,10 +45,8 @@ class Report:
         self.text.write(line + "\n")
 
     def heading(self, title, note=""):
-        conditions = list(self.conditions)
-        if self.busy > LOADED:
-            conditions.append(f"MACHINE LOADED: others kept {self.busy:.1f} processors busy")
-        self.say(f"\n## {title} ({'; '.join(conditions)})\n")
+        conditions = [*self.conditions, load_title(self.busy_before, self.busy)]
+        self.say(f"\n## {title} ({'; '.join(c for c in conditions if c)})\n")
         if note:
             self.say(note + "\n")
 
