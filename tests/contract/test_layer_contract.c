@@ -2,7 +2,6 @@
 /* What every layer promises, whatever it does besides. A new layer adds one line. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -10,6 +9,7 @@
 #include "layers.h"
 #include "port_mem.h"
 #include "stack.h"
+#include "suite.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define BELOW_SIZE (8 * MIB)
@@ -326,30 +326,16 @@ START_TEST(unknown_parameter_is_refused_by_naming_the_allowed_ones)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("layer contract");
-    TCase *t = tcase_create("layers");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_loop_test(t, data_passes_unchanged, 0, NR_CASES);
-    tcase_add_loop_test(t, first_and_last_byte_are_reachable, 0, NR_CASES);
-    tcase_add_loop_test(t, size_and_capabilities_are_right, 0, NR_CASES);
-    tcase_add_loop_test(t, errors_of_below_pass_through_unchanged, 0, NR_CASES);
-    tcase_add_loop_test(t, operation_origin_flags_length_and_buffer_are_preserved, 0,
-                        NR_CASES);
-    tcase_add_loop_test(t, extents_cover_the_range_in_the_layers_own_offsets, 0,
-                        NR_CASES);
-    tcase_add_loop_test(t, closing_leaves_what_is_below_open, 0, NR_CASES);
-    tcase_add_loop_test(t, four_threads_use_it_at_the_same_time, 0, NR_CASES);
-    tcase_add_loop_test(t, every_layer_type_is_tested_here, 0, LAYER_NR_TYPES);
-    tcase_add_loop_test(t, unknown_parameter_is_refused_by_naming_the_allowed_ones, 0,
-                        LAYER_NR_TYPES);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("layer contract") = {
+    CASE("layers"),
+    LOOP(data_passes_unchanged, NR_CASES),
+    LOOP(first_and_last_byte_are_reachable, NR_CASES),
+    LOOP(size_and_capabilities_are_right, NR_CASES),
+    LOOP(errors_of_below_pass_through_unchanged, NR_CASES),
+    LOOP(operation_origin_flags_length_and_buffer_are_preserved, NR_CASES),
+    LOOP(extents_cover_the_range_in_the_layers_own_offsets, NR_CASES),
+    LOOP(closing_leaves_what_is_below_open, NR_CASES),
+    LOOP(four_threads_use_it_at_the_same_time, NR_CASES),
+    LOOP(every_layer_type_is_tested_here, LAYER_NR_TYPES),
+    LOOP(unknown_parameter_is_refused_by_naming_the_allowed_ones, LAYER_NR_TYPES),
+};

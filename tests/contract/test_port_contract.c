@@ -9,6 +9,7 @@
 #include <check.h>
 
 #include "port_rows.h"
+#include "suite.h"
 
 #define NR_WRITERS 4
 
@@ -268,44 +269,20 @@ START_TEST(what_was_acknowledged_survives_the_nth_fault)
 }
 END_TEST
 
-static Suite *
-suite(void)
-{
-    const TTest *const tests[] = {
-        info_keeps_the_promises_of_the_header,
-        a_new_device_reads_as_zeroes,
-        what_was_written_at_odd_offsets_is_read_back,
-        a_durable_write_is_read_back,
-        an_uncached_read_sees_a_flushed_write,
-        an_uncached_read_works_before_the_port_is_owned,
-        flush_and_cache_succeed_and_change_nothing,
-        the_tail_of_the_device_is_written_zeroed_and_read,
-        a_request_of_32_mib_works,
-        concurrent_writers_of_disjoint_ranges_do_not_disturb_each_other,
-        a_port_can_be_owned_again_and_keeps_what_was_written,
-        identity_does_not_change,
-        what_was_acknowledged_survives_the_nth_fault,
-    };
-    Suite *s = suite_create("port contract");
-    TCase *tc = tcase_create("every port");
-    int nr = nr_rows();
-
-    tcase_set_timeout(tc, 60); /* sanitizers, and a disk that flushes slowly */
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_loop_test(tc, tests[i], 0, nr);
-    }
-    suite_add_tcase(s, tc);
-    return s;
-}
-
-int
-main(void)
-{
-    SRunner *sr = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("port contract") = {
+    /* The time is for sanitizers and for a disk that flushes slowly. */
+    CASE("every port", .timeout_s = 60, .times_of_each = nr_rows),
+    TEST(info_keeps_the_promises_of_the_header),
+    TEST(a_new_device_reads_as_zeroes),
+    TEST(what_was_written_at_odd_offsets_is_read_back),
+    TEST(a_durable_write_is_read_back),
+    TEST(an_uncached_read_sees_a_flushed_write),
+    TEST(an_uncached_read_works_before_the_port_is_owned),
+    TEST(flush_and_cache_succeed_and_change_nothing),
+    TEST(the_tail_of_the_device_is_written_zeroed_and_read),
+    TEST(a_request_of_32_mib_works),
+    TEST(concurrent_writers_of_disjoint_ranges_do_not_disturb_each_other),
+    TEST(a_port_can_be_owned_again_and_keeps_what_was_written),
+    TEST(identity_does_not_change),
+    TEST(what_was_acknowledged_survives_the_nth_fault),
+};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What every port must do with ranges: zero, trim and extents. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "port_rows.h"
+#include "suite.h"
 
 /* Fill three neighbours, let op do its work on the middle one, look at the outer. */
 static int
@@ -146,36 +146,12 @@ START_TEST(an_error_of_the_sink_ends_extents)
 }
 END_TEST
 
-static Suite *
-suite(void)
-{
-    const TTest *const tests[] = {
-        zero_makes_zeroes_and_keeps_its_neighbours,
-        trim_keeps_its_neighbours,
-        extents_cover_the_range_exactly_and_in_order,
-        extents_with_one_stop_after_the_first,
-        an_error_of_the_sink_ends_extents,
-    };
-    Suite *s = suite_create("port contract, ranges");
-    TCase *tc = tcase_create("every port");
-    int nr = nr_rows();
-
-    tcase_set_timeout(tc, 60); /* sanitizers, and a disk that flushes slowly */
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_loop_test(tc, tests[i], 0, nr);
-    }
-    suite_add_tcase(s, tc);
-    return s;
-}
-
-int
-main(void)
-{
-    SRunner *sr = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("port contract, ranges") = {
+    /* The time is for sanitizers and for a disk that flushes slowly. */
+    CASE("every port", .timeout_s = 60, .times_of_each = nr_rows),
+    TEST(zero_makes_zeroes_and_keeps_its_neighbours),
+    TEST(trim_keeps_its_neighbours),
+    TEST(extents_cover_the_range_exactly_and_in_order),
+    TEST(extents_with_one_stop_after_the_first),
+    TEST(an_error_of_the_sink_ends_extents),
+};

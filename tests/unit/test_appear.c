@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "device_wait.h"
+#include "suite.h"
 
 static char folder[64], below[96], file[128];
 
@@ -92,24 +93,11 @@ START_TEST(a_name_without_a_device_does_not_count)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("appear");
-    TCase *t = tcase_create("appear");
-    SRunner *r;
-    int failed;
-
-    tcase_add_checked_fixture(t, make_folder, remove_folder);
-    tcase_add_test(t, a_path_that_is_there_is_not_waited_for);
-    tcase_add_test(t, a_path_that_does_not_appear_is_waited_for_until_the_deadline);
-    tcase_add_test(t, a_path_in_a_folder_that_appears_too_is_seen);
-    tcase_add_test(t, a_link_counts_when_there_is_something_at_its_end);
-    tcase_add_test(t, a_name_without_a_device_does_not_count);
-    suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("appear") = {
+    CASE("appear", .setup = make_folder, .teardown = remove_folder),
+    TEST(a_path_that_is_there_is_not_waited_for),
+    TEST(a_path_that_does_not_appear_is_waited_for_until_the_deadline),
+    TEST(a_path_in_a_folder_that_appears_too_is_seen),
+    TEST(a_link_counts_when_there_is_something_at_its_end),
+    TEST(a_name_without_a_device_does_not_count),
+};

@@ -12,6 +12,7 @@
 #include <check.h>
 
 #include "breakpoint.h"
+#include "suite.h"
 
 #ifdef BATON_BREAKPOINTS
 
@@ -180,31 +181,19 @@ END_TEST
 
 #endif
 
-int
-main(void)
-{
-    Suite *s = suite_create("breakpoint");
-    TCase *tc = tcase_create("points");
-    SRunner *sr;
-    int failed;
-
+SUITE("breakpoint") = {
 #ifdef BATON_BREAKPOINTS
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, a_point_that_is_not_armed_does_nothing);
-    tcase_add_test(tc, fail_is_the_value_of_the_point_once);
-    tcase_add_test(tc, kill_ends_the_process_after_the_file_was_renamed);
-    tcase_add_test(tc, stop_stops_the_process_until_it_is_continued);
-    tcase_add_test(tc, wait_goes_on_when_the_go_file_is_there);
-    tcase_add_test(tc, a_go_file_that_is_there_already_lets_a_waiter_pass);
-    tcase_add_test(tc, an_unknown_action_only_uses_the_point_up);
-    tcase_add_test(tc, every_name_is_a_file_name_and_there_once);
+    CASE("points", .setup = set_up, .teardown = tear_down),
+    TEST(a_point_that_is_not_armed_does_nothing),
+    TEST(fail_is_the_value_of_the_point_once),
+    TEST(kill_ends_the_process_after_the_file_was_renamed),
+    TEST(stop_stops_the_process_until_it_is_continued),
+    TEST(wait_goes_on_when_the_go_file_is_there),
+    TEST(a_go_file_that_is_there_already_lets_a_waiter_pass),
+    TEST(an_unknown_action_only_uses_the_point_up),
+    TEST(every_name_is_a_file_name_and_there_once),
 #else
-    tcase_add_test(tc, without_breakpoints_an_armed_point_does_nothing);
+    CASE("points"),
+    TEST(without_breakpoints_an_armed_point_does_nothing),
 #endif
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+};

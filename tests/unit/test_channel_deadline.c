@@ -3,7 +3,6 @@
  * of the others. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -12,6 +11,7 @@
 #include "../mute_server.h"
 #include "clock.h"
 #include "port_channel.h"
+#include "suite.h"
 
 #define LIMIT_NS (200 * NS_PER_MS)
 #define PATIENCE_NS (10 * NS_PER_S)
@@ -131,21 +131,9 @@ START_TEST(requests_that_have_time_are_sent_again)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("channel_deadline");
-    TCase *t = tcase_create("channel_deadline");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_test(
-        t, a_request_without_an_owner_ends_at_its_time_and_is_not_performed_later);
-    tcase_add_test(t, requests_at_an_owner_that_does_not_answer_end_at_their_time);
-    tcase_add_test(t, requests_that_have_time_are_sent_again);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_deadline") = {
+    CASE("channel_deadline"),
+    TEST(a_request_without_an_owner_ends_at_its_time_and_is_not_performed_later),
+    TEST(requests_at_an_owner_that_does_not_answer_end_at_their_time),
+    TEST(requests_that_have_time_are_sent_again),
+};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How many lanes there are, and when. */
 #include <pthread.h>
-#include <stdlib.h>
 
 #include <check.h>
 
@@ -9,6 +8,7 @@
 #include "../mute_server.h"
 #include "clock.h"
 #include "port_channel.h"
+#include "suite.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
 #define NR_READS 20
@@ -128,21 +128,10 @@ START_TEST(lanes_grow_with_what_waits_and_join_the_session)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("channel_grow");
-    TCase *c = tcase_create("channel_grow");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    tcase_add_test(c, a_session_begins_with_a_lane_for_each_client_up_to_the_most);
-    tcase_add_test(c, a_rest_lets_the_lanes_go_until_the_next_request);
-    tcase_add_test(c, a_channel_with_a_request_on_its_way_does_not_rest);
-    tcase_add_test(c, lanes_grow_with_what_waits_and_join_the_session);
-    suite_add_tcase(s, c);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_grow") = {
+    CASE("channel_grow"),
+    TEST(a_session_begins_with_a_lane_for_each_client_up_to_the_most),
+    TEST(a_rest_lets_the_lanes_go_until_the_next_request),
+    TEST(a_channel_with_a_request_on_its_way_does_not_rest),
+    TEST(lanes_grow_with_what_waits_and_join_the_session),
+};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is kept of acknowledged and unflushed writes, and when it is sent again. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include <check.h>
 
@@ -13,6 +12,7 @@
 #include "port_fault.h"
 #include "port_file.h"
 #include "port_mem.h"
+#include "suite.h"
 
 #define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
 #define M2 "baton-owner;instance=m2;epoch=2;flushed-by=-"
@@ -394,39 +394,26 @@ START_TEST(next_owner_that_is_us_gets_nothing_that_was_flushed)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("channel_kept");
-    TCase *t = tcase_create("channel_kept");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_test(t, lost_writes_are_sent_again_in_their_order_before_newer_ones);
-    tcase_add_test(t, what_was_sent_again_is_lost_with_the_next_machine_too);
-    tcase_add_test(t, same_instance_is_sent_nothing_again);
-    tcase_add_test(t, flush_empties_it);
-    tcase_add_test(t,
-                   durable_write_is_not_kept_where_nothing_older_would_be_sent_over_it);
-    tcase_add_test(t, durable_write_over_a_kept_one_follows_it_again);
-    tcase_add_test(t, device_that_fails_for_a_moment_costs_nothing);
-    tcase_add_test(t, channel_flushes_by_itself_when_half_of_the_room_is_taken);
-    tcase_add_test(t, bound_holds_when_no_flush_succeeds);
-    tcase_add_test(t, nothing_is_copied_for_an_owner_that_dies_only_with_us);
-    tcase_add_test(t, what_was_flushed_when_the_device_was_given_on_is_forgotten);
-    tcase_add_test(t, flush_of_a_later_life_of_the_giver_covers_nothing);
-    tcase_add_test(t, owner_without_a_statement_may_always_have_lost_everything);
-    tcase_add_test(t, malformed_statement_is_refused);
-    tcase_add_test(t, writethrough_makes_every_change_durable_and_keeps_nothing);
-    tcase_add_test(t, owner_policy_does_neither);
-    tcase_add_test(t, what_cannot_be_written_again_fails_every_later_flush);
-    tcase_add_loop_test(
-        t, what_cannot_be_written_again_fails_the_flushes_of_our_own_device, 0, 2);
-    tcase_add_test(t, next_owner_that_is_us_gets_what_nobody_has_flushed);
-    tcase_add_test(t, next_owner_that_is_us_gets_nothing_that_was_flushed);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_kept") = {
+    CASE("channel_kept"),
+    TEST(lost_writes_are_sent_again_in_their_order_before_newer_ones),
+    TEST(what_was_sent_again_is_lost_with_the_next_machine_too),
+    TEST(same_instance_is_sent_nothing_again),
+    TEST(flush_empties_it),
+    TEST(durable_write_is_not_kept_where_nothing_older_would_be_sent_over_it),
+    TEST(durable_write_over_a_kept_one_follows_it_again),
+    TEST(device_that_fails_for_a_moment_costs_nothing),
+    TEST(channel_flushes_by_itself_when_half_of_the_room_is_taken),
+    TEST(bound_holds_when_no_flush_succeeds),
+    TEST(nothing_is_copied_for_an_owner_that_dies_only_with_us),
+    TEST(what_was_flushed_when_the_device_was_given_on_is_forgotten),
+    TEST(flush_of_a_later_life_of_the_giver_covers_nothing),
+    TEST(owner_without_a_statement_may_always_have_lost_everything),
+    TEST(malformed_statement_is_refused),
+    TEST(writethrough_makes_every_change_durable_and_keeps_nothing),
+    TEST(owner_policy_does_neither),
+    TEST(what_cannot_be_written_again_fails_every_later_flush),
+    LOOP(what_cannot_be_written_again_fails_the_flushes_of_our_own_device, 2),
+    TEST(next_owner_that_is_us_gets_what_nobody_has_flushed),
+    TEST(next_owner_that_is_us_gets_nothing_that_was_flushed),
+};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is kept, and requests that are not waited for without end. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -11,6 +10,7 @@
 #include "../mute_server.h"
 #include "clock.h"
 #include "port_channel.h"
+#include "suite.h"
 
 #define LIMIT_NS (2 * NS_PER_S) /* also has to do for connecting, on a busy machine */
 #define PATIENCE_NS (10 * NS_PER_S)
@@ -132,19 +132,8 @@ START_TEST(what_could_not_be_sent_again_in_time_is_sent_to_the_next)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("channel_kept_deadline");
-    TCase *t = tcase_create("channel_kept_deadline");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_test(t, writes_that_find_no_room_end_at_their_time);
-    tcase_add_test(t, what_could_not_be_sent_again_in_time_is_sent_to_the_next);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_kept_deadline") = {
+    CASE("channel_kept_deadline"),
+    TEST(writes_that_find_no_room_end_at_their_time),
+    TEST(what_could_not_be_sent_again_in_time_is_sent_to_the_next),
+};

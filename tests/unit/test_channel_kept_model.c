@@ -10,7 +10,6 @@
  * must not matter. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -20,6 +19,7 @@
 #include "port_channel.h"
 #include "port_file.h"
 #include "port_nbd.h"
+#include "suite.h"
 
 #define HERE "here"
 #define SECTOR 512U
@@ -225,23 +225,7 @@ START_TEST(last_acknowledged_change_is_what_is_read_in_any_history)
 }
 END_TEST
 
-int
-main(void)
-{
-    const TTest *const tests[] = {
-        last_acknowledged_change_is_what_is_read_in_any_history,
-    };
-    Suite *s = suite_create("channel_kept_model");
-    TCase *tc = tcase_create("channel_kept_model");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_ENV);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_kept_model") = {
+    CASE("channel_kept_model"),
+    TEST(last_acknowledged_change_is_what_is_read_in_any_history),
+};

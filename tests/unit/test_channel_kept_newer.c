@@ -2,7 +2,6 @@
 /* What is kept never goes over what was acknowledged later: whichever way the later
  * change took, and whoever gets the kept one in the end. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -13,6 +12,7 @@
 #include "err.h"
 #include "port_channel.h"
 #include "port_file.h"
+#include "suite.h"
 
 #define HERE "here"
 #define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
@@ -114,27 +114,11 @@ START_TEST(owner_here_is_made_to_flush_what_is_still_kept)
 }
 END_TEST
 
-int
-main(void)
-{
-    const TTest *const tests[] = {
-        newer_write_here_is_not_undone_when_the_disk_comes_to_us,
-        newer_durable_write_here_is_not_undone_when_the_disk_comes_to_us,
-        newer_durable_write_here_is_not_undone_when_a_third_takes_the_disk,
-        what_newer_zeroes_and_trims_here_overlap_in_part_is_not_undone,
-        owner_here_is_made_to_flush_what_is_still_kept,
-    };
-    Suite *s = suite_create("channel_kept_newer");
-    TCase *tc = tcase_create("channel_kept_newer");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_ENV);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_kept_newer") = {
+    CASE("channel_kept_newer"),
+    TEST(newer_write_here_is_not_undone_when_the_disk_comes_to_us),
+    TEST(newer_durable_write_here_is_not_undone_when_the_disk_comes_to_us),
+    TEST(newer_durable_write_here_is_not_undone_when_a_third_takes_the_disk),
+    TEST(what_newer_zeroes_and_trims_here_overlap_in_part_is_not_undone),
+    TEST(owner_here_is_made_to_flush_what_is_still_kept),
+};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
 #include "channel_name.h"
+#include "suite.h"
 
 #define UUID "0f3f1c9e-58a2-4f6e-9d4c-7a1f0f6b2c11"
 #define MAX_U64 "18446744073709551615"
@@ -128,23 +128,11 @@ START_TEST(a_proof_is_not_shown)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("channel_name");
-    TCase *t = tcase_create("channel_name");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_test(t, what_is_formatted_is_parsed_back);
-    tcase_add_test(t, a_name_proves_its_right_and_no_other_name_with_it);
-    tcase_add_test(t, rights_are_new_each_time);
-    tcase_add_test(t, a_proof_is_not_shown);
-    tcase_add_loop_test(t, anything_but_the_exact_form_is_refused_and_changes_nothing,
-                        0, NR_REFUSED);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_name") = {
+    CASE("channel_name"),
+    TEST(what_is_formatted_is_parsed_back),
+    TEST(a_name_proves_its_right_and_no_other_name_with_it),
+    TEST(rights_are_new_each_time),
+    TEST(a_proof_is_not_shown),
+    LOOP(anything_but_the_exact_form_is_refused_and_changes_nothing, NR_REFUSED),
+};

@@ -2,7 +2,6 @@
 /* Sessions that end while something is sent again, and requests that overlap. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include <check.h>
 
@@ -11,6 +10,7 @@
 #include "../mute_server.h"
 #include "clock.h"
 #include "port_channel.h"
+#include "suite.h"
 
 #define M1 "baton-owner;instance=m1;epoch=2;flushed-by=-"
 #define M2 "baton-owner;instance=m2;epoch=2;flushed-by=-"
@@ -173,21 +173,9 @@ START_TEST(a_change_is_not_sent_before_an_older_one_of_the_same_bytes_is_answere
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("channel_order");
-    TCase *t = tcase_create("channel_order");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_test(t, resending_that_was_interrupted_begins_again_at_another_instance);
-    tcase_add_test(t, recall_ends_the_resending_and_waits_for_it);
-    tcase_add_test(
-        t, a_change_is_not_sent_before_an_older_one_of_the_same_bytes_is_answered);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_order") = {
+    CASE("channel_order"),
+    TEST(resending_that_was_interrupted_begins_again_at_another_instance),
+    TEST(recall_ends_the_resending_and_waits_for_it),
+    TEST(a_change_is_not_sent_before_an_older_one_of_the_same_bytes_is_answered),
+};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
 #include "channel_owner.h"
+#include "suite.h"
 
 START_TEST(statement_is_read_as_it_was_written)
 {
@@ -77,22 +77,8 @@ START_TEST(instance_has_a_limit)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("channel_owner");
-    TCase *c = tcase_create("channel_owner");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, c);
-    tcase_add_test(c, statement_is_read_as_it_was_written);
-    tcase_add_test(c, nobody_has_flushed);
-    tcase_add_loop_test(c, malformed_statement_is_refused, 0,
-                        sizeof bad / sizeof bad[0]);
-    tcase_add_test(c, instance_has_a_limit);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_owner") = {
+    CASE("channel_owner"),      TEST(statement_is_read_as_it_was_written),
+    TEST(nobody_has_flushed),   EACH(malformed_statement_is_refused, bad),
+    TEST(instance_has_a_limit),
+};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -11,6 +10,7 @@
 #include "clock.h"
 #include "lock.h"
 #include "port_channel.h"
+#include "suite.h"
 
 #define NR_BLOCKS 16U /* of every thread */
 #define NR_KILLS 20
@@ -335,23 +335,12 @@ START_TEST(a_recall_takes_the_answers_that_are_on_their_way)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("channel_resend");
-    TCase *t = tcase_create("channel_resend");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_test(t, owner_may_be_killed_at_any_time_and_no_request_notices);
-    tcase_add_test(t, shutdown_answer_is_retried_in_a_new_session_with_back_off);
-    tcase_add_test(t, refusal_on_one_lane_has_the_requests_of_the_others_sent_again);
-    tcase_add_test(t, error_of_a_sink_ends_the_request_whatever_it_is);
-    tcase_add_test(t, a_recall_takes_the_answers_that_are_on_their_way);
-    tcase_add_test(t, extents_go_on_where_the_older_session_ended);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("channel_resend") = {
+    CASE("channel_resend"),
+    TEST(owner_may_be_killed_at_any_time_and_no_request_notices),
+    TEST(shutdown_answer_is_retried_in_a_new_session_with_back_off),
+    TEST(refusal_on_one_lane_has_the_requests_of_the_others_sent_again),
+    TEST(error_of_a_sink_ends_the_request_whatever_it_is),
+    TEST(a_recall_takes_the_answers_that_are_on_their_way),
+    TEST(extents_go_on_where_the_older_session_ended),
+};

@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "rpc.h"
+#include "suite.h"
 #include "uri.h"
 
 #define HANDOFF(disk)                                                                  \
@@ -246,28 +247,15 @@ START_TEST(status_asks_for_one_disk_and_prints_json)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("cli");
-    TCase *t = tcase_create("cli");
-    SRunner *r;
-    int failed;
-
-    tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, a_handoff_sends_its_options_and_says_what_was_done);
-    tcase_add_test(t, a_group_has_a_sentence_for_each_disk);
-    tcase_add_test(t, quiet_says_nothing_and_json_the_result);
-    tcase_add_test(t, a_refusal_is_status_1_and_its_sentence);
-    tcase_add_test(t, committed_but_not_finished_is_status_3);
-    tcase_add_test(t, bad_parameters_are_status_1);
-    tcase_add_test(t, the_table_is_aligned_and_clean);
-    tcase_add_test(t, what_goes_on_stands_below_the_table);
-    tcase_add_test(t, status_asks_for_one_disk_and_prints_json);
-    suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("cli") = {
+    CASE("cli", .setup = setup, .teardown = teardown),
+    TEST(a_handoff_sends_its_options_and_says_what_was_done),
+    TEST(a_group_has_a_sentence_for_each_disk),
+    TEST(quiet_says_nothing_and_json_the_result),
+    TEST(a_refusal_is_status_1_and_its_sentence),
+    TEST(committed_but_not_finished_is_status_3),
+    TEST(bad_parameters_are_status_1),
+    TEST(the_table_is_aligned_and_clean),
+    TEST(what_goes_on_stands_below_the_table),
+    TEST(status_asks_for_one_disk_and_prints_json),
+};

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "port_file.h"
 #include "record.h"
+#include "suite.h"
 
 #define NAME64 "a123456789b123456789c123456789d123456789e123456789f123456789g123"
 #define UUID "abcdef01-2345-6789-abcd-ef0123456789"
@@ -580,41 +581,25 @@ START_TEST(durations_have_a_unit_and_fit)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("config");
-    TCase *t = tcase_create("config");
-    SRunner *r;
-    int failed;
-
-    tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_loop_test(t, each_setting_is_accepted_or_refused_with_its_sentence, 0,
-                        (int)(sizeof rows / sizeof rows[0]));
-    tcase_add_loop_test(t, each_file_is_accepted_or_refused_with_file_and_line, 0,
-                        (int)(sizeof file_rows / sizeof file_rows[0]));
-    tcase_add_test(t, a_refused_file_changes_nothing);
-    tcase_add_test(t, a_setting_of_a_file_may_not_repeat_an_option);
-    tcase_add_test(t, a_ninth_listener_is_refused);
-    tcase_add_test(t, what_is_left_out_of_a_disk_has_its_default);
-    tcase_add_test(t, every_key_of_a_disk_arrives);
-    tcase_add_test(t, peers_allowed_may_be_machines_of_vsock);
-    tcase_add_test(t, a_complete_service_gets_a_state_dir_and_no_control);
-    tcase_add_loop_test(t, settings_that_do_not_go_together_are_refused, 0,
-                        sizeof together / sizeof together[0]);
-    tcase_add_test(t, plain_tcp_leaves_the_host_only_when_asked_for_by_its_name);
-    tcase_add_test(t, a_service_without_name_or_disks_is_not_complete);
-    tcase_add_test(t, two_disks_of_one_name_are_refused);
-    tcase_add_test(t, two_disks_of_one_uuid_are_refused);
-    tcase_add_test(t, two_disks_of_one_file_are_refused_by_any_name);
-    tcase_add_test(t, two_disks_of_one_missing_file_are_refused_by_any_folder_name);
-    tcase_add_test(t, a_socket_is_not_both_listener_and_control);
-    tcase_add_test(t, the_4097th_disk_is_refused);
-    tcase_add_test(t, durations_have_a_unit_and_fit);
-    suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("config") = {
+    CASE("config", .setup = setup, .teardown = teardown),
+    EACH(each_setting_is_accepted_or_refused_with_its_sentence, rows),
+    EACH(each_file_is_accepted_or_refused_with_file_and_line, file_rows),
+    TEST(a_refused_file_changes_nothing),
+    TEST(a_setting_of_a_file_may_not_repeat_an_option),
+    TEST(a_ninth_listener_is_refused),
+    TEST(what_is_left_out_of_a_disk_has_its_default),
+    TEST(every_key_of_a_disk_arrives),
+    TEST(peers_allowed_may_be_machines_of_vsock),
+    TEST(a_complete_service_gets_a_state_dir_and_no_control),
+    EACH(settings_that_do_not_go_together_are_refused, together),
+    TEST(plain_tcp_leaves_the_host_only_when_asked_for_by_its_name),
+    TEST(a_service_without_name_or_disks_is_not_complete),
+    TEST(two_disks_of_one_name_are_refused),
+    TEST(two_disks_of_one_uuid_are_refused),
+    TEST(two_disks_of_one_file_are_refused_by_any_name),
+    TEST(two_disks_of_one_missing_file_are_refused_by_any_folder_name),
+    TEST(a_socket_is_not_both_listener_and_control),
+    TEST(the_4097th_disk_is_refused),
+    TEST(durations_have_a_unit_and_fit),
+};

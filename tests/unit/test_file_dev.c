@@ -24,6 +24,7 @@
 #include "file_io.h"
 #include "file_zero.h"
 #include "may_block.h"
+#include "suite.h"
 
 #define SIZE (4U << 20)
 
@@ -310,38 +311,20 @@ START_TEST(a_line_is_read_without_white_space_at_its_ends)
 }
 END_TEST
 
-int
-main(void)
-{
-    const TTest *const tests[] = {
-        zero_punches_and_fills_where_there_is_no_zero_range,
-        zero_writes_where_there_is_nothing_else,
-        fast_zero_is_refused_where_it_would_write,
-        trim_succeeds_where_nothing_can_be_trimmed,
-        zero_writes_the_ragged_ends_that_a_block_device_refuses,
-        a_durable_write_syncs_where_the_kernel_lacks_rwf_dsync,
-        a_sync_that_failed_once_fails_for_ever,
-        what_may_come_from_the_cache_is_no_uncached_read,
-        a_direct_read_takes_any_offset_length_and_address,
-        a_direct_read_stops_at_the_last_byte_of_an_odd_file,
-        a_direct_write_of_a_crooked_buffer_is_copied_in_pieces,
-        a_read_says_that_it_may_block_unless_the_cache_has_it,
-        a_read_that_cannot_tell_says_that_it_may_block,
-        a_line_is_read_without_white_space_at_its_ends,
-    };
-    Suite *s = suite_create("file_dev");
-    TCase *tc = tcase_create("a file in memory");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_checked_fixture(tc, setup, teardown);
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("file_dev") = {
+    CASE("a file in memory", .setup = setup, .teardown = teardown),
+    TEST(zero_punches_and_fills_where_there_is_no_zero_range),
+    TEST(zero_writes_where_there_is_nothing_else),
+    TEST(fast_zero_is_refused_where_it_would_write),
+    TEST(trim_succeeds_where_nothing_can_be_trimmed),
+    TEST(zero_writes_the_ragged_ends_that_a_block_device_refuses),
+    TEST(a_durable_write_syncs_where_the_kernel_lacks_rwf_dsync),
+    TEST(a_sync_that_failed_once_fails_for_ever),
+    TEST(what_may_come_from_the_cache_is_no_uncached_read),
+    TEST(a_direct_read_takes_any_offset_length_and_address),
+    TEST(a_direct_read_stops_at_the_last_byte_of_an_odd_file),
+    TEST(a_direct_write_of_a_crooked_buffer_is_copied_in_pieces),
+    TEST(a_read_says_that_it_may_block_unless_the_cache_has_it),
+    TEST(a_read_that_cannot_tell_says_that_it_may_block),
+    TEST(a_line_is_read_without_white_space_at_its_ends),
+};

@@ -12,6 +12,7 @@
 
 #include "err.h"
 #include "file_lock.h"
+#include "suite.h"
 
 static char path[] = "file-lock-XXXXXX";
 static int a = -1, b = -1; /* two descriptions of one file */
@@ -135,32 +136,13 @@ START_TEST(a_lock_ends_with_its_descriptor)
 }
 END_TEST
 
-int
-main(void)
-{
-    const TTest *const tests[] = {
-        a_writer_locks_the_bytes_that_qemu_looks_at,
-        who_is_refused_holds_no_lock,
-        a_lock_that_was_dropped_can_be_taken_by_another,
-        the_refusal_names_the_process_that_holds_the_lock,
-        the_refusal_knows_the_kind_and_the_range_of_a_foreign_lock,
-        a_lock_ends_with_its_descriptor,
-    };
-    Suite *s = suite_create("file_lock");
-    TCase *tc = tcase_create("two descriptions of one file");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_loop_test(tc, two_holders_get_along_as_the_table_says, 0,
-                        (int)(sizeof pairs / sizeof pairs[0]));
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("file_lock") = {
+    CASE("two descriptions of one file", .setup = setup, .teardown = teardown),
+    EACH(two_holders_get_along_as_the_table_says, pairs),
+    TEST(a_writer_locks_the_bytes_that_qemu_looks_at),
+    TEST(who_is_refused_holds_no_lock),
+    TEST(a_lock_that_was_dropped_can_be_taken_by_another),
+    TEST(the_refusal_names_the_process_that_holds_the_lock),
+    TEST(the_refusal_knows_the_kind_and_the_range_of_a_foreign_lock),
+    TEST(a_lock_ends_with_its_descriptor),
+};

@@ -15,8 +15,7 @@
 #include <check.h>
 
 #include "port_file.h"
-
-#define SKIP 77
+#include "suite.h"
 
 static char path[64], sock[80], copy[80];
 
@@ -42,7 +41,7 @@ teardown(void)
     (void)unlink(copy); /* only one test has it */
 }
 
-/* -1 on failure. No asserts: main() uses it too. */
+/* -1 on failure. No asserts: is_qemu_installed() uses it before any test runs. */
 static pid_t
 start(const char *const *argv, int in, int out)
 {
@@ -321,37 +320,23 @@ START_TEST(a_reader_is_refused_and_a_sharer_admitted_while_qemu_writes)
 }
 END_TEST
 
-int
-main(void)
+static bool
+is_qemu_installed(void)
 {
-    const TTest *const tests[] = {
-        qemu_io_is_refused_while_we_write,
-        qemu_img_converts_only_with_force_while_we_write,
-        qemu_may_read_but_not_write_while_we_only_read,
-        a_port_that_is_only_open_keeps_nobody_out,
-        qemu_storage_daemon_is_refused_while_we_write,
-        we_are_refused_while_qemu_io_writes,
-        we_are_refused_while_qemu_storage_daemon_exports_for_writing,
-        a_reader_is_refused_and_a_sharer_admitted_while_qemu_writes,
-    };
-    Suite *s = suite_create("file_lock against QEMU");
-    TCase *tc = tcase_create("one file");
-    SRunner *sr;
-    int failed;
-
-    if (!is_installed("qemu-img") || !is_installed("qemu-io") ||
-        !is_installed("qemu-storage-daemon")) {
-        return SKIP;
-    }
-    tcase_set_timeout(tc, 30); /* each starts up to three programs */
-    tcase_add_checked_fixture(tc, setup, teardown);
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return is_installed("qemu-img") && is_installed("qemu-io") &&
+           is_installed("qemu-storage-daemon");
 }
+
+SUITE("file_lock against QEMU") = {
+    /* Each starts up to three programs. */
+    CASE("one file", .setup = setup, .teardown = teardown, .timeout_s = 30,
+         .can_run = is_qemu_installed),
+    TEST(qemu_io_is_refused_while_we_write),
+    TEST(qemu_img_converts_only_with_force_while_we_write),
+    TEST(qemu_may_read_but_not_write_while_we_only_read),
+    TEST(a_port_that_is_only_open_keeps_nobody_out),
+    TEST(qemu_storage_daemon_is_refused_while_we_write),
+    TEST(we_are_refused_while_qemu_io_writes),
+    TEST(we_are_refused_while_qemu_storage_daemon_exports_for_writing),
+    TEST(a_reader_is_refused_and_a_sharer_admitted_while_qemu_writes),
+};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which filters make a service no next owner. */
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "nbdkit_filters.h"
+#include "suite.h"
 
 static const struct row {
     const char *cmdline; /* with a NUL after each argument, the last one's is implied */
@@ -45,21 +45,8 @@ START_TEST(this_process_has_none)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *suite = suite_create("filters");
-    TCase *tc = tcase_create("filters");
-    SRunner *runner;
-    int failed;
-
-    tcase_add_loop_test(tc, a_filter_is_opaque_unless_known_to_change_nothing, 0,
-                        (int)(sizeof rows / sizeof rows[0]));
-    tcase_add_test(tc, this_process_has_none);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("filters") = {
+    CASE("filters"),
+    EACH(a_filter_is_opaque_unless_known_to_change_nothing, rows),
+    TEST(this_process_has_none),
+};

@@ -8,6 +8,7 @@
 #include "flusher.h"
 #include "port_fault.h"
 #include "port_mem.h"
+#include "suite.h"
 
 #define SOON (clock_deadline_ns(20 * NS_PER_S))
 #define PASSED 1 /* a deadline long ago */
@@ -57,20 +58,8 @@ START_TEST(whoever_gives_up_leaves_the_flush_to_the_next_who_waits)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("flusher");
-    TCase *tc = tcase_create("flusher");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, a_flush_ends_with_what_the_port_says);
-    tcase_add_test(tc, whoever_gives_up_leaves_the_flush_to_the_next_who_waits);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("flusher") = {
+    CASE("flusher", .setup = set_up, .teardown = tear_down),
+    TEST(a_flush_ends_with_what_the_port_says),
+    TEST(whoever_gives_up_leaves_the_flush_to_the_next_who_waits),
+};

@@ -3,6 +3,7 @@
 
 #include <check.h>
 
+#include "suite.h"
 #include "vm_presence.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"
@@ -183,31 +184,17 @@ START_TEST(only_the_announcement_that_is_meant_is_forgotten)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("guests");
-    TCase *tc = tcase_create("guests");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, a_connection_that_only_reads_is_no_writer);
-    tcase_add_loop_test(tc, a_writer_counts_once_and_until_it_leaves, 0, 3);
-    tcase_add_test(tc, who_was_there_before_the_announcement_is_not_the_vm);
-    tcase_add_test(
-        tc, a_first_write_after_the_announcement_by_an_old_connection_does_not_count);
-    tcase_add_test(tc, after_a_restart_the_vm_is_awaited_until_it_connects);
-    tcase_add_test(tc, a_vm_that_had_ended_before_the_restart_is_not_awaited);
-    tcase_add_test(tc, a_vm_ends_until_it_is_announced_again);
-    tcase_add_test(tc, a_vm_that_was_never_announced_can_end);
-    tcase_add_test(tc,
-                   a_second_vm_that_writes_is_not_announced_while_the_first_is_here);
-    tcase_add_loop_test(tc, readers_and_those_that_share_stand_in_no_ones_way, 0, 4);
-    tcase_add_test(tc, only_the_announcement_that_is_meant_is_forgotten);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("guests") = {
+    CASE("guests", .setup = set_up, .teardown = tear_down),
+    TEST(a_connection_that_only_reads_is_no_writer),
+    LOOP(a_writer_counts_once_and_until_it_leaves, 3),
+    TEST(who_was_there_before_the_announcement_is_not_the_vm),
+    TEST(a_first_write_after_the_announcement_by_an_old_connection_does_not_count),
+    TEST(after_a_restart_the_vm_is_awaited_until_it_connects),
+    TEST(a_vm_that_had_ended_before_the_restart_is_not_awaited),
+    TEST(a_vm_ends_until_it_is_announced_again),
+    TEST(a_vm_that_was_never_announced_can_end),
+    TEST(a_second_vm_that_writes_is_not_announced_while_the_first_is_here),
+    LOOP(readers_and_those_that_share_stand_in_no_ones_way, 4),
+    TEST(only_the_announcement_that_is_meant_is_forgotten),
+};

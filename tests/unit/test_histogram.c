@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
 #include "histogram.h"
+#include "suite.h"
 
 static struct histogram h;
 
@@ -127,25 +127,13 @@ START_TEST(values_below_25_s_touch_one_page_of_a_stripe)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("histogram");
-    TCase *t = tcase_create("histogram");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_checked_fixture(t, empty_histogram, NULL);
-    tcase_add_test(t, bound_is_at_most_one_sixteenth_above_every_value);
-    tcase_add_test(t, buckets_leave_no_gap_and_do_not_overlap);
-    tcase_add_test(t, percentiles_are_within_one_sixteenth_above_the_exact_ones);
-    tcase_add_test(t, percentile_rounds_the_rank_up);
-    tcase_add_test(t, empty_histogram_says_zero);
-    tcase_add_test(t, no_value_is_lost_between_threads);
-    tcase_add_test(t, values_below_25_s_touch_one_page_of_a_stripe);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("histogram") = {
+    CASE("histogram", .setup = empty_histogram),
+    TEST(bound_is_at_most_one_sixteenth_above_every_value),
+    TEST(buckets_leave_no_gap_and_do_not_overlap),
+    TEST(percentiles_are_within_one_sixteenth_above_the_exact_ones),
+    TEST(percentile_rounds_the_rank_up),
+    TEST(empty_histogram_says_zero),
+    TEST(no_value_is_lost_between_threads),
+    TEST(values_below_25_s_touch_one_page_of_a_stripe),
+};

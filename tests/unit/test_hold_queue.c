@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The order of held requests, without threads: the queue only marks entries. */
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "hold_queue.h"
+#include "suite.h"
 
 #define NR 6
 
@@ -255,32 +255,19 @@ START_TEST(only_waiting_entries_are_measured)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("hold_queue");
-    TCase *tc = tcase_create("order");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, overlapping_entries_go_one_by_one_in_arrival_order);
-    tcase_add_test(tc, an_entry_waits_for_all_that_it_overlaps);
-    tcase_add_test(tc, disjoint_entries_and_reads_and_flushes_go_at_once);
-    tcase_add_test(tc, trim_and_zero_are_changes);
-    tcase_add_test(tc, a_removal_wakes_nobody_while_not_replaying);
-    tcase_add_test(tc, late_entries_follow_only_what_was_held);
-    tcase_add_test(tc, a_new_hold_makes_late_entries_held);
-    tcase_add_test(tc, a_prepended_entry_goes_before_all);
-    tcase_add_test(tc, prepended_entries_go_in_the_order_that_they_bring);
-    tcase_add_test(tc, a_returned_entry_keeps_its_place);
-    tcase_add_test(tc, bounced_entries_block_nobody_and_running_ones_are_not_bounced);
-    tcase_add_test(tc, a_waiting_entry_that_gives_up_lets_its_followers_go);
-    tcase_add_test(tc, only_waiting_entries_are_measured);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("hold_queue") = {
+    CASE("order", .setup = setup, .teardown = teardown),
+    TEST(overlapping_entries_go_one_by_one_in_arrival_order),
+    TEST(an_entry_waits_for_all_that_it_overlaps),
+    TEST(disjoint_entries_and_reads_and_flushes_go_at_once),
+    TEST(trim_and_zero_are_changes),
+    TEST(a_removal_wakes_nobody_while_not_replaying),
+    TEST(late_entries_follow_only_what_was_held),
+    TEST(a_new_hold_makes_late_entries_held),
+    TEST(a_prepended_entry_goes_before_all),
+    TEST(prepended_entries_go_in_the_order_that_they_bring),
+    TEST(a_returned_entry_keeps_its_place),
+    TEST(bounced_entries_block_nobody_and_running_ones_are_not_bounced),
+    TEST(a_waiting_entry_that_gives_up_lets_its_followers_go),
+    TEST(only_waiting_entries_are_measured),
+};

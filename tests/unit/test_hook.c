@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "hook.h"
 #include "socket_path.h"
+#include "suite.h"
 
 #define HEAD "<domain><uuid>u</uuid><devices>"
 #define TAIL "</devices></domain>"
@@ -344,29 +345,17 @@ START_TEST(only_four_events_mean_anything)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("hook");
-    TCase *tc = tcase_create("hook");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, nbd_disks_on_unix_sockets_are_found_and_no_others);
-    tcase_add_loop_test(tc, whatever_a_disk_is_made_of_is_found, 0, 8);
-    tcase_add_test(tc, every_socket_of_a_chain_is_replaced);
-    tcase_add_test(tc, what_is_handed_to_qemu_past_libvirt_is_seen);
-    tcase_add_test(tc, a_socket_has_many_paths);
-    tcase_add_test(tc, a_service_that_does_not_say_where_it_listens_refuses_nobody);
-    tcase_add_loop_test(tc, what_is_no_domain_is_refused, 0, 6);
-    tcase_add_test(tc, more_disks_than_there_is_room_for_are_refused);
-    tcase_add_test(tc, every_key_of_the_file_is_taken);
-    tcase_add_loop_test(tc, a_mistake_in_the_file_is_named_with_its_line, 0, 9);
-    tcase_add_test(tc, only_four_events_mean_anything);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("hook") = {
+    CASE("hook", .setup = set_up, .teardown = tear_down),
+    TEST(nbd_disks_on_unix_sockets_are_found_and_no_others),
+    LOOP(whatever_a_disk_is_made_of_is_found, 8),
+    TEST(every_socket_of_a_chain_is_replaced),
+    TEST(what_is_handed_to_qemu_past_libvirt_is_seen),
+    TEST(a_socket_has_many_paths),
+    TEST(a_service_that_does_not_say_where_it_listens_refuses_nobody),
+    LOOP(what_is_no_domain_is_refused, 6),
+    TEST(more_disks_than_there_is_room_for_are_refused),
+    TEST(every_key_of_the_file_is_taken),
+    LOOP(a_mistake_in_the_file_is_named_with_its_line, 9),
+    TEST(only_four_events_mean_anything),
+};

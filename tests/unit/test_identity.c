@@ -9,6 +9,7 @@
 
 #include "identity.h"
 #include "port_mem.h"
+#include "suite.h"
 
 #define SIZE (1024 * 1024)
 
@@ -168,26 +169,14 @@ START_TEST(an_identity_survives_json_and_anything_else_is_refused)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("identity");
-    TCase *tc = tcase_create("identity");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, the_same_contents_are_the_same_device);
-    tcase_add_test(tc, another_last_block_is_another_device);
-    tcase_add_test(tc, a_block_that_is_being_written_proves_nothing);
-    tcase_add_test(tc, another_inode_of_one_host_is_another_device);
-    tcase_add_test(tc, another_size_is_another_device_unless_it_has_the_same_name);
-    tcase_add_test(tc, one_inode_of_one_kernel_has_one_page_cache_and_nothing_else_has);
-    tcase_add_test(tc, what_is_parked_may_be_moved_and_nothing_else);
-    tcase_add_test(tc, an_identity_survives_json_and_anything_else_is_refused);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("identity") = {
+    CASE("identity", .setup = set_up, .teardown = tear_down),
+    TEST(the_same_contents_are_the_same_device),
+    TEST(another_last_block_is_another_device),
+    TEST(a_block_that_is_being_written_proves_nothing),
+    TEST(another_inode_of_one_host_is_another_device),
+    TEST(another_size_is_another_device_unless_it_has_the_same_name),
+    TEST(one_inode_of_one_kernel_has_one_page_cache_and_nothing_else_has),
+    TEST(what_is_parked_may_be_moved_and_nothing_else),
+    TEST(an_identity_survives_json_and_anything_else_is_refused),
+};

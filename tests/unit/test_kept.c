@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
+#include "suite.h"
 #include "unflushed.h"
 
 static struct kept_table t;
@@ -179,26 +179,15 @@ START_TEST(table_says_when_it_is_half_full_and_full)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("kept");
-    TCase *c = tcase_create("kept");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, c);
-    tcase_add_test(c, copy_is_of_the_data_and_has_time);
-    tcase_add_test(c, flush_forgets_only_what_was_there_when_it_began);
-    tcase_add_test(c, another_instance_has_lost_everything_in_its_order);
-    tcase_add_test(c, the_same_instance_has_lost_nothing);
-    tcase_add_test(c, who_says_nothing_of_itself_is_another_each_time);
-    tcase_add_test(c, what_the_giver_has_flushed_is_forgotten);
-    tcase_add_test(c, flush_of_somebody_else_covers_nothing);
-    tcase_add_test(c, what_is_lost_stays_so_until_it_is_sent_again);
-    tcase_add_test(c, table_says_when_it_is_half_full_and_full);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("kept") = {
+    CASE("kept"),
+    TEST(copy_is_of_the_data_and_has_time),
+    TEST(flush_forgets_only_what_was_there_when_it_began),
+    TEST(another_instance_has_lost_everything_in_its_order),
+    TEST(the_same_instance_has_lost_nothing),
+    TEST(who_says_nothing_of_itself_is_another_each_time),
+    TEST(what_the_giver_has_flushed_is_forgotten),
+    TEST(flush_of_somebody_else_covers_nothing),
+    TEST(what_is_lost_stays_so_until_it_is_sent_again),
+    TEST(table_says_when_it_is_half_full_and_full),
+};

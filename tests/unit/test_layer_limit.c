@@ -2,7 +2,6 @@
 /* A fake clock: waiting until a deadline makes it the time (STEPPING), or waits until
  * the test moves the clock (MANUAL). */
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -10,6 +9,7 @@
 #include "clock.h"
 #include "layer_limit.h"
 #include "port_mem.h"
+#include "suite.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define NR_THREADS 4
@@ -287,27 +287,14 @@ START_TEST(waiting_requests_are_admitted_in_order_of_arrival)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("layer limit");
-    TCase *t = tcase_create("limit");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, exactly_the_burst_and_then_the_rate_is_admitted);
-    tcase_add_test(t, rate_that_does_not_divide_a_second_does_not_drift);
-    tcase_add_test(t, bytes_of_reads_and_writes_are_limited);
-    tcase_add_test(t, requests_without_data_cost_no_bytes);
-    tcase_add_test(
-        t, request_larger_than_the_bucket_waits_for_it_to_be_full_and_makes_debt);
-    tcase_add_test(t, idle_time_saves_up_no_more_than_the_burst);
-    tcase_add_test(t, slower_of_both_limits_decides);
-    tcase_add_test(t, waiting_requests_are_admitted_in_order_of_arrival);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("layer limit") = {
+    CASE("limit", .setup = setup, .teardown = teardown),
+    TEST(exactly_the_burst_and_then_the_rate_is_admitted),
+    TEST(rate_that_does_not_divide_a_second_does_not_drift),
+    TEST(bytes_of_reads_and_writes_are_limited),
+    TEST(requests_without_data_cost_no_bytes),
+    TEST(request_larger_than_the_bucket_waits_for_it_to_be_full_and_makes_debt),
+    TEST(idle_time_saves_up_no_more_than_the_burst),
+    TEST(slower_of_both_limits_decides),
+    TEST(waiting_requests_are_admitted_in_order_of_arrival),
+};

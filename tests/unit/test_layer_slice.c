@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Partition tables are made here, byte by byte, in 512- and 4096-byte sectors. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -9,6 +8,7 @@
 #include "layers.h"
 #include "port_mem.h"
 #include "stack.h"
+#include "suite.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define SIZE (256 * MIB)
@@ -366,33 +366,21 @@ START_TEST(extents_are_moved_and_clamped_to_the_slice)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("layer slice");
-    TCase *t = tcase_create("slice");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, primary_and_logical_mbr_partitions_are_found);
-    tcase_add_test(t, extended_partition_is_no_slice);
-    tcase_add_test(t, chain_of_logical_partitions_that_loops_ends);
-    tcase_add_test(t, gpt_partitions_are_found_by_number_label_and_uuid);
-    tcase_add_test(t, gpt_in_4096_byte_sectors_is_found);
-    tcase_add_test(t, backup_gpt_is_used_when_the_first_is_lost);
-    tcase_add_test(t, missing_partition_is_refused_with_a_printable_list);
-    tcase_add_test(t, label_that_two_partitions_have_is_refused);
-    tcase_add_test(t, device_without_a_table_is_refused);
-    tcase_add_loop_test(t, tiny_and_empty_devices_have_no_table, 0, 6);
-    tcase_add_test(t, partition_past_the_end_is_refused);
-    tcase_add_test(t, range_past_the_end_is_refused);
-    tcase_add_test(t, range_off_the_smallest_block_is_refused);
-    tcase_add_test(t, preferred_block_shrinks_to_the_alignment_of_the_slice);
-    tcase_add_test(t, extents_are_moved_and_clamped_to_the_slice);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("layer slice") = {
+    CASE("slice", .setup = setup, .teardown = teardown),
+    TEST(primary_and_logical_mbr_partitions_are_found),
+    TEST(extended_partition_is_no_slice),
+    TEST(chain_of_logical_partitions_that_loops_ends),
+    TEST(gpt_partitions_are_found_by_number_label_and_uuid),
+    TEST(gpt_in_4096_byte_sectors_is_found),
+    TEST(backup_gpt_is_used_when_the_first_is_lost),
+    TEST(missing_partition_is_refused_with_a_printable_list),
+    TEST(label_that_two_partitions_have_is_refused),
+    TEST(device_without_a_table_is_refused),
+    LOOP(tiny_and_empty_devices_have_no_table, 6),
+    TEST(partition_past_the_end_is_refused),
+    TEST(range_past_the_end_is_refused),
+    TEST(range_off_the_smallest_block_is_refused),
+    TEST(preferred_block_shrinks_to_the_alignment_of_the_slice),
+    TEST(extents_are_moved_and_clamped_to_the_slice),
+};

@@ -2,11 +2,11 @@
 /* The striped counters on their own. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "ledger.h"
+#include "suite.h"
 
 #define NR_THREADS 20 /* more than stripes, so that some share one */
 #define NR_REQUESTS 5000U
@@ -107,22 +107,10 @@ START_TEST(no_sum_has_more_ended_than_accepted)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("ledger");
-    TCase *tc = tcase_create("ledger");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_test(tc, every_outcome_is_counted_once);
-    tcase_add_test(tc, a_thread_keeps_its_stripe_in_every_ledger);
-    tcase_add_test(tc, a_stripe_is_one_cache_line);
-    tcase_add_test(tc, no_sum_has_more_ended_than_accepted);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("ledger") = {
+    CASE("ledger"),
+    TEST(every_outcome_is_counted_once),
+    TEST(a_thread_keeps_its_stripe_in_every_ledger),
+    TEST(a_stripe_is_one_cache_line),
+    TEST(no_sum_has_more_ended_than_accepted),
+};

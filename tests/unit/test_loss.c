@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "loss.h"
 #include "port.h"
+#include "suite.h"
 
 static struct loss loss;
 static uint64_t vm, session; /* two that are there */
@@ -76,21 +76,10 @@ START_TEST(more_requesters_than_there_is_room_for_are_told_again_not_never)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("loss");
-    TCase *tc = tcase_create("loss");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    tcase_add_test(tc, each_requester_is_told_once);
-    tcase_add_test(tc, a_flush_of_ours_fails_until_somebody_was_told);
-    tcase_add_test(tc, whoever_came_later_is_told_if_nobody_was);
-    tcase_add_test(tc, more_requesters_than_there_is_room_for_are_told_again_not_never);
-    suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_ENV);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("loss") = {
+    CASE("loss"),
+    TEST(each_requester_is_told_once),
+    TEST(a_flush_of_ours_fails_until_somebody_was_told),
+    TEST(whoever_came_later_is_told_if_nobody_was),
+    TEST(more_requesters_than_there_is_room_for_are_told_again_not_never),
+};

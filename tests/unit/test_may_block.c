@@ -19,6 +19,7 @@
 #include "port_file.h"
 #include "port_mem.h"
 #include "port_nbd.h"
+#include "suite.h"
 
 #define SIZE (UINT64_C(1) << 20)
 
@@ -172,24 +173,12 @@ START_TEST(a_limit_that_has_room_does_not_say_so)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("may_block");
-    TCase *tc = tcase_create("may_block");
-    SRunner *r;
-    int failed;
-
-    tcase_add_test(tc, a_wait_for_a_condition_says_so);
-    tcase_add_test(tc, a_file_in_memory_says_so_unless_it_is_a_plain_read_or_write);
-    tcase_add_test(tc, a_file_tells_which_reads_and_writes_a_vm_waits_for);
-    tcase_add_test(tc, a_port_that_knows_nothing_of_it_has_it_said);
-    tcase_add_test(tc, who_connects_says_so);
-    tcase_add_test(tc, a_limit_that_has_room_does_not_say_so);
-    suite_add_tcase(s, tc);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("may_block") = {
+    CASE("may_block"),
+    TEST(a_wait_for_a_condition_says_so),
+    TEST(a_file_in_memory_says_so_unless_it_is_a_plain_read_or_write),
+    TEST(a_file_tells_which_reads_and_writes_a_vm_waits_for),
+    TEST(a_port_that_knows_nothing_of_it_has_it_said),
+    TEST(who_connects_says_so),
+    TEST(a_limit_that_has_room_does_not_say_so),
+};

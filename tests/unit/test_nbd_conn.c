@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "err.h"
 #include "nbd_request.h"
+#include "suite.h"
 
 #define NR_THREADS 8
 
@@ -280,29 +281,17 @@ START_TEST(driver_makes_room_for_a_payload_that_another_thread_sends)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("nbd_conn");
-    TCase *t = tcase_create("nbd_conn");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_loop_test(t, address_of_another_form_is_refused_by_name, 0,
-                        NR_BAD_ADDRESSES);
-    tcase_add_test(t, uri_that_wants_ssh_starts_nothing);
-    tcase_add_test(t, attempt_ends_at_its_deadline);
-    tcase_add_test(t, attempt_ends_when_it_is_cancelled);
-    tcase_add_test(t, server_that_speaks_something_else_is_refused);
-    tcase_add_test(t, tcp_address_connects);
-    tcase_add_test(t, connection_that_is_shut_down_says_so_to_everybody);
-    tcase_add_test(t, idle_connection_notices_the_death_of_its_server);
-    tcase_add_test(t, shutdown_ends_the_requests_of_all_threads);
-    tcase_add_test(t, payloads_that_fill_the_socket_pass_each_other);
-    tcase_add_test(t, driver_makes_room_for_a_payload_that_another_thread_sends);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("nbd_conn") = {
+    CASE("nbd_conn"),
+    LOOP(address_of_another_form_is_refused_by_name, NR_BAD_ADDRESSES),
+    TEST(uri_that_wants_ssh_starts_nothing),
+    TEST(attempt_ends_at_its_deadline),
+    TEST(attempt_ends_when_it_is_cancelled),
+    TEST(server_that_speaks_something_else_is_refused),
+    TEST(tcp_address_connects),
+    TEST(connection_that_is_shut_down_says_so_to_everybody),
+    TEST(idle_connection_notices_the_death_of_its_server),
+    TEST(shutdown_ends_the_requests_of_all_threads),
+    TEST(payloads_that_fill_the_socket_pass_each_other),
+    TEST(driver_makes_room_for_a_payload_that_another_thread_sends),
+};

@@ -7,7 +7,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include <check.h>
 #include <libnbd.h>
@@ -16,6 +15,7 @@
 #include "../nbdkit_server.h"
 #include "clock.h"
 #include "nbd_request.h"
+#include "suite.h"
 
 #define NR_READERS 4
 #define MAX_COMMANDS 64
@@ -191,20 +191,9 @@ START_TEST(request_that_is_completed_while_it_is_issued_ends_once)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("nbd_drop");
-    TCase *t = tcase_create("nbd_drop");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_test(t, request_that_is_completed_while_it_is_issued_ends_once);
-    tcase_add_loop_test(t, requests_of_a_lost_connection_end_once_whatever_closing_does,
-                        0, NR_AT_CLOSE * NR_WAYS);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("nbd_drop") = {
+    CASE("nbd_drop"),
+    TEST(request_that_is_completed_while_it_is_issued_ends_once),
+    LOOP(requests_of_a_lost_connection_end_once_whatever_closing_does,
+         (NR_AT_CLOSE * NR_WAYS)),
+};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "clock.h"
 #include "load.h"
+#include "suite.h"
 
 START_TEST(what_is_under_way_ends_as_fast_as_others_did)
 {
@@ -37,21 +37,9 @@ START_TEST(what_has_just_come_says_nothing)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("pace");
-    TCase *t = tcase_create("pace");
-    SRunner *r;
-    int failed;
-
-    tcase_add_test(t, what_is_under_way_ends_as_fast_as_others_did);
-    tcase_add_test(t, what_does_not_end_takes_as_long_as_it_was_seen);
-    tcase_add_test(t, what_has_just_come_says_nothing);
-    suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("pace") = {
+    CASE("pace"),
+    TEST(what_is_under_way_ends_as_fast_as_others_did),
+    TEST(what_does_not_end_takes_as_long_as_it_was_seen),
+    TEST(what_has_just_come_says_nothing),
+};

@@ -7,6 +7,7 @@
 #include "disk_durability.h"
 #include "owner_find.h"
 #include "peer_rig.h"
+#include "suite.h"
 
 START_TEST(an_assignment_is_confirmed_while_the_disk_is_busy_going_on)
 {
@@ -186,26 +187,14 @@ START_TEST(an_owner_that_is_refused_at_its_first_start_leaves_no_record)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("peer");
-    TCase *tc = tcase_create("peer");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, rig_set_up, rig_tear_down);
-    tcase_add_test(tc, who_flushed_is_said_at_this_epoch_and_forgotten_at_the_next);
-    tcase_add_test(tc, an_assignment_is_confirmed_while_the_disk_is_busy_going_on);
-    tcase_add_test(tc, what_was_refused_stays_refused);
-    tcase_add_test(tc, what_was_refused_stays_refused_after_a_restart);
-    tcase_add_test(tc, a_refusal_that_cannot_be_written_down_is_none);
-    tcase_add_test(tc, who_is_asked_says_what_its_record_says);
-    tcase_add_test(tc, a_device_that_cannot_replace_ours_is_refused_not_a_crash);
-    tcase_add_test(tc, an_owner_that_is_refused_at_its_first_start_leaves_no_record);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("peer") = {
+    CASE("peer", .setup = rig_set_up, .teardown = rig_tear_down),
+    TEST(who_flushed_is_said_at_this_epoch_and_forgotten_at_the_next),
+    TEST(an_assignment_is_confirmed_while_the_disk_is_busy_going_on),
+    TEST(what_was_refused_stays_refused),
+    TEST(what_was_refused_stays_refused_after_a_restart),
+    TEST(a_refusal_that_cannot_be_written_down_is_none),
+    TEST(who_is_asked_says_what_its_record_says),
+    TEST(a_device_that_cannot_replace_ours_is_refused_not_a_crash),
+    TEST(an_owner_that_is_refused_at_its_first_start_leaves_no_record),
+};

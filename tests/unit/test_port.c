@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
 #include "may_block.h"
 #include "port.h"
+#include "suite.h"
 
 #define ALL_CAPS                                                                       \
     (PORT_CAN_WRITE | PORT_CAN_FLUSH | PORT_CAN_FUA | PORT_CAN_TRIM | PORT_CAN_ZERO |  \
@@ -402,41 +402,23 @@ START_TEST(every_operation_has_its_name)
 }
 END_TEST
 
-int
-main(void)
-{
-    const TTest *const tests[] = {
-        who_does_not_say_when_it_may_block_may_always,
-        a_capable_port_gets_every_request_unchanged,
-        durable_is_a_write_and_a_flush_where_there_is_no_fua,
-        a_write_that_fails_is_not_flushed,
-        a_flush_that_fails_fails_the_durable_write,
-        hints_that_a_port_lacks_succeed_without_reaching_it,
-        zero_is_written_where_it_is_not_native,
-        a_durable_zero_that_is_written_is_flushed_once,
-        a_port_that_gives_back_the_second_of_several_has_failed,
-        zeroes_are_written_in_pieces_the_port_takes,
-        fast_zero_is_refused_where_it_would_not_be_fast,
-        extents_are_one_run_of_data_where_nothing_is_known,
-        what_a_port_leaves_out_has_a_default,
-        requests_conflict_when_they_overlap_and_one_changes,
-        a_port_replaces_only_one_that_promised_no_more,
-        every_operation_has_its_name,
-    };
-    Suite *s = suite_create("port");
-    TCase *tc = tcase_create("wrappers");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_loop_test(tc, check_accepts_and_refuses_as_the_table_says, 0,
-                        (int)(sizeof check_rows / sizeof check_rows[0]));
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("port") = {
+    CASE("wrappers"),
+    EACH(check_accepts_and_refuses_as_the_table_says, check_rows),
+    TEST(who_does_not_say_when_it_may_block_may_always),
+    TEST(a_capable_port_gets_every_request_unchanged),
+    TEST(durable_is_a_write_and_a_flush_where_there_is_no_fua),
+    TEST(a_write_that_fails_is_not_flushed),
+    TEST(a_flush_that_fails_fails_the_durable_write),
+    TEST(hints_that_a_port_lacks_succeed_without_reaching_it),
+    TEST(zero_is_written_where_it_is_not_native),
+    TEST(a_durable_zero_that_is_written_is_flushed_once),
+    TEST(a_port_that_gives_back_the_second_of_several_has_failed),
+    TEST(zeroes_are_written_in_pieces_the_port_takes),
+    TEST(fast_zero_is_refused_where_it_would_not_be_fast),
+    TEST(extents_are_one_run_of_data_where_nothing_is_known),
+    TEST(what_a_port_leaves_out_has_a_default),
+    TEST(requests_conflict_when_they_overlap_and_one_changes),
+    TEST(a_port_replaces_only_one_that_promised_no_more),
+    TEST(every_operation_has_its_name),
+};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -11,6 +10,7 @@
 #include "clock.h"
 #include "err.h"
 #include "port_channel.h"
+#include "suite.h"
 
 static void *
 read_is_stale(void *opaque)
@@ -182,26 +182,15 @@ START_TEST(what_a_later_owner_cannot_do_is_made_up_for)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("port_channel");
-    TCase *t = tcase_create("port_channel");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_test(t, recall_sends_requests_back_that_wait_for_an_answer);
-    tcase_add_test(t, recall_sends_requests_back_that_wait_for_an_owner);
-    tcase_add_test(t, recall_ends_the_waiting_for_the_next_try);
-    tcase_add_test(t, recall_interrupts_a_connect_that_is_never_answered);
-    tcase_add_test(t, connect_gives_up_at_its_deadline_and_can_be_tried_again);
-    tcase_add_test(t, connect_refuses_an_export_of_another_size);
-    tcase_add_test(t, connect_notices_that_an_idle_channel_has_died);
-    tcase_add_test(t, next_address_is_tried_when_one_refuses);
-    tcase_add_test(t, what_a_later_owner_cannot_do_is_made_up_for);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("port_channel") = {
+    CASE("port_channel"),
+    TEST(recall_sends_requests_back_that_wait_for_an_answer),
+    TEST(recall_sends_requests_back_that_wait_for_an_owner),
+    TEST(recall_ends_the_waiting_for_the_next_try),
+    TEST(recall_interrupts_a_connect_that_is_never_answered),
+    TEST(connect_gives_up_at_its_deadline_and_can_be_tried_again),
+    TEST(connect_refuses_an_export_of_another_size),
+    TEST(connect_notices_that_an_idle_channel_has_died),
+    TEST(next_address_is_tried_when_one_refuses),
+    TEST(what_a_later_owner_cannot_do_is_made_up_for),
+};

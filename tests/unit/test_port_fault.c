@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "clock.h"
 #include "port_fault.h"
 #include "port_mem.h"
+#include "suite.h"
 
 static struct port *p; /* fault over 64 KiB of memory */
 static char byte = 0x11;
@@ -249,37 +249,19 @@ START_TEST(it_has_the_face_of_the_port_behind_it)
 }
 END_TEST
 
-int
-main(void)
-{
-    const TTest *const tests[] = {
-        only_the_nth_request_fails,
-        every_request_from_the_nth_fails_for_ever,
-        switching_faults_off_forgets_the_hit,
-        a_held_request_reaches_the_device_only_after_release,
-        a_request_released_with_an_error_does_not_reach_the_device,
-        tags_are_released_one_by_one,
-        a_request_that_two_tags_hold_waits_for_both,
-        a_tag_can_be_armed_again_without_catching_the_old_request,
-        slots_of_released_tags_are_used_again,
-        a_flush_can_be_held,
-        waiting_for_what_is_not_held_times_out,
-        a_delay_slows_every_request,
-        it_has_the_face_of_the_port_behind_it,
-    };
-    Suite *s = suite_create("port_fault");
-    TCase *tc = tcase_create("fault over mem");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_checked_fixture(tc, setup, teardown);
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("port_fault") = {
+    CASE("fault over mem", .setup = setup, .teardown = teardown),
+    TEST(only_the_nth_request_fails),
+    TEST(every_request_from_the_nth_fails_for_ever),
+    TEST(switching_faults_off_forgets_the_hit),
+    TEST(a_held_request_reaches_the_device_only_after_release),
+    TEST(a_request_released_with_an_error_does_not_reach_the_device),
+    TEST(tags_are_released_one_by_one),
+    TEST(a_request_that_two_tags_hold_waits_for_both),
+    TEST(a_tag_can_be_armed_again_without_catching_the_old_request),
+    TEST(slots_of_released_tags_are_used_again),
+    TEST(a_flush_can_be_held),
+    TEST(waiting_for_what_is_not_held_times_out),
+    TEST(a_delay_slows_every_request),
+    TEST(it_has_the_face_of_the_port_behind_it),
+};

@@ -15,6 +15,7 @@
 #include <check.h>
 
 #include "port_file.h"
+#include "suite.h"
 
 #define SIZE (1U << 20)
 
@@ -375,42 +376,22 @@ START_TEST(identity_is_that_of_the_inode_and_differs_between_files)
 }
 END_TEST
 
-int
-main(void)
-{
-    const TTest *const tests[] = {
-        a_missing_file_is_named,
-        what_is_neither_file_nor_block_device_is_refused,
-        cache_none_refuses_an_odd_size_and_says_what_to_use,
-        cache_none_refuses_a_file_system_without_direct_io,
-        an_empty_file_is_a_device_of_no_bytes,
-        a_readonly_port_cannot_write,
-        the_end_of_a_file_that_became_shorter_is_not_a_hole,
-        a_second_port_is_refused_until_the_first_lets_go,
-        a_file_that_has_shrunk_is_not_owned_and_not_locked,
-        a_file_that_has_grown_is_owned_and_says_so,
-        owning_drops_the_cache_unless_it_is_trusted,
-        zero_keeps_the_space_and_may_trim_gives_it_back,
-        identity_is_that_of_the_inode_and_differs_between_files,
-        a_name_that_lasts_is_that_of_one_file,
-    };
-    Suite *s = suite_create("port_file");
-    TCase *tc = tcase_create("a file of 1 MiB");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_loop_test(tc, a_file_that_became_shorter_gives_an_error_not_a_short_read,
-                        0, 2);
-    tcase_add_loop_test(tc, writethrough_and_fua_reach_the_medium_before_the_reply, 0,
-                        5);
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("port_file") = {
+    CASE("a file of 1 MiB", .setup = setup, .teardown = teardown),
+    LOOP(a_file_that_became_shorter_gives_an_error_not_a_short_read, 2),
+    LOOP(writethrough_and_fua_reach_the_medium_before_the_reply, 5),
+    TEST(a_missing_file_is_named),
+    TEST(what_is_neither_file_nor_block_device_is_refused),
+    TEST(cache_none_refuses_an_odd_size_and_says_what_to_use),
+    TEST(cache_none_refuses_a_file_system_without_direct_io),
+    TEST(an_empty_file_is_a_device_of_no_bytes),
+    TEST(a_readonly_port_cannot_write),
+    TEST(the_end_of_a_file_that_became_shorter_is_not_a_hole),
+    TEST(a_second_port_is_refused_until_the_first_lets_go),
+    TEST(a_file_that_has_shrunk_is_not_owned_and_not_locked),
+    TEST(a_file_that_has_grown_is_owned_and_says_so),
+    TEST(owning_drops_the_cache_unless_it_is_trusted),
+    TEST(zero_keeps_the_space_and_may_trim_gives_it_back),
+    TEST(identity_is_that_of_the_inode_and_differs_between_files),
+    TEST(a_name_that_lasts_is_that_of_one_file),
+};

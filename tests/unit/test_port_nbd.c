@@ -9,6 +9,7 @@
 #include "../nbdkit_server.h"
 #include "err.h"
 #include "port_nbd.h"
+#include "suite.h"
 
 #define MIB (UINT32_C(1) << 20)
 #define NR_THREADS 8
@@ -315,28 +316,17 @@ START_TEST(open_says_why_it_fails)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("port_nbd");
-    TCase *t = tcase_create("port_nbd");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_loop_test(t, threads_on_shared_connections_read_what_they_wrote, 0, 2);
-    tcase_add_test(t, info_says_what_the_server_says);
-    tcase_add_test(t, payload_longer_than_the_server_takes_is_sent_in_parts);
-    tcase_add_test(t, error_of_the_server_is_passed_on);
-    tcase_add_test(t, shutdown_answer_of_the_device_is_an_io_error);
-    tcase_add_test(t, port_fails_for_good_when_its_server_dies);
-    tcase_add_test(t, requests_in_flight_fail_when_the_server_dies);
-    tcase_add_test(t, extents_cover_the_range_however_many_they_are);
-    tcase_add_test(t, zeroed_range_reads_as_zeroes_and_may_become_a_hole);
-    tcase_add_test(t, readonly_port_offers_no_change);
-    tcase_add_test(t, open_says_why_it_fails);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("port_nbd") = {
+    CASE("port_nbd"),
+    LOOP(threads_on_shared_connections_read_what_they_wrote, 2),
+    TEST(info_says_what_the_server_says),
+    TEST(payload_longer_than_the_server_takes_is_sent_in_parts),
+    TEST(error_of_the_server_is_passed_on),
+    TEST(shutdown_answer_of_the_device_is_an_io_error),
+    TEST(port_fails_for_good_when_its_server_dies),
+    TEST(requests_in_flight_fail_when_the_server_dies),
+    TEST(extents_cover_the_range_however_many_they_are),
+    TEST(zeroed_range_reads_as_zeroes_and_may_become_a_hole),
+    TEST(readonly_port_offers_no_change),
+    TEST(open_says_why_it_fails),
+};

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -14,6 +13,7 @@
 #include "err.h"
 #include "lock.h"
 #include "port_nbd.h"
+#include "suite.h"
 
 #define MIB (UINT32_C(1) << 20)
 #define BLOCK 4096U
@@ -254,29 +254,13 @@ START_TEST(idle_port_notices_that_its_server_is_gone)
 }
 END_TEST
 
-int
-main(void)
-{
-    const TTest *const tests[] = {
-        port_that_reconnects_goes_on_when_its_server_is_back,
-        port_does_not_reconnect_while_the_process_it_lost_lives,
-        port_does_not_go_on_with_a_device_that_has_shrunk,
-        port_does_not_go_on_with_a_server_that_can_do_less,
-        request_that_waits_for_the_server_ends_at_its_time,
-        flush_that_ends_at_its_time_fails_no_later_one,
-        idle_port_notices_that_its_server_is_gone,
-    };
-    Suite *s = suite_create("port_nbd_lasting");
-    TCase *tc = tcase_create("port_nbd_lasting");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        tcase_add_test(tc, tests[i]);
-    }
-    suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_ENV);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("port_nbd_lasting") = {
+    CASE("port_nbd_lasting"),
+    TEST(port_that_reconnects_goes_on_when_its_server_is_back),
+    TEST(port_does_not_reconnect_while_the_process_it_lost_lives),
+    TEST(port_does_not_go_on_with_a_device_that_has_shrunk),
+    TEST(port_does_not_go_on_with_a_server_that_can_do_less),
+    TEST(request_that_waits_for_the_server_ends_at_its_time),
+    TEST(flush_that_ends_at_its_time_fails_no_later_one),
+    TEST(idle_port_notices_that_its_server_is_gone),
+};

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "plug.h"
 #include "qmp.h"
+#include "suite.h"
 
 #define GREETING "{\"QMP\": {}}\r\n"
 #define EVENT(name, id)                                                                \
@@ -199,25 +200,12 @@ START_TEST(a_vm_that_does_not_run_has_nothing_plugged_in)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("qmp");
-    TCase *t = tcase_create("qmp");
-    SRunner *r;
-    int failed;
-
-    tcase_add_checked_fixture(t, make_socket, remove_socket);
-    tcase_add_test(t, an_event_that_comes_before_the_answer_is_not_lost);
-    tcase_add_test(t, an_event_of_another_device_is_not_taken_for_it);
-    tcase_add_test(t, a_refusal_is_qemus_own_word);
-    tcase_add_test(t, a_qemu_that_ends_is_no_event);
-    tcase_add_test(t, what_is_no_monitor_is_said_to_be_none);
-    tcase_add_test(t, a_vm_that_does_not_run_has_nothing_plugged_in);
-    suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("qmp") = {
+    CASE("qmp", .setup = make_socket, .teardown = remove_socket),
+    TEST(an_event_that_comes_before_the_answer_is_not_lost),
+    TEST(an_event_of_another_device_is_not_taken_for_it),
+    TEST(a_refusal_is_qemus_own_word),
+    TEST(a_qemu_that_ends_is_no_event),
+    TEST(what_is_no_monitor_is_said_to_be_none),
+    TEST(a_vm_that_does_not_run_has_nothing_plugged_in),
+};

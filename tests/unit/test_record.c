@@ -22,6 +22,7 @@
 #include "record_dir.h"
 #include "record_json.h"
 #include "record_store.h"
+#include "suite.h"
 
 #define UUID "0123abcd-4567-89ef-0123-456789abcdef"
 
@@ -1255,78 +1256,45 @@ START_TEST(a_full_file_system_changes_nothing_and_can_be_helped)
 }
 END_TEST
 
-static void
-add_file_tests(TCase *t)
-{
-    tcase_add_loop_test(t, a_bad_record_is_refused_and_changes_nothing, 0,
-                        sizeof spoilers / sizeof spoilers[0]);
-    tcase_add_test(t, a_commit_of_none_of_too_many_or_of_twins_is_refused);
-    tcase_add_loop_test(t, a_foreign_file_is_refused, 0,
-                        sizeof foreign / sizeof foreign[0]);
-    tcase_add_test(t, a_file_of_a_later_version_says_so);
-    tcase_add_test(t, the_checksum_is_that_of_the_compact_sorted_body);
-    tcase_add_loop_test(t, a_damaged_file_is_refused_or_says_the_same, 0, 4);
-    tcase_add_loop_test(t, damage_names_the_file, 0, 3);
-    tcase_add_test(t, a_file_that_speaks_of_another_disk_is_refused);
-    tcase_add_test(t, a_group_that_names_a_disk_twice_is_refused);
-    tcase_add_test(t, what_is_no_regular_file_or_too_long_is_refused);
-    tcase_add_test(t, records_without_their_service_file_are_refused);
-}
-
-static void
-add_directory_tests(TCase *t)
-{
-    tcase_add_test(t, roles_have_names_and_back);
-    tcase_add_test(t, names_are_short_and_plain);
-    tcase_add_test(t, a_committed_record_is_loaded_back_after_a_restart);
-    tcase_add_test(t, what_baton_recover_did_is_in_the_record_and_only_then);
-    tcase_add_test(t, what_a_device_was_like_is_in_the_record_while_it_is_parked);
-    tcase_add_test(t, a_standby_that_knows_nothing_has_a_record);
-    tcase_add_test(t, the_biggest_record_and_group_fit);
-    tcase_add_test(t, a_disk_without_record_says_enoent);
-    tcase_add_test(t, the_service_keeps_its_id_and_counts_its_lives);
-    tcase_add_test(t, a_second_service_is_kept_out);
-    tcase_add_test(t, the_directory_is_for_its_owner_only);
-    tcase_add_test(t, a_directory_that_cannot_be_is_refused_with_its_path);
-    tcase_add_test(t, temporary_files_of_a_crash_are_removed);
-    tcase_add_test(t, a_group_is_committed_at_once_and_spread_later);
-    tcase_add_test(t, a_group_is_spread_by_the_next_open);
-    tcase_add_test(t, the_next_commit_spreads_the_group_first);
-    tcase_add_test(t, a_group_that_comes_back_from_the_dead_changes_nothing);
-    tcase_add_test(t, a_half_spread_group_is_finished);
-}
-
-static void
-add_fault_tests(TCase *t)
-{
-    tcase_add_test(t, what_must_last_is_synced_in_the_right_order);
-    tcase_add_loop_test(t, a_commit_that_fails_at_any_step_is_all_or_nothing, 0, 6);
-    tcase_add_loop_test(t, an_open_that_fails_at_any_step_loses_nothing, 0, 2);
-    tcase_add_test(t, lives_that_cannot_be_written_down_are_newer_than_all_before);
-    tcase_add_test(t, an_incarnation_is_written_before_the_first_commit);
-    tcase_add_loop_test(t, a_settle_that_fails_at_any_step_loses_nothing, 0, 2);
-    tcase_add_loop_test(t, a_kill_at_any_moment_leaves_a_whole_group, 0, 10);
-    tcase_add_test(t, a_full_file_system_changes_nothing_and_can_be_helped);
-}
-
-int
-main(void)
-{
-    Suite *s = suite_create("record");
-    TCase *t[3] = {tcase_create("directory"), tcase_create("files"),
-                   tcase_create("faults")};
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    add_directory_tests(t[0]);
-    add_file_tests(t[1]);
-    add_fault_tests(t[2]);
-    for (int i = 0; i < 3; i++) {
-        tcase_add_checked_fixture(t[i], set_up, tear_down);
-        suite_add_tcase(s, t[i]);
-    }
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("record") = {
+    CASE("directory", .setup = set_up, .teardown = tear_down),
+    TEST(roles_have_names_and_back),
+    TEST(names_are_short_and_plain),
+    TEST(a_committed_record_is_loaded_back_after_a_restart),
+    TEST(what_baton_recover_did_is_in_the_record_and_only_then),
+    TEST(what_a_device_was_like_is_in_the_record_while_it_is_parked),
+    TEST(a_standby_that_knows_nothing_has_a_record),
+    TEST(the_biggest_record_and_group_fit),
+    TEST(a_disk_without_record_says_enoent),
+    TEST(the_service_keeps_its_id_and_counts_its_lives),
+    TEST(a_second_service_is_kept_out),
+    TEST(the_directory_is_for_its_owner_only),
+    TEST(a_directory_that_cannot_be_is_refused_with_its_path),
+    TEST(temporary_files_of_a_crash_are_removed),
+    TEST(a_group_is_committed_at_once_and_spread_later),
+    TEST(a_group_is_spread_by_the_next_open),
+    TEST(the_next_commit_spreads_the_group_first),
+    TEST(a_group_that_comes_back_from_the_dead_changes_nothing),
+    TEST(a_half_spread_group_is_finished),
+    CASE("files", .setup = set_up, .teardown = tear_down),
+    EACH(a_bad_record_is_refused_and_changes_nothing, spoilers),
+    TEST(a_commit_of_none_of_too_many_or_of_twins_is_refused),
+    EACH(a_foreign_file_is_refused, foreign),
+    TEST(a_file_of_a_later_version_says_so),
+    TEST(the_checksum_is_that_of_the_compact_sorted_body),
+    LOOP(a_damaged_file_is_refused_or_says_the_same, 4),
+    LOOP(damage_names_the_file, 3),
+    TEST(a_file_that_speaks_of_another_disk_is_refused),
+    TEST(a_group_that_names_a_disk_twice_is_refused),
+    TEST(what_is_no_regular_file_or_too_long_is_refused),
+    TEST(records_without_their_service_file_are_refused),
+    CASE("faults", .setup = set_up, .teardown = tear_down),
+    TEST(what_must_last_is_synced_in_the_right_order),
+    LOOP(a_commit_that_fails_at_any_step_is_all_or_nothing, 6),
+    LOOP(an_open_that_fails_at_any_step_loses_nothing, 2),
+    TEST(lives_that_cannot_be_written_down_are_newer_than_all_before),
+    TEST(an_incarnation_is_written_before_the_first_commit),
+    LOOP(a_settle_that_fails_at_any_step_loses_nothing, 2),
+    LOOP(a_kill_at_any_moment_leaves_a_whole_group, 10),
+    TEST(a_full_file_system_changes_nothing_and_can_be_helped),
+};

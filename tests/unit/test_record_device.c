@@ -10,6 +10,7 @@
 
 #include "record.h"
 #include "record_device.h"
+#include "suite.h"
 
 #define UUID "0123abcd-4567-89ef-0123-456789abcdef"
 
@@ -87,20 +88,8 @@ START_TEST(what_is_not_whole_is_not_believed)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("record_device");
-    TCase *tc = tcase_create("record_device");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_loop_test(tc, what_is_written_is_read_back_and_removed, 0, 2);
-    tcase_add_loop_test(tc, what_is_not_whole_is_not_believed, 0, 2);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("record_device") = {
+    CASE("record_device", .setup = set_up, .teardown = tear_down),
+    LOOP(what_is_written_is_read_back_and_removed, 2),
+    LOOP(what_is_not_whole_is_not_believed, 2),
+};

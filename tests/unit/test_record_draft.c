@@ -10,6 +10,7 @@
 #include <check.h>
 
 #include "record_dir.h"
+#include "suite.h"
 
 static char folder[64];
 static char dir_path[96];
@@ -286,26 +287,13 @@ START_TEST(a_draft_knows_what_it_says)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("record_draft");
-    TCase *tc = tcase_create("record_draft");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, a_draft_means_nothing_until_it_is_committed);
-    tcase_add_test(tc, a_crash_before_the_commit_leaves_the_old_record_and_no_file);
-    tcase_add_loop_test(tc, the_commit_of_a_draft_is_a_rename_and_one_fsync, 0, 2);
-    tcase_add_test(tc, a_commit_does_not_wait_until_the_old_file_is_freed);
-    tcase_add_test(tc, a_dropped_draft_leaves_no_file);
-    tcase_add_test(
-        tc, a_group_draft_that_is_older_than_another_commit_still_wins_when_committed);
-    tcase_add_test(tc, a_draft_knows_what_it_says);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("record_draft") = {
+    CASE("record_draft", .setup = set_up, .teardown = tear_down),
+    TEST(a_draft_means_nothing_until_it_is_committed),
+    TEST(a_crash_before_the_commit_leaves_the_old_record_and_no_file),
+    LOOP(the_commit_of_a_draft_is_a_rename_and_one_fsync, 2),
+    TEST(a_commit_does_not_wait_until_the_old_file_is_freed),
+    TEST(a_dropped_draft_leaves_no_file),
+    TEST(a_group_draft_that_is_older_than_another_commit_still_wins_when_committed),
+    TEST(a_draft_knows_what_it_says),
+};

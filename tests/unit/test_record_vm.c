@@ -10,6 +10,7 @@
 #include "err.h"
 #include "record.h"
 #include "record_vm.h"
+#include "suite.h"
 
 #define UUID "0123abcd-4567-89ef-0123-456789abcdef"
 
@@ -106,20 +107,8 @@ START_TEST(what_is_no_such_line_is_not_believed)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("record_vm");
-    TCase *tc = tcase_create("record_vm");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, a_vm_that_is_written_down_is_read_until_it_is_nobody);
-    tcase_add_loop_test(tc, what_is_no_such_line_is_not_believed, 0, 11);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("record_vm") = {
+    CASE("record_vm", .setup = set_up, .teardown = tear_down),
+    TEST(a_vm_that_is_written_down_is_read_until_it_is_nobody),
+    LOOP(what_is_no_such_line_is_not_believed, 11),
+};

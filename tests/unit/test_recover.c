@@ -8,6 +8,7 @@
 
 #include "owner_word.h"
 #include "recover.h"
+#include "suite.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"
 #define OTHER_UUID "99999999-2222-3333-4444-555555555555"
@@ -249,23 +250,11 @@ START_TEST(the_word_of_another_service_is_read_with_suspicion)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("recover");
-    TCase *tc = tcase_create("recover");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_loop_test(tc, facts_lead_to_one_named_state_and_whole_sentences, 0,
-                        (int)(sizeof rows / sizeof rows[0]));
-    tcase_add_test(tc, every_state_has_a_row_and_a_name_of_its_own);
-    tcase_add_test(tc, no_take_when_no_epoch_is_left);
-    tcase_add_test(tc, an_epoch_that_was_refused_here_is_not_used_again);
-    tcase_add_test(tc, the_word_of_another_service_is_read_with_suspicion);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("recover") = {
+    CASE("recover"),
+    EACH(facts_lead_to_one_named_state_and_whole_sentences, rows),
+    TEST(every_state_has_a_row_and_a_name_of_its_own),
+    TEST(no_take_when_no_epoch_is_left),
+    TEST(an_epoch_that_was_refused_here_is_not_used_again),
+    TEST(the_word_of_another_service_is_read_with_suspicion),
+};

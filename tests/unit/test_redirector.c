@@ -4,13 +4,13 @@
  * test_redirector_recall.c. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
 #include "redir_job.h"
 #include "redir_rig.h"
+#include "suite.h"
 
 /* Bring an OPEN rig to a state. REPLAYING lasts while "busy" (block 0) is held: *ret_j.
  */
@@ -358,32 +358,20 @@ START_TEST(the_face_has_the_promised_info_and_the_identity_of_the_port)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("redirector");
-    TCase *tc = tcase_create("steps");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_loop_test(tc, every_pair_of_states_works_or_is_busy_and_changes_nothing,
-                        0, REDIR_NR_STATES * REDIR_NR_STATES);
-    tcase_add_loop_test(tc, swap_is_refused_unless_quiesced, 0, REDIR_NR_STATES);
-    tcase_add_test(tc, swap_refuses_smaller_port_and_hands_nothing_over);
-    tcase_add_test(tc, a_new_redirector_holds_until_it_gets_a_port);
-    tcase_add_test(tc, a_port_can_be_taken_out_and_its_requests_wait_for_the_next);
-    tcase_add_test(tc, drain_waits_for_what_is_in_flight);
-    tcase_add_loop_test(tc, a_request_that_ends_wakes_the_drain, 0, 2);
-    tcase_add_test(tc, cancel_ends_a_drain_that_waits);
-    tcase_add_test(tc, cancel_ends_one_drain_and_the_next_one_works);
-    tcase_add_loop_test(tc, an_abort_leaves_everything_as_it_was, 0, 2);
-    tcase_add_test(tc, wait_open_ends_at_its_deadline);
-    tcase_add_test(tc, a_ledger_that_moved_while_quiesced_is_refused);
-    tcase_add_test(tc, the_face_has_the_promised_info_and_the_identity_of_the_port);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("redirector") = {
+    CASE("steps"),
+    LOOP(every_pair_of_states_works_or_is_busy_and_changes_nothing,
+         REDIR_NR_STATES *REDIR_NR_STATES),
+    LOOP(swap_is_refused_unless_quiesced, REDIR_NR_STATES),
+    TEST(swap_refuses_smaller_port_and_hands_nothing_over),
+    TEST(a_new_redirector_holds_until_it_gets_a_port),
+    TEST(a_port_can_be_taken_out_and_its_requests_wait_for_the_next),
+    TEST(drain_waits_for_what_is_in_flight),
+    LOOP(a_request_that_ends_wakes_the_drain, 2),
+    TEST(cancel_ends_a_drain_that_waits),
+    TEST(cancel_ends_one_drain_and_the_next_one_works),
+    LOOP(an_abort_leaves_everything_as_it_was, 2),
+    TEST(wait_open_ends_at_its_deadline),
+    TEST(a_ledger_that_moved_while_quiesced_is_refused),
+    TEST(the_face_has_the_promised_info_and_the_identity_of_the_port),
+};

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A pause holds requests as a hold does, but ends by itself. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "redir_job.h"
 #include "redir_rig.h"
+#include "suite.h"
 
 #define SHORT (20 * NS_PER_MS)
 
@@ -139,25 +139,13 @@ START_TEST(fail_after_counts_in_a_pause)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *suite = suite_create("redirector pause");
-    TCase *tc = tcase_create("pause");
-    SRunner *runner;
-    int failed;
-
-    tcase_add_test(tc, what_waits_in_a_pause_goes_on_when_its_time_is_over);
-    tcase_add_test(tc, a_pause_in_which_nobody_waits_is_over_for_who_comes_later);
-    tcase_add_test(tc, overlapping_writes_keep_their_order_over_a_pause);
-    tcase_add_test(tc, a_hold_makes_a_pause_last);
-    tcase_add_test(tc, a_pause_is_no_hold);
-    tcase_add_test(tc, a_pause_is_awaited_until_nothing_is_in_flight);
-    tcase_add_test(tc, fail_after_counts_in_a_pause);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("redirector pause") = {
+    CASE("pause"),
+    TEST(what_waits_in_a_pause_goes_on_when_its_time_is_over),
+    TEST(a_pause_in_which_nobody_waits_is_over_for_who_comes_later),
+    TEST(overlapping_writes_keep_their_order_over_a_pause),
+    TEST(a_hold_makes_a_pause_last),
+    TEST(a_pause_is_no_hold),
+    TEST(a_pause_is_awaited_until_nothing_is_in_flight),
+    TEST(fail_after_counts_in_a_pause),
+};

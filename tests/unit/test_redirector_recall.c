@@ -4,12 +4,12 @@
  * lets what it holds go with -ESTALE. */
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "redir_job.h"
 #include "redir_rig.h"
+#include "suite.h"
 
 static const char session_1[] = "s1", session_2[] = "s2";
 
@@ -365,37 +365,18 @@ START_TEST(status_under_load_never_has_a_negative_number)
 }
 END_TEST
 
-static void
-add_tests(TCase *tc)
-{
-    tcase_add_test(tc, a_recalled_request_goes_before_what_is_queued);
-    tcase_add_test(tc, a_request_recalled_during_its_replay_keeps_its_place);
-    tcase_add_test(tc, fail_after_counts_the_time_at_the_channel);
-    tcase_add_test(tc, the_time_at_a_port_is_not_held);
-    tcase_add_loop_test(tc, a_stale_device_is_an_error_and_no_recall, 0, 2);
-    tcase_add_test(tc, an_error_of_the_device_is_passed_on_and_counted);
-    tcase_add_loop_test(tc, a_bounce_sends_back_only_requests_of_channels, 0, 2);
-    tcase_add_test(tc, what_waited_for_a_bounced_request_goes_on);
-    tcase_add_loop_test(
-        tc, a_request_that_is_made_of_several_is_not_sent_back_after_its_first, 0, 2);
-    tcase_add_test(tc, a_remote_port_never_performs_a_request_of_a_channel);
-    tcase_add_test(tc, the_ledger_says_who_performed_each_request);
-    tcase_add_test(tc, status_under_load_never_has_a_negative_number);
-}
-
-int
-main(void)
-{
-    Suite *s = suite_create("redirector_recall");
-    TCase *tc = tcase_create("recall");
-    SRunner *sr;
-    int failed;
-
-    add_tests(tc);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("redirector_recall") = {
+    CASE("recall"),
+    TEST(a_recalled_request_goes_before_what_is_queued),
+    TEST(a_request_recalled_during_its_replay_keeps_its_place),
+    TEST(fail_after_counts_the_time_at_the_channel),
+    TEST(the_time_at_a_port_is_not_held),
+    LOOP(a_stale_device_is_an_error_and_no_recall, 2),
+    TEST(an_error_of_the_device_is_passed_on_and_counted),
+    LOOP(a_bounce_sends_back_only_requests_of_channels, 2),
+    TEST(what_waited_for_a_bounced_request_goes_on),
+    LOOP(a_request_that_is_made_of_several_is_not_sent_back_after_its_first, 2),
+    TEST(a_remote_port_never_performs_a_request_of_a_channel),
+    TEST(the_ledger_says_who_performed_each_request),
+    TEST(status_under_load_never_has_a_negative_number),
+};

@@ -3,12 +3,12 @@
  * they are replayed, and fail-after. */
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include <check.h>
 
 #include "redir_job.h"
 #include "redir_rig.h"
+#include "suite.h"
 
 /* A drained rig, so that what is queued now is all there is. */
 static struct rig
@@ -349,39 +349,20 @@ START_TEST(the_longest_fail_after_is_not_the_shortest)
 }
 END_TEST
 
-static void
-add_tests(TCase *tc)
-{
-    tcase_add_test(tc, overlapping_writes_complete_in_arrival_order);
-    tcase_add_test(tc, an_overlapping_write_is_not_sent_before_the_first_has_ended);
-    tcase_add_test(tc, disjoint_writes_are_at_the_port_at_the_same_time);
-    tcase_add_test(tc, reads_do_not_wait_for_reads);
-    tcase_add_test(tc, a_read_waits_for_the_write_before_it);
-    tcase_add_test(tc, flush_waits_for_nothing);
-    tcase_add_test(tc, arrivals_during_a_replay_wait_only_for_what_was_held);
-    tcase_add_test(tc, a_replay_ends_under_a_load_that_overlaps);
-    tcase_add_test(tc,
-                   a_hold_during_a_replay_drains_what_was_sent_and_keeps_what_is_late);
-    tcase_add_test(tc, status_never_says_that_more_was_replayed_than_held);
-    tcase_add_test(tc, status_describes_the_queue);
-    tcase_add_test(tc, fail_after_gives_eio_at_its_time_and_not_before);
-    tcase_add_test(tc, what_waited_for_a_failed_request_goes_on);
-    tcase_add_test(tc, the_longest_fail_after_is_not_the_shortest);
-}
-
-int
-main(void)
-{
-    Suite *s = suite_create("redirector_replay");
-    TCase *tc = tcase_create("replay");
-    SRunner *sr;
-    int failed;
-
-    add_tests(tc);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("redirector_replay") = {
+    CASE("replay"),
+    TEST(overlapping_writes_complete_in_arrival_order),
+    TEST(an_overlapping_write_is_not_sent_before_the_first_has_ended),
+    TEST(disjoint_writes_are_at_the_port_at_the_same_time),
+    TEST(reads_do_not_wait_for_reads),
+    TEST(a_read_waits_for_the_write_before_it),
+    TEST(flush_waits_for_nothing),
+    TEST(arrivals_during_a_replay_wait_only_for_what_was_held),
+    TEST(a_replay_ends_under_a_load_that_overlaps),
+    TEST(a_hold_during_a_replay_drains_what_was_sent_and_keeps_what_is_late),
+    TEST(status_never_says_that_more_was_replayed_than_held),
+    TEST(status_describes_the_queue),
+    TEST(fail_after_gives_eio_at_its_time_and_not_before),
+    TEST(what_waited_for_a_failed_request_goes_on),
+    TEST(the_longest_fail_after_is_not_the_shortest),
+};

@@ -20,6 +20,7 @@
 #include "port_mem.h"
 #include "redir_end.h"
 #include "redirector.h"
+#include "suite.h"
 
 #define NR_WORKERS 8U
 #define NR_CHANNEL_WORKERS 2U /* of these; their requests may be bounced */
@@ -352,22 +353,9 @@ START_TEST(nothing_is_lost_repeated_or_reordered_by_handoffs)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("redirector_stress");
-    TCase *tc = tcase_create("stress");
-    SRunner *sr;
-    int failed;
-
+SUITE("redirector_stress") = {
     /* Some seconds under a sanitizer; the default of 4 s is too near on a busy machine.
      */
-    tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, nothing_is_lost_repeated_or_reordered_by_handoffs);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+    CASE("stress", .timeout_s = 60),
+    TEST(nothing_is_lost_repeated_or_reordered_by_handoffs),
+};

@@ -18,6 +18,7 @@
 #include "lock.h"
 #include "rpc.h"
 #include "rpc_frame.h"
+#include "suite.h"
 #include "uri.h"
 
 #define SOON clock_deadline_ns(10 * NS_PER_S)
@@ -708,6 +709,17 @@ START_TEST(freeing_the_server_waits_for_the_handler)
 }
 END_TEST
 
+/* Both ends of RPC_MAX_CONNECTIONS connections are in this process. */
+static void
+allow_many_fds(void)
+{
+    struct rlimit fds;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &fds), 0);
+    fds.rlim_cur = fds.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &fds), 0);
+}
+
 START_TEST(one_connection_too_many_is_told_so)
 {
     struct rpc_client *c;
@@ -715,6 +727,7 @@ START_TEST(one_connection_too_many_is_told_so)
     json_t *result = NULL;
     int fds[RPC_MAX_CONNECTIONS];
 
+    allow_many_fds();
     for (int i = 0; i < RPC_MAX_CONNECTIONS; i++) {
         fds[i] = connect_raw();
         check_exchange(fds[i], LINE(STILL_WORKS), STILL_WORKS_REPLY);
@@ -867,56 +880,29 @@ START_TEST(a_deep_or_endless_answer_is_refused)
 }
 END_TEST
 
-static void
-add_server_tests(TCase *t)
-{
-    tcase_add_checked_fixture(t, set_up, tear_down);
-    tcase_add_loop_test(t, a_line_gets_its_answer_and_the_connection_goes_on, 0,
-                        sizeof lines / sizeof lines[0]);
-    tcase_add_test(t, nesting_is_refused_before_the_parser_sees_it);
-    tcase_add_test(t, brackets_in_strings_are_no_nesting);
-    tcase_add_test(t, a_request_without_id_is_neither_run_nor_answered);
-    tcase_add_test(t, the_longest_request_is_served);
-    tcase_add_test(t, a_longer_request_ends_its_own_connection_only);
-    tcase_add_test(t, requests_in_one_packet_or_in_single_bytes_are_the_same);
-    tcase_add_test(t, a_client_that_hangs_up_harms_nobody);
-    tcase_add_test(t, random_lines_are_answered_or_refused);
-    tcase_add_test(t, a_result_reaches_the_client);
-    tcase_add_test(t, an_error_keeps_its_errno_code_and_sentence);
-    tcase_add_test(t, an_answer_that_is_too_long_becomes_an_error);
-    tcase_add_test(t, a_request_that_is_too_long_is_not_sent);
-    tcase_add_test(t, notifications_arrive_in_order_before_the_reply);
-    tcase_add_test(t, a_stuck_reader_holds_up_no_handler);
-    tcase_add_test(t, a_handler_can_see_that_its_caller_has_gone);
-    tcase_add_test(t, freeing_the_server_waits_for_the_handler);
-    tcase_add_test(t, one_connection_too_many_is_told_so);
-}
-
-int
-main(void)
-{
-    Suite *s = suite_create("rpc");
-    TCase *t = tcase_create("server"), *c = tcase_create("client");
-    SRunner *r = srunner_create(s);
-    struct rlimit fds;
-    int failed;
-
-    /* Both ends of RPC_MAX_CONNECTIONS connections are in this process. */
-    if (getrlimit(RLIMIT_NOFILE, &fds) == 0) {
-        fds.rlim_cur = fds.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &fds); /* if not, its test says so */
-    }
-    add_server_tests(t);
-    suite_add_tcase(s, t);
-    tcase_add_checked_fixture(c, make_uri, tear_down);
-    tcase_add_loop_test(c, the_client_believes_only_a_proper_answer, 0,
-                        sizeof answers / sizeof answers[0]);
-    tcase_add_test(c, the_client_stops_waiting_at_the_deadline);
-    tcase_add_test(c, a_deep_or_endless_answer_is_refused);
-    tcase_add_test(c, a_socket_that_does_not_listen_is_refused);
-    suite_add_tcase(s, c);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("rpc") = {
+    CASE("server", .setup = set_up, .teardown = tear_down),
+    EACH(a_line_gets_its_answer_and_the_connection_goes_on, lines),
+    TEST(nesting_is_refused_before_the_parser_sees_it),
+    TEST(brackets_in_strings_are_no_nesting),
+    TEST(a_request_without_id_is_neither_run_nor_answered),
+    TEST(the_longest_request_is_served),
+    TEST(a_longer_request_ends_its_own_connection_only),
+    TEST(requests_in_one_packet_or_in_single_bytes_are_the_same),
+    TEST(a_client_that_hangs_up_harms_nobody),
+    TEST(random_lines_are_answered_or_refused),
+    TEST(a_result_reaches_the_client),
+    TEST(an_error_keeps_its_errno_code_and_sentence),
+    TEST(an_answer_that_is_too_long_becomes_an_error),
+    TEST(a_request_that_is_too_long_is_not_sent),
+    TEST(notifications_arrive_in_order_before_the_reply),
+    TEST(a_stuck_reader_holds_up_no_handler),
+    TEST(a_handler_can_see_that_its_caller_has_gone),
+    TEST(freeing_the_server_waits_for_the_handler),
+    TEST(one_connection_too_many_is_told_so),
+    CASE("client", .setup = make_uri, .teardown = tear_down),
+    EACH(the_client_believes_only_a_proper_answer, answers),
+    TEST(the_client_stops_waiting_at_the_deadline),
+    TEST(a_deep_or_endless_answer_is_refused),
+    TEST(a_socket_that_does_not_listen_is_refused),
+};

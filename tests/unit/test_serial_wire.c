@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Two wires and the bytes between them, which are cut at every place. */
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
 #include "serial_wire.h"
+#include "suite.h"
 
 #define NR_FRAMES 3
 #define FRAME_DATA 100U
@@ -207,24 +207,12 @@ START_TEST(what_is_no_frame_ends_the_call)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("serial_wire");
-    TCase *t = tcase_create("serial_wire");
-    SRunner *r;
-    int failed;
-
-    tcase_add_test(t, frames_arrive_whole_and_in_order_both_ways);
-    tcase_add_test(t, a_caller_that_is_new_is_noticed_wherever_it_was_cut);
-    tcase_add_test(t, the_side_that_is_called_asks_for_a_new_call);
-    tcase_add_test(t, no_frame_ends_with_a_zero);
-    tcase_add_test(t, an_answer_to_an_older_call_is_none);
-    tcase_add_test(t, what_is_no_frame_ends_the_call);
-    suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("serial_wire") = {
+    CASE("serial_wire"),
+    TEST(frames_arrive_whole_and_in_order_both_ways),
+    TEST(a_caller_that_is_new_is_noticed_wherever_it_was_cut),
+    TEST(the_side_that_is_called_asks_for_a_new_call),
+    TEST(no_frame_ends_with_a_zero),
+    TEST(an_answer_to_an_older_call_is_none),
+    TEST(what_is_no_frame_ends_the_call),
+};

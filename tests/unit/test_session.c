@@ -2,7 +2,6 @@
 /* The owner's side of the channel: a newer session fences every older one. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -11,6 +10,7 @@
 #include "port_fault.h"
 #include "port_mem.h"
 #include "session.h"
+#include "suite.h"
 
 #define SIZE (1024 * 1024)
 #define SOON (clock_deadline_ns(20 * NS_PER_S))
@@ -280,32 +280,17 @@ START_TEST(what_came_to_the_gate_late_is_sent_back_before_the_disk_is_served_aga
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *suite = suite_create("session");
-    TCase *tc = tcase_create("session");
-    SRunner *runner;
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, no_session_outlives_that_the_disk_was_given_away);
-    tcase_add_test(tc, only_the_epoch_of_this_ownership_is_served);
-    tcase_add_test(tc, an_expected_epoch_is_admitted_but_not_served);
-    tcase_add_test(tc, a_newer_session_fences_the_older);
-    tcase_add_test(tc, a_number_that_no_client_can_reach_is_refused);
-    tcase_add_test(tc, sessions_of_other_clients_are_not_fenced);
-    tcase_add_test(tc, lanes_of_one_session_share_it);
-    tcase_add_test(tc, a_newer_session_waits_for_what_the_older_had_begun);
-    tcase_add_test(tc, what_waits_at_the_gate_is_sent_back_by_fencing);
-    tcase_add_test(tc, closing_the_table_sends_everything_back);
-    tcase_add_test(
-        tc, what_came_to_the_gate_late_is_sent_back_before_the_disk_is_served_again);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("session") = {
+    CASE("session", .setup = set_up, .teardown = tear_down, .timeout_s = 60),
+    TEST(no_session_outlives_that_the_disk_was_given_away),
+    TEST(only_the_epoch_of_this_ownership_is_served),
+    TEST(an_expected_epoch_is_admitted_but_not_served),
+    TEST(a_newer_session_fences_the_older),
+    TEST(a_number_that_no_client_can_reach_is_refused),
+    TEST(sessions_of_other_clients_are_not_fenced),
+    TEST(lanes_of_one_session_share_it),
+    TEST(a_newer_session_waits_for_what_the_older_had_begun),
+    TEST(what_waits_at_the_gate_is_sent_back_by_fencing),
+    TEST(closing_the_table_sends_everything_back),
+    TEST(what_came_to_the_gate_late_is_sent_back_before_the_disk_is_served_again),
+};

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
@@ -8,6 +7,7 @@
 #include "port_fault.h"
 #include "port_mem.h"
 #include "stack.h"
+#include "suite.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -243,28 +243,16 @@ START_TEST(closing_nothing_is_allowed)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("stack");
-    TCase *t = tcase_create("stack");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, parameters_are_parsed_and_a_double_colon_is_one);
-    tcase_add_test(t, bad_text_is_refused_with_a_sentence_and_changes_nothing);
-    tcase_add_test(t, ninth_layer_is_refused);
-    tcase_add_test(t, first_layer_of_the_spec_is_the_lowest);
-    tcase_add_test(t, stack_without_layers_counts_requests_errors_and_bytes);
-    tcase_add_test(t, latency_includes_the_time_below);
-    tcase_add_test(t, request_that_nobody_performed_is_not_counted);
-    tcase_add_test(t, every_failing_read_unwinds_and_leaves_the_bottom_usable);
-    tcase_add_test(t, failing_upper_layer_closes_the_lower_ones);
-    tcase_add_test(t, closing_nothing_is_allowed);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("stack") = {
+    CASE("stack", .setup = setup, .teardown = teardown),
+    TEST(parameters_are_parsed_and_a_double_colon_is_one),
+    TEST(bad_text_is_refused_with_a_sentence_and_changes_nothing),
+    TEST(ninth_layer_is_refused),
+    TEST(first_layer_of_the_spec_is_the_lowest),
+    TEST(stack_without_layers_counts_requests_errors_and_bytes),
+    TEST(latency_includes_the_time_below),
+    TEST(request_that_nobody_performed_is_not_counted),
+    TEST(every_failing_read_unwinds_and_leaves_the_bottom_usable),
+    TEST(failing_upper_layer_closes_the_lower_ones),
+    TEST(closing_nothing_is_allowed),
+};

@@ -9,6 +9,7 @@
 
 #include "history.h"
 #include "stamp.h"
+#include "suite.h"
 
 #define RUN 77
 #define FIRST 1000 /* the area begins at this sector of the disk */
@@ -377,41 +378,29 @@ START_TEST(a_power_cut_may_undo_only_what_no_flush_or_fua_covers)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("stamp");
-    TCase *t = tcase_create("history");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    suite_add_tcase(s, t);
-    tcase_add_checked_fixture(t, open_history, close_history);
-    tcase_add_test(t, an_acknowledged_write_is_read_back);
-    tcase_add_test(t, a_lost_write_is_refused);
-    tcase_add_test(t, a_stale_read_of_a_superseded_write_is_refused_with_both_named);
-    tcase_add_test(t, a_read_begun_before_a_write_ended_may_see_either);
-    tcase_add_test(t, a_value_seen_to_change_does_not_change_back);
-    tcase_add_test(t, overlapping_writes_may_end_in_either_order);
-    tcase_add_test(t, overlapping_writes_do_not_swap_after_a_read_has_told_their_order);
-    tcase_add_test(t, a_ghost_write_that_lands_after_its_own_retry_is_refused);
-    tcase_add_test(t, a_retried_write_may_take_effect_twice_before_its_reply);
-    tcase_add_test(t, a_write_sent_once_does_not_take_effect_twice);
-    tcase_add_test(t, the_order_that_a_forgotten_write_told_is_kept);
-    tcase_add_test(t, a_write_without_reply_may_be_there_or_not);
-    tcase_add_test(t, a_torn_sector_is_refused_when_no_write_races);
-    tcase_add_test(t, a_torn_sector_is_refused_when_overlapping_writes_have_ended);
-    tcase_add_test(t, a_torn_sector_is_counted_when_a_write_races);
-    tcase_add_test(t, a_torn_sector_with_bytes_of_a_superseded_write_is_refused);
-    tcase_add_test(t, a_trim_may_keep_or_zero_but_not_both_in_turn);
-    tcase_add_test(t, a_trim_does_not_hide_a_lost_write);
-    tcase_add_test(t, a_late_trim_is_refused);
-    tcase_add_test(t, zeroes_read_back_as_zeroes_only);
-    tcase_add_test(t, a_sector_in_the_wrong_place_is_refused);
-    tcase_add_test(t, a_stamp_of_another_run_is_refused);
-    tcase_add_test(t, a_power_cut_may_undo_only_what_no_flush_or_fua_covers);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("stamp") = {
+    CASE("history", .setup = open_history, .teardown = close_history),
+    TEST(an_acknowledged_write_is_read_back),
+    TEST(a_lost_write_is_refused),
+    TEST(a_stale_read_of_a_superseded_write_is_refused_with_both_named),
+    TEST(a_read_begun_before_a_write_ended_may_see_either),
+    TEST(a_value_seen_to_change_does_not_change_back),
+    TEST(overlapping_writes_may_end_in_either_order),
+    TEST(overlapping_writes_do_not_swap_after_a_read_has_told_their_order),
+    TEST(a_ghost_write_that_lands_after_its_own_retry_is_refused),
+    TEST(a_retried_write_may_take_effect_twice_before_its_reply),
+    TEST(a_write_sent_once_does_not_take_effect_twice),
+    TEST(the_order_that_a_forgotten_write_told_is_kept),
+    TEST(a_write_without_reply_may_be_there_or_not),
+    TEST(a_torn_sector_is_refused_when_no_write_races),
+    TEST(a_torn_sector_is_refused_when_overlapping_writes_have_ended),
+    TEST(a_torn_sector_is_counted_when_a_write_races),
+    TEST(a_torn_sector_with_bytes_of_a_superseded_write_is_refused),
+    TEST(a_trim_may_keep_or_zero_but_not_both_in_turn),
+    TEST(a_trim_does_not_hide_a_lost_write),
+    TEST(a_late_trim_is_refused),
+    TEST(zeroes_read_back_as_zeroes_only),
+    TEST(a_sector_in_the_wrong_place_is_refused),
+    TEST(a_stamp_of_another_run_is_refused),
+    TEST(a_power_cut_may_undo_only_what_no_flush_or_fua_covers),
+};

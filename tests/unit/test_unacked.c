@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdlib.h>
 
 #include <check.h>
 
+#include "suite.h"
 #include "unacked.h"
 
 static const struct req first = {.op = REQ_WRITE, .off = 0, .len = 1024};
@@ -77,21 +77,9 @@ START_TEST(changes_that_overlap_go_one_after_the_other_and_nobody_else_waits)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("unacked");
-    TCase *c = tcase_create("unacked");
-    SRunner *r = srunner_create(s);
-    int nr_failed;
-
-    suite_add_tcase(s, c);
-    tcase_add_test(c, doubtful_requests_that_conflict_go_in_their_order_of_arrival);
-    tcase_add_test(c, newer_reads_and_reads_before_them_follow_only_the_doubtful);
-    tcase_add_test(c,
-                   changes_that_overlap_go_one_after_the_other_and_nobody_else_waits);
-    srunner_run_all(r, CK_NORMAL);
-    nr_failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return nr_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("unacked") = {
+    CASE("unacked"),
+    TEST(doubtful_requests_that_conflict_go_in_their_order_of_arrival),
+    TEST(newer_reads_and_reads_before_them_follow_only_the_doubtful),
+    TEST(changes_that_overlap_go_one_after_the_other_and_nobody_else_waits),
+};

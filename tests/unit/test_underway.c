@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Since when requests are under way (base/underway.h). */
 #include <pthread.h>
-#include <stdlib.h>
 
 #include <check.h>
 
+#include "suite.h"
 #include "underway.h"
 
 static const int here = 1, there = 2;
@@ -53,20 +53,9 @@ START_TEST(the_oldest_of_all_threads_counts)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *suite = suite_create("underway");
-    TCase *tc = tcase_create("underway");
-    SRunner *runner = srunner_create(suite);
-    int failed;
-
-    tcase_add_test(tc, nothing_is_under_way_at_first);
-    tcase_add_test(tc, a_request_is_under_way_where_it_is_until_it_ends);
-    tcase_add_test(tc, the_oldest_of_all_threads_counts);
-    suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("underway") = {
+    CASE("underway"),
+    TEST(nothing_is_under_way_at_first),
+    TEST(a_request_is_under_way_where_it_is_until_it_ends),
+    TEST(the_oldest_of_all_threads_counts),
+};

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "suite.h"
 #include "uri.h"
 
 #define PATH_107                                                                       \
@@ -460,39 +461,24 @@ START_TEST(a_missing_ssh_is_an_error_with_the_uri)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("uri");
-    TCase *t = tcase_create("parse"), *n = tcase_create("sockets");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    tcase_add_loop_test(t, an_allowed_form_is_accepted_and_kept_as_given, 0,
-                        sizeof good / sizeof good[0]);
-    tcase_add_loop_test(t, a_bad_uri_is_refused_with_its_reason, 0,
-                        sizeof bad / sizeof bad[0]);
-    tcase_add_test(t, a_refusal_names_the_uri_and_the_allowed_forms);
-    tcase_add_loop_test(t, what_may_leave_the_host_is_told_by_number, 0,
-                        sizeof places / sizeof places[0]);
-    tcase_add_test(t, a_uri_of_any_length_is_handled);
-    tcase_add_test(t, the_parts_of_a_uri_are_taken_apart);
-    suite_add_tcase(s, t);
-    tcase_add_checked_fixture(n, make_folder, remove_folder);
-    tcase_add_test(n, a_unix_socket_carries_bytes);
-    tcase_add_test(n, a_tcp_socket_carries_bytes);
-    tcase_add_test(n, the_socket_file_has_exactly_the_mode_asked_for);
-    tcase_add_test(n, a_stale_socket_is_replaced);
-    tcase_add_test(n, a_live_socket_is_not_touched);
-    tcase_add_test(n, a_file_that_is_no_socket_is_not_removed);
-    tcase_add_test(n, listening_in_a_missing_folder_names_uri_and_reason);
-    tcase_add_test(n, connecting_to_nobody_says_so);
-    tcase_add_test(n, connecting_ends_at_the_deadline);
-    tcase_add_test(n, ssh_runs_the_proxy_on_the_other_side_of_a_socket);
-    tcase_add_test(n, a_missing_ssh_is_an_error_with_the_uri);
-    suite_add_tcase(s, n);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("uri") = {
+    CASE("parse"),
+    EACH(an_allowed_form_is_accepted_and_kept_as_given, good),
+    EACH(a_bad_uri_is_refused_with_its_reason, bad),
+    TEST(a_refusal_names_the_uri_and_the_allowed_forms),
+    EACH(what_may_leave_the_host_is_told_by_number, places),
+    TEST(a_uri_of_any_length_is_handled),
+    TEST(the_parts_of_a_uri_are_taken_apart),
+    CASE("sockets", .setup = make_folder, .teardown = remove_folder),
+    TEST(a_unix_socket_carries_bytes),
+    TEST(a_tcp_socket_carries_bytes),
+    TEST(the_socket_file_has_exactly_the_mode_asked_for),
+    TEST(a_stale_socket_is_replaced),
+    TEST(a_live_socket_is_not_touched),
+    TEST(a_file_that_is_no_socket_is_not_removed),
+    TEST(listening_in_a_missing_folder_names_uri_and_reason),
+    TEST(connecting_to_nobody_says_so),
+    TEST(connecting_ends_at_the_deadline),
+    TEST(ssh_runs_the_proxy_on_the_other_side_of_a_socket),
+    TEST(a_missing_ssh_is_an_error_with_the_uri),
+};

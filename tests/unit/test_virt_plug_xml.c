@@ -6,6 +6,7 @@
 
 #include <check.h>
 
+#include "suite.h"
 #include "virt_plug_xml.h"
 
 #define DISK(file, alias)                                                              \
@@ -82,23 +83,11 @@ START_TEST(file_that_would_break_the_element_is_refused)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("virt_plug_xml");
-    TCase *tc = tcase_create("text");
-    SRunner *runner;
-    int failed;
-
-    tcase_add_test(tc, file_is_that_of_the_disk_with_the_alias);
-    tcase_add_test(tc, disk_without_a_source_is_of_no_file);
-    tcase_add_test(tc, file_may_have_another_name);
-    tcase_add_test(tc, element_is_found_again);
-    tcase_add_test(tc, file_that_would_break_the_element_is_refused);
-    suite_add_tcase(s, tc);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("virt_plug_xml") = {
+    CASE("text"),
+    TEST(file_is_that_of_the_disk_with_the_alias),
+    TEST(disk_without_a_source_is_of_no_file),
+    TEST(file_may_have_another_name),
+    TEST(element_is_found_again),
+    TEST(file_that_would_break_the_element_is_refused),
+};

@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "owner_find.h"
+#include "suite.h"
 #include "vm_place.h"
 
 #define VM "11111111-2222-3333-4444-555555555555"
@@ -73,20 +74,9 @@ START_TEST(two_services_that_see_as_much_are_no_place)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("vm_place");
-    TCase *tc = tcase_create("vm_place");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_loop_test(tc, what_a_service_says_of_the_domain_is_judged, 0, 5);
-    tcase_add_test(tc, the_service_that_sees_the_most_is_the_place);
-    tcase_add_test(tc, two_services_that_see_as_much_are_no_place);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("vm_place") = {
+    CASE("vm_place"),
+    LOOP(what_a_service_says_of_the_domain_is_judged, 5),
+    TEST(the_service_that_sees_the_most_is_the_place),
+    TEST(two_services_that_see_as_much_are_no_place),
+};

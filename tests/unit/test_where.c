@@ -7,6 +7,7 @@
 #include "owner_find.h"
 #include "peer_rig.h"
 #include "rpc.h"
+#include "suite.h"
 #include "uri.h"
 
 #define NR_FAKES 4
@@ -216,25 +217,13 @@ START_TEST(who_is_given_up_is_not_asked)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("where");
-    TCase *tc = tcase_create("where");
-    SRunner *sr = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, an_owner_with_another_right_is_found_again);
-    tcase_add_test(tc, a_chain_is_followed_to_its_end);
-    tcase_add_test(tc, who_was_given_it_and_does_not_say_so_is_not_believed);
-    tcase_add_test(tc, an_epoch_that_is_not_above_ours_is_nothing_new);
-    tcase_add_test(tc, a_circle_is_named);
-    tcase_add_test(tc, peers_tell_when_the_owner_cannot);
-    tcase_add_test(tc, who_is_given_up_is_not_asked);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("where") = {
+    CASE("where", .setup = set_up, .teardown = tear_down),
+    TEST(an_owner_with_another_right_is_found_again),
+    TEST(a_chain_is_followed_to_its_end),
+    TEST(who_was_given_it_and_does_not_say_so_is_not_believed),
+    TEST(an_epoch_that_is_not_above_ours_is_nothing_new),
+    TEST(a_circle_is_named),
+    TEST(peers_tell_when_the_owner_cannot),
+    TEST(who_is_given_up_is_not_asked),
+};
