@@ -2,7 +2,6 @@
 /* cutproxy - stands between clients and servers on unix sockets and does to their bytes
  * what a bad network would. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -46,6 +45,8 @@ static const char usage[] =
     "  --random MS      an accident about every MS, chosen by chance\n"
     "  --seed S         of that chance (1)\n"
     "SIGTERM ends it, with the counts as JSON on standard output.\n";
+
+static const struct option_tool tool = {"cutproxy", usage};
 
 struct caller {
     int fd; /* -1: free */
@@ -285,58 +286,43 @@ print_counts(const struct cut_counts *n)
                  n->truncated, n->cut, n->orphaned, n->refused);
 }
 
-enum option_id {
-    OPT_ROUTE = 256,
-    OPT_CONTROL,
-    OPT_TELL,
-    OPT_BUFFER,
-    OPT_RANDOM,
-    OPT_SEED,
-    OPT_HELP
-};
+static void
+set_route(void *ctx, char *text)
+{
+    struct proxy *p = ctx;
 
-static const struct option long_options[] = {
-    {"route", required_argument, NULL, OPT_ROUTE},
-    {"control", required_argument, NULL, OPT_CONTROL},
-    {"tell", required_argument, NULL, OPT_TELL},
-    {"buffer", required_argument, NULL, OPT_BUFFER},
-    {"random", required_argument, NULL, OPT_RANDOM},
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0}};
+    add_route(&p->cut, text);
+}
+
+static void
+set_control(void *ctx, char *path)
+{
+    struct proxy *p = ctx;
+
+    p->control = listen_at(path);
+}
 
 static void
 parse_options(struct proxy *p, int argc, char **argv)
 {
-    int id;
+    const char *tell_path = NULL;
+    uint64_t buf_size = p->cut.buf_size;
+    const struct option_row rows[] = {
+        {"route", .call = set_route},
+        {"control", .call = set_control},
+        {"tell", .text = &tell_path},
+        {"buffer", .number = &buf_size, .least = 1, .most = 1 << 26},
+        {"random", .number = &p->random_ns, .least = 1, .most = 1 << 20,
+         .unit = NS_PER_MS},
+        {"seed", .number = &p->rng, .most = UINT64_MAX},
+    };
+    int i = option_parse(&tool, rows, sizeof rows / sizeof rows[0], p, argc, argv);
 
-    while ((id = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
-        switch (id) {
-        case OPT_ROUTE:
-            add_route(&p->cut, optarg);
-            break;
-        case OPT_CONTROL:
-            p->control = listen_at(optarg);
-            break;
-        case OPT_TELL:
-            exit(tell(optarg, argv + optind, argc - optind));
-        case OPT_BUFFER:
-            p->cut.buf_size = option_number("buffer", optarg, 1, 1 << 26);
-            break;
-        case OPT_RANDOM:
-            p->random_ns = option_number("random", optarg, 1, 1 << 20) * NS_PER_MS;
-            break;
-        case OPT_SEED:
-            p->rng = option_number("seed", optarg, 0, UINT64_MAX);
-            break;
-        case OPT_HELP:
-            (void)fputs(usage, stdout);
-            exit(0);
-        default:
-            wrong_usage();
-        }
+    p->cut.buf_size = buf_size;
+    if (tell_path != NULL) {
+        exit(tell(tell_path, argv + i, argc - i));
     }
-    if (optind < argc || p->cut.nr_routes == 0 || p->control < 0) {
+    if (i < argc || p->cut.nr_routes == 0 || p->control < 0) {
         wrong_usage();
     }
 }

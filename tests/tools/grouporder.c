@@ -3,7 +3,6 @@
  * proves. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -53,123 +52,48 @@ struct options {
     const char *journal;
 };
 
-enum option_id {
-    OPT_URI = 256,
-    OPT_SECONDS,
-    OPT_STOP,
-    OPT_READY,
-    OPT_SLOTS,
-    OPT_OFFSET,
-    OPT_RECONNECT,
-    OPT_TIMEOUT,
-    OPT_JOURNAL,
-    OPT_LIVE,
-    OPT_VERIFY,
-    OPT_CHECK,
-    OPT_HELP,
-};
-
-static const struct option long_options[] = {
-    {"uri", required_argument, NULL, OPT_URI},
-    {"seconds", required_argument, NULL, OPT_SECONDS},
-    {"stop-file", required_argument, NULL, OPT_STOP},
-    {"ready-file", required_argument, NULL, OPT_READY},
-    {"slots", required_argument, NULL, OPT_SLOTS},
-    {"offset", required_argument, NULL, OPT_OFFSET},
-    {"reconnect", optional_argument, NULL, OPT_RECONNECT},
-    {"timeout", required_argument, NULL, OPT_TIMEOUT},
-    {"journal", required_argument, NULL, OPT_JOURNAL},
-    {"live", no_argument, NULL, OPT_LIVE},
-    {"verify", no_argument, NULL, OPT_VERIFY},
-    {"check-order", no_argument, NULL, OPT_CHECK},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0}};
-
-static int
-wrong_usage(const char *why)
-{
-    (void)fprintf(stderr, "grouporder: %s\n%s", why, usage);
-    return 2;
-}
+static const struct option_tool tool = {"grouporder", usage};
 
 static void
-add_name(struct options *o, const char *name)
+add_name(void *ctx, char *name)
 {
+    struct options *o = ctx;
+
     if (o->nr_names == MAX_DISKS) {
-        exit(wrong_usage("too many disks"));
+        option_wrong_usage(&tool, "too many disks");
     }
     o->names[o->nr_names++] = name;
-}
-
-static bool
-set_group(struct options *o, int id, const char *arg)
-{
-    struct group_params *g = &o->group;
-    const uint64_t most = 1 << 30;
-
-    switch (id) {
-    case OPT_SECONDS:
-        g->run_ns = option_number("seconds", arg, 1, most) * NS_PER_S;
-        return true;
-    case OPT_STOP:
-        g->stop_file = arg;
-        return true;
-    case OPT_READY:
-        g->ready_file = arg;
-        return true;
-    case OPT_RECONNECT:
-        g->reconnect_ns =
-            option_number("reconnect", arg == NULL ? "60" : arg, 1, most) * NS_PER_S;
-        return true;
-    case OPT_TIMEOUT:
-        g->timeout_ns = option_number("timeout", arg, 1, most) * NS_PER_S;
-        return true;
-    case OPT_SLOTS:
-        o->order.nr_slots = (unsigned)option_number("slots", arg, 1, 4096);
-        return true;
-    case OPT_OFFSET:
-        o->order.offset = option_number("offset", arg, 0, INT64_MAX / 2);
-        return true;
-    default:
-        return false;
-    }
 }
 
 static void
 parse_options(struct options *o, int argc, char **argv)
 {
-    int id;
+    struct group_params *g = &o->group;
+    bool is_verify = false, is_check = false;
+    const struct option_row rows[] = {
+        {"uri", .call = add_name},
+        {"seconds", .number = &g->run_ns, OPTION_SECONDS},
+        {"stop-file", .text = &g->stop_file},
+        {"ready-file", .text = &g->ready_file},
+        {"slots", .count = &o->order.nr_slots, .least = 1, .most = 4096},
+        {"offset", .number = &o->order.offset, .most = INT64_MAX / 2},
+        {"reconnect", .number = &g->reconnect_ns, OPTION_SECONDS, .if_bare = "60"},
+        {"timeout", .number = &g->timeout_ns, OPTION_SECONDS},
+        {"journal", .text = &o->journal},
+        {"live", .flag = &o->order.is_live},
+        {"verify", .flag = &is_verify},
+        {"check-order", .flag = &is_check},
+    };
+    int i = option_parse(&tool, rows, sizeof rows / sizeof rows[0], o, argc, argv);
 
-    while ((id = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (set_group(o, id, optarg)) {
-            continue;
-        }
-        switch (id) {
-        case OPT_URI:
-            add_name(o, optarg);
-            break;
-        case OPT_JOURNAL:
-            o->journal = optarg;
-            break;
-        case OPT_LIVE:
-            o->order.is_live = true;
-            break;
-        case OPT_VERIFY:
-            o->mode = MODE_FILES;
-            break;
-        case OPT_CHECK:
-            o->mode = MODE_URIS;
-            break;
-        case OPT_HELP:
-            (void)fputs(usage, stdout);
-            exit(0);
-        default:
-            exit(wrong_usage("unknown option"));
-        }
-    }
     /* Names may follow the options: "--uri URI1 URI2", "--verify FILE1 FILE2". */
-    for (; optind < argc; optind++) {
-        add_name(o, argv[optind]);
+    for (; i < argc; i++) {
+        add_name(o, argv[i]);
+    }
+    if (is_verify) {
+        o->mode = MODE_FILES;
+    } else if (is_check) {
+        o->mode = MODE_URIS;
     }
 }
 
@@ -283,10 +207,10 @@ main(int argc, char **argv)
     o.group.uris = o.names;
     o.order.nr_disks = o.nr_names;
     if (o.nr_names < 2 || o.order.offset % STAMP_SECTOR != 0) {
-        return wrong_usage("two disks at least, --offset a multiple of 512");
+        option_wrong_usage(&tool, "two disks at least, --offset a multiple of 512");
     }
     if (o.mode == MODE_RUN && o.group.run_ns == 0 && o.group.stop_file == NULL) {
-        return wrong_usage("no end: --seconds or --stop-file");
+        option_wrong_usage(&tool, "no end: --seconds or --stop-file");
     }
     rc = o.mode == MODE_RUN ? run_chains(&o, &e) : run_verify(&o, &e);
     if (rc < 0) {

@@ -3,7 +3,6 @@
  * pass proves. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
@@ -67,205 +66,87 @@ struct options {
     bool is_histogram, is_json, is_power_cut;
 };
 
-enum option_id {
-    OPT_URI = 256,
-    OPT_SECONDS,
-    OPT_OPS,
-    OPT_STOP,
-    OPT_READY,
-    OPT_CONNECTIONS,
-    OPT_DEPTH,
-    OPT_BLOCKS,
-    OPT_AREA,
-    OPT_OFFSET,
-    OPT_SEED,
-    OPT_NO_TRIM,
-    OPT_NO_ZERO,
-    OPT_RECONNECT,
-    OPT_TIMEOUT,
-    OPT_RETRY_ERRORS,
-    OPT_POWER_CUT,
-    OPT_JOURNAL,
-    OPT_VERIFY,
-    OPT_TRAIL,
-    OPT_AT_FAULT,
-    OPT_LATENCY,
-    OPT_SLOW,
-    OPT_JSON,
-    OPT_HELP,
-};
-
-static const struct option long_options[] = {
-    {"uri", required_argument, NULL, OPT_URI},
-    {"seconds", required_argument, NULL, OPT_SECONDS},
-    {"ops", required_argument, NULL, OPT_OPS},
-    {"stop-file", required_argument, NULL, OPT_STOP},
-    {"ready-file", required_argument, NULL, OPT_READY},
-    {"connections", required_argument, NULL, OPT_CONNECTIONS},
-    {"depth", required_argument, NULL, OPT_DEPTH},
-    {"block-sizes", required_argument, NULL, OPT_BLOCKS},
-    {"area", required_argument, NULL, OPT_AREA},
-    {"offset", required_argument, NULL, OPT_OFFSET},
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"no-trim", no_argument, NULL, OPT_NO_TRIM},
-    {"no-zero", no_argument, NULL, OPT_NO_ZERO},
-    {"reconnect", optional_argument, NULL, OPT_RECONNECT},
-    {"retry-errors", no_argument, NULL, OPT_RETRY_ERRORS},
-    {"timeout", required_argument, NULL, OPT_TIMEOUT},
-    {"power-cut", no_argument, NULL, OPT_POWER_CUT},
-    {"journal", required_argument, NULL, OPT_JOURNAL},
-    {"verify-file", required_argument, NULL, OPT_VERIFY},
-    {"trail", required_argument, NULL, OPT_TRAIL},
-    {"at-fault", required_argument, NULL, OPT_AT_FAULT},
-    {"max-latency", optional_argument, NULL, OPT_LATENCY},
-    {"slow-file", required_argument, NULL, OPT_SLOW},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0}};
-
-static int
-wrong_usage(const char *why)
-{
-    (void)fprintf(stderr, "stampcheck: %s\n%s", why, usage);
-    return 2;
-}
+static const struct option_tool tool = {"stampcheck", usage};
 
 static void
-add_uri(struct options *o, const char *uri)
+add_uri(void *ctx, char *uri)
 {
+    struct options *o = ctx;
+
     if (o->traffic.nr_uris == MAX_URIS) {
-        exit(wrong_usage("too many URIs"));
+        option_wrong_usage(&tool, "too many URIs");
     }
     o->uris[o->traffic.nr_uris++] = uri;
 }
 
-/* Options that say what traffic there is; false when it is another one. */
-static bool
-set_load(struct options *o, int id, const char *arg)
+static void
+set_block_sizes(void *ctx, char *arg)
 {
-    struct traffic_params *t = &o->traffic;
+    struct options *o = ctx;
     uint64_t from, to;
 
-    switch (id) {
-    case OPT_CONNECTIONS:
-        t->connections = (unsigned)option_number("connections", arg, 1, 256);
-        return true;
-    case OPT_DEPTH:
-        t->depth = (unsigned)option_number("depth", arg, 1, 1024);
-        return true;
-    case OPT_BLOCKS:
-        option_range("block-sizes", arg, STAMP_SECTOR, 1 << 20, &from, &to);
-        t->min_block = (uint32_t)(from / STAMP_SECTOR * STAMP_SECTOR);
-        t->max_block = (uint32_t)(to / STAMP_SECTOR * STAMP_SECTOR);
-        return true;
-    case OPT_AREA:
-        o->area = option_number("area", arg, 1 << 16, UINT64_C(1) << 34);
-        return true;
-    case OPT_OFFSET:
-        t->offset = option_number("offset", arg, 0, INT64_MAX / 2);
-        return true;
-    case OPT_SEED:
-        t->seed = option_number("seed", arg, 0, UINT64_MAX);
-        return true;
-    case OPT_NO_TRIM:
-        t->no_trim = true;
-        return true;
-    case OPT_NO_ZERO:
-        t->no_zero = true;
-        return true;
-    default:
-        return false;
-    }
+    option_range("block-sizes", arg, STAMP_SECTOR, 1 << 20, &from, &to);
+    o->traffic.min_block = (uint32_t)(from / STAMP_SECTOR * STAMP_SECTOR);
+    o->traffic.max_block = (uint32_t)(to / STAMP_SECTOR * STAMP_SECTOR);
 }
 
-/* Options that say when it ends and what a fault is; false when it is another one. */
-static bool
-set_end(struct options *o, int id, const char *arg)
+static void
+set_max_latency(void *ctx, char *arg)
 {
-    struct traffic_params *t = &o->traffic;
-    const uint64_t most = 1 << 30;
+    struct options *o = ctx;
 
-    switch (id) {
-    case OPT_SECONDS:
-        t->run_ns = option_number("seconds", arg, 1, most) * NS_PER_S;
-        return true;
-    case OPT_OPS:
-        t->max_ops = option_number("ops", arg, 1, UINT64_MAX);
-        return true;
-    case OPT_STOP:
-        t->stop_file = arg;
-        return true;
-    case OPT_RECONNECT:
-        t->reconnect_ns =
-            option_number("reconnect", arg == NULL ? "60" : arg, 1, most) * NS_PER_S;
-        return true;
-    case OPT_RETRY_ERRORS:
-        t->is_error_retried = true;
-        return true;
-    case OPT_TIMEOUT:
-        t->timeout_ns = option_number("timeout", arg, 1, most) * NS_PER_S;
-        return true;
-    case OPT_POWER_CUT:
-        t->is_break_end = o->is_power_cut = true;
-        return true;
-    case OPT_LATENCY:
-        o->is_histogram = true;
-        o->max_latency_ns =
-            arg == NULL ? 0 : option_number("max-latency", arg, 1, most) * NS_PER_MS;
-        return true;
-    default:
-        return false;
+    o->is_histogram = true;
+    o->max_latency_ns =
+        arg == NULL ? 0 : option_number("max-latency", arg, 1, 1 << 30) * NS_PER_MS;
+}
+
+static void
+open_slow_file(void *ctx, char *path)
+{
+    struct options *o = ctx;
+
+    o->traffic.slow = fopen(path, "ae");
+    o->traffic.slow_ns = SLOW_NS;
+    if (o->traffic.slow == NULL) {
+        option_wrong_usage(&tool, "--slow-file cannot be written");
     }
 }
 
 static void
 parse_options(struct options *o, int argc, char **argv)
 {
-    int id;
+    struct traffic_params *t = &o->traffic;
+    const struct option_row rows[] = {
+        {"uri", .call = add_uri},
+        {"seconds", .number = &t->run_ns, OPTION_SECONDS},
+        {"ops", .number = &t->max_ops, .least = 1, .most = UINT64_MAX},
+        {"stop-file", .text = &t->stop_file},
+        {"ready-file", .text = &o->ready_file},
+        {"connections", .count = &t->connections, .least = 1, .most = 256},
+        {"depth", .count = &t->depth, .least = 1, .most = 1024},
+        {"block-sizes", .call = set_block_sizes},
+        {"area", .number = &o->area, .least = 1 << 16, .most = UINT64_C(1) << 34},
+        {"offset", .number = &t->offset, .most = INT64_MAX / 2},
+        {"seed", .number = &t->seed, .most = UINT64_MAX},
+        {"no-trim", .flag = &t->no_trim},
+        {"no-zero", .flag = &t->no_zero},
+        {"reconnect", .number = &t->reconnect_ns, OPTION_SECONDS, .if_bare = "60"},
+        {"retry-errors", .flag = &t->is_error_retried},
+        {"timeout", .number = &t->timeout_ns, OPTION_SECONDS},
+        {"power-cut", .flag = &o->is_power_cut},
+        {"journal", .text = &o->journal},
+        {"verify-file", .text = &o->verify_file},
+        {"trail", .text = &o->trail},
+        {"at-fault", .text = &o->at_fault},
+        {"max-latency", .call = set_max_latency, .if_bare = ""},
+        {"slow-file", .call = open_slow_file},
+        {"json", .flag = &o->is_json},
+    };
 
-    while ((id = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (set_load(o, id, optarg) || set_end(o, id, optarg)) {
-            continue;
-        }
-        switch (id) {
-        case OPT_URI:
-            add_uri(o, optarg);
-            break;
-        case OPT_JOURNAL:
-            o->journal = optarg;
-            break;
-        case OPT_VERIFY:
-            o->verify_file = optarg;
-            break;
-        case OPT_TRAIL:
-            o->trail = optarg;
-            break;
-        case OPT_AT_FAULT:
-            o->at_fault = optarg;
-            break;
-        case OPT_READY:
-            o->ready_file = optarg;
-            break;
-        case OPT_SLOW:
-            o->traffic.slow = fopen(optarg, "ae");
-            o->traffic.slow_ns = SLOW_NS;
-            if (o->traffic.slow == NULL) {
-                exit(wrong_usage("--slow-file cannot be written"));
-            }
-            break;
-        case OPT_JSON:
-            o->is_json = true;
-            break;
-        case OPT_HELP:
-            (void)fputs(usage, stdout);
-            exit(0);
-        default:
-            exit(wrong_usage("unknown option"));
-        }
+    if (option_parse(&tool, rows, sizeof rows / sizeof rows[0], o, argc, argv) < argc) {
+        option_wrong_usage(&tool, "no arguments but options");
     }
-    if (optind < argc) {
-        exit(wrong_usage("no arguments but options"));
-    }
+    t->is_break_end = o->is_power_cut;
 }
 
 static void
@@ -448,18 +329,20 @@ main(int argc, char **argv)
     o.traffic.uris = o.uris;
     o.area = o.area / STAMP_SECTOR * STAMP_SECTOR;
     if (o.traffic.offset % STAMP_SECTOR != 0) {
-        return wrong_usage("--offset is not a multiple of 512");
+        option_wrong_usage(&tool, "--offset is not a multiple of 512");
     }
     if (o.verify_file != NULL) {
-        return o.journal == NULL ? wrong_usage("--verify-file needs --journal")
-                                 : run_verify(&o);
+        if (o.journal == NULL) {
+            option_wrong_usage(&tool, "--verify-file needs --journal");
+        }
+        return run_verify(&o);
     }
     if (o.traffic.nr_uris == 0) {
-        return wrong_usage("no --uri");
+        option_wrong_usage(&tool, "no --uri");
     }
     if (o.traffic.run_ns == 0 && o.traffic.max_ops == 0 &&
         o.traffic.stop_file == NULL) {
-        return wrong_usage("no end: --seconds, --ops or --stop-file");
+        option_wrong_usage(&tool, "no end: --seconds, --ops or --stop-file");
     }
     return run_check(&o);
 }
