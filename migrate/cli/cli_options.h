@@ -1,21 +1,54 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cli_options.h - the long options of a command as a table. */
+/* cli_options.h - the options of a command as one table. What the command takes, what
+ * its --help prints and what the bash completion offers all come from it. Prefix: cli_,
+ * which cli.h and say.h share. One thread. */
 #ifndef BATON_CLI_OPTIONS_H
 #define BATON_CLI_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 
+#define CLI_MAX_OPTIONS 32 /* with --help and those of cli_tls.h */
+
+/* A long option. It sets one of text, flag and take. */
 struct cli_option {
-    const char *name; /* without "--"; the table ends with NULL */
-    const char *
-        *text;  /* takes a value, once, and it is put here; NULL: it takes none */
-    bool *flag; /* true when it was given; it may be given again */
+    const char *name;     /* without "--"; NULL ends the table */
+    const char *argument; /* what --help shows behind the name, or NULL */
+    const char *help;     /* its sentence in --help, with a newline before each further
+                           * line. NULL: it stands before the next option, which has
+                           * the sentence of both. "": --help does not show it */
+
+    const char **text; /* takes a value, once, which is put here */
+    bool *flag;        /* takes none; set to true, and may be given again */
+    bool (*take)(void *opaque, const char *value); /* takes a value, each time; false
+                                                    * after a sentence */
+    void *opaque;                                  /* for take */
 };
 
-/* Take all options of argv, which begins with the command's own name; --help is one
- * more. True: go on, with what is left at argv[optind]. False: *ret_status is what to
- * end with, after a sentence or the help. */
-bool cli_take_options(int argc, char **argv, const char *command, const char *help,
+/* A command as its --help describes it. */
+struct cli_usage {
+    const char *command; /* as in "baton: <command>: <sentence>" */
+    const char *before;  /* what --help prints before the options, whole lines */
+    const char *after;   /* and after them; NULL: nothing */
+    int width;           /* of the column with the options */
+};
+
+/* Take all options of argv, which begins with the command's own word. A command with
+ * --at or --from takes those of cli_tls.h, too, and every command takes --help. True:
+ * go on, with what is left at argv[optind]. False: end with *ret_status; the help or a
+ * sentence was printed. */
+bool cli_take_options(int argc, char **argv, const struct cli_usage *usage,
                       const struct cli_option *options, int *ret_status);
+
+/* For a command without a table. The next long option's val, -1 at the end of options,
+ * or '?' after a sentence that lists the allowed ones. The value is in optarg. */
+int cli_next_option(int argc, char **argv, const struct option *options);
+
+/* *slot = optarg; false after a sentence when it was given before or is empty. */
+bool cli_take_once(const char *command, const char *option, const char **slot);
+
+/* A decimal number in [min, max]; false after a sentence. */
+bool cli_take_number(const char *command, const char *option, const char *text,
+                     unsigned min, unsigned max, unsigned *ret_number);
 
 #endif

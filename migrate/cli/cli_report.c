@@ -11,9 +11,9 @@
 #include "breakpoint.h"
 #include "cli.h"
 
-#define LINE 79 /* at most */
+#define LINE 79 /* the most that is printed */
 
-/* A line that wraps cannot be wiped. */
+/* The terminal's width or less: a line that wraps could not be wiped. */
 static int
 line_len(void)
 {
@@ -38,7 +38,7 @@ report_notification(void *opaque, const char *method, json_t *params)
         return;
     }
     (void)cli_text(params, "detail", detail, sizeof detail);
-    /* The time stands before the detail, of which only as much is shown as fits. */
+    /* The detail comes last, because it is cut where the line ends. */
     (void)snprintf(line, sizeof line, "%s: %s (%.1f ms)%s%s", p->target,
                    cli_text(params, "phase", phase, sizeof phase), ms,
                    has_detail ? ", " : "", has_detail ? detail : "");
@@ -55,7 +55,8 @@ report_progress_end(struct report_progress *p)
     }
 }
 
-/* A disk of a group says only what differs from the group. */
+/* The object that has key. The report of a disk in a group has only what differs from
+ * the group. */
 static const json_t *
 holder(const json_t *disk, const json_t *group, const char *key)
 {
@@ -133,7 +134,7 @@ report_one(const char *verb, const char *target, const json_t *disk,
     }
 }
 
-/* Disks of the VM that were there before. */
+/* Disks of the VM that the next owner had already. */
 static void
 report_there(const json_t *handoff)
 {

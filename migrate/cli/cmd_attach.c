@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cmd_attach.c - have a service become a client of another one's disk. */
+/* cmd_attach.c - makes a service a client of a disk that another service owns. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,16 +9,9 @@
 #include "config.h"
 #include "uri.h"
 
-#define HELP                                                                           \
-    "usage: baton attach DISK --at URI [--owner URI] [--deadline 10s] [--json]\n"      \
-    "  --at URI         the service that is to be a client of the disk's owner\n"      \
-    "  --owner URI      who owns it, or knows who does (default: the service's "       \
-    "peers)\n"                                                                         \
-    "  --deadline TIME  give up after this time\n"                                     \
-    "  --json           the result as JSON on one line\n"
 #define DEFAULT_DEADLINE_NS (10 * NS_PER_S)
 #define MAX_DEADLINE_NS (600 * NS_PER_S)
-#define MARGIN_NS (5 * NS_PER_S) /* the service is the one to give up */
+#define MARGIN_NS (5 * NS_PER_S) /* so that the service gives up before this does */
 
 struct attach_order {
     const char *disk, *at, *owner, *deadline;
@@ -89,17 +82,24 @@ check(struct attach_order *o)
 int
 cmd_attach(int argc, char **argv)
 {
+    static const struct cli_usage usage = {
+        "attach",
+        "usage: baton attach DISK --at URI [--owner URI] [--deadline 10s] [--json]\n",
+        NULL, 15};
     struct attach_order o = {.deadline_ns = DEFAULT_DEADLINE_NS};
     const struct cli_option options[] = {
-        {"at", &o.at, NULL},
-        {"owner", &o.owner, NULL},
-        {"deadline", &o.deadline, NULL},
-        {"json", NULL, &o.is_json},
+        {"at", "URI", "the service that is to be a client of the disk's owner",
+         .text = &o.at},
+        {"owner", "URI",
+         "who owns it, or knows who does (default: the service's peers)",
+         .text = &o.owner},
+        {"deadline", "TIME", "give up after this time", .text = &o.deadline},
+        {"json", NULL, "the result as JSON on one line", .flag = &o.is_json},
         {0},
     };
     int status;
 
-    if (!cli_take_options(argc, argv, "attach", HELP, options, &status)) {
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
         return status;
     }
     if (argc - optind != 1) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cmd_handoff.c - handoff, park, unpark and abort: one request each. The service does
- * the work and goes on when this process is gone. */
+/* cmd_handoff.c - handoff, park, unpark and abort. Each makes one request; the service
+ * does the work, and goes on with it when this process is gone. */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -10,6 +10,7 @@
 
 #include "breakpoint.h"
 #include "cli.h"
+#include "cli_options.h"
 #include "cli_report.h"
 #include "clock.h"
 #include "config.h"
@@ -18,11 +19,12 @@
 #include "uri.h"
 
 #define DEFAULT_DEADLINE_NS (5 * NS_PER_S)
-#define MAX_DEADLINE_NS (3600 * NS_PER_S) /* the service has the same bound */
+#define MAX_DEADLINE_NS (3600 * NS_PER_S) /* the service allows the same */
 
 /* Which options a verb has besides the common ones. */
 #define HAS_TO (1U << 0)       /* --to, --from, --budget and --parallel */
 #define HAS_DEADLINE (1U << 1) /* it can wait for requests in flight */
+#define NR_OPTIONS 9           /* of handoff, which has all, and the end of the table */
 
 static const struct verb {
     const char *name; /* of the command and of the method */
@@ -52,93 +54,64 @@ struct order {
     bool is_quiet;
 };
 
-static int
-print_help(const struct verb *v)
+/* List the options of o's verb; their values go to o. */
+static void
+list_options(struct order *o, struct cli_option list[NR_OPTIONS])
 {
-    (void)printf("usage: baton %s %s [--json] [--quiet]\n", v->name, v->synopsis);
-    if ((v->has & HAS_TO) != 0) {
-        (void)printf(
-            "  --from URI       the owner's control socket (--at is the same)\n"
-            "  --to URI         the next owner's control socket\n"
-            "  --budget TIME    do not start if the stall is predicted longer\n"
-            "  --parallel N     of all: so many VMs and disks at a time\n");
+    const struct cli_option from[] = {
+        {"from", "URI", "the owner's control socket (--at is the same)",
+         .text = &o->at},
+        {"at", "URI", "", .text = &o->at},
+        {"to", "URI", "the next owner's control socket", .text = &o->to},
+        {"budget", "TIME", "do not start if the stall is predicted longer",
+         .text = &o->budget},
+        {"parallel", "N", "of all: so many VMs and disks at a time",
+         .text = &o->parallel_text},
+    };
+    const struct cli_option at[] = {
+        {"at", "URI", "the service's control socket", .text = &o->at},
+    };
+    const struct cli_option deadline[] = {
+        {"deadline", "TIME", "give up before the commit after this time",
+         .text = &o->deadline},
+    };
+    const struct cli_option last[] = {
+        {"json", NULL, "the result as JSON on one line", .flag = &o->is_json},
+        {"quiet", NULL, "no progress and no sentence of success", .flag = &o->is_quiet},
+        {0},
+    };
+
+    if ((o->verb->has & HAS_TO) != 0) {
+        list = mempcpy(list, from, sizeof from);
     } else {
-        (void)printf("  --at URI         the service's control socket\n");
+        list = mempcpy(list, at, sizeof at);
     }
-    if ((v->has & HAS_DEADLINE) != 0) {
-        (void)printf("  --deadline TIME  give up before the commit after this time\n");
+    if ((o->verb->has & HAS_DEADLINE) != 0) {
+        list = mempcpy(list, deadline, sizeof deadline);
     }
-    (void)printf("  --json           the result as JSON on one line\n"
-                 "  --quiet          no progress and no sentence of success\n");
-    return CLI_DONE;
-}
-
-static bool
-take_option(struct order *o, int val)
-{
-    const char *name = o->verb->name;
-
-    switch (val) {
-    case 'a':
-        return cli_take_once(name, (o->verb->has & HAS_TO) != 0 ? "--from" : "--at",
-                             &o->at);
-    case 't':
-        return cli_take_once(name, "--to", &o->to);
-    case 'd':
-        return cli_take_once(name, "--deadline", &o->deadline);
-    case 'b':
-        return cli_take_once(name, "--budget", &o->budget);
-    case 'p':
-        return cli_take_once(name, "--parallel", &o->parallel_text);
-    case 'j':
-        o->is_json = true;
-        return true;
-    case 'q':
-        o->is_quiet = true;
-        return true;
-    default:
-        return false; /* it was said why */
-    }
+    memcpy(list, last, sizeof last);
 }
 
 /* Returns the status to end with, or -1 to go on. */
 static int
 parse_options(int argc, char **argv, struct order *o)
 {
-    static const struct option all[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"json", no_argument, NULL, 'j'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {"deadline", required_argument, NULL, 'd'},
-        {"from", required_argument, NULL, 'a'},
-        {"to", required_argument, NULL, 't'},
-        {"budget", required_argument, NULL, 'b'},
-        {"parallel", required_argument, NULL, 'p'},
-    };
-    struct option options[sizeof all / sizeof all[0] + 1] = {0};
-    size_t nr = 4; /* the common ones come first */
-    int val;
+    const struct verb *v = o->verb;
+    struct cli_option options[NR_OPTIONS];
+    char before[256];
+    const struct cli_usage usage = {v->name, before, NULL, 15};
+    int status;
 
-    if ((o->verb->has & HAS_DEADLINE) != 0) {
-        nr = 5;
-    }
-    if ((o->verb->has & HAS_TO) != 0) {
-        nr = sizeof all / sizeof all[0];
-    }
-    memcpy(options, all, nr * sizeof all[0]);
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            return print_help(o->verb);
-        }
-        if (!take_option(o, val)) {
-            return CLI_USAGE;
-        }
+    (void)snprintf(before, sizeof before, "usage: baton %s %s [--json] [--quiet]\n",
+                   v->name, v->synopsis);
+    list_options(o, options);
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
+        return status;
     }
     if (argc - optind != 1) {
-        return cli_fail(CLI_USAGE, o->verb->name, "%s; usage: baton %s %s",
+        return cli_fail(CLI_USAGE, v->name, "%s; usage: baton %s %s",
                         optind == argc ? "what?" : "more than one DISK, vm:VM or all",
-                        o->verb->name, o->verb->synopsis);
+                        v->name, v->synopsis);
     }
     o->target = argv[optind];
     return -1;
@@ -167,7 +140,7 @@ parse_time(const struct order *o, const char *option, const char *text, uint64_t
     return true;
 }
 
-/* Is everything in order that can be judged without the service? */
+/* Check all that can be checked without the service. */
 static int
 check_order(struct order *o)
 {
@@ -176,7 +149,7 @@ check_order(struct order *o)
     struct uri to;
     bool is_vm;
 
-    assert(o->target != NULL); /* options without it were refused */
+    assert(o->target != NULL); /* by parse_options() */
     is_vm = strncmp(o->target, "vm:", 3) == 0;
     if (!name_is_valid(is_vm ? o->target + 3 : o->target)) {
         return cli_fail(CLI_USAGE, name,
@@ -240,13 +213,13 @@ static void
 say_it_goes_on(int sig)
 {
     if (write(STDERR_FILENO, interrupted_text, strlen(interrupted_text)) < 0) {
-        /* nobody to tell */
+        /* there is nobody to tell */
     }
     (void)signal(sig, SIG_DFL);
-    (void)raise(sig); /* after return: the shell sees an interrupted command */
+    (void)raise(sig); /* takes effect on return; the shell sees an interrupt */
 }
 
-/* From here on an interrupt stops nothing but this process. */
+/* From here on an interrupt ends this process only, and the handler says so. */
 static void
 announce_interrupt(const struct order *o)
 {
@@ -267,7 +240,7 @@ report_failure(const struct order *o, int rc, int code, const char *sentence)
 {
     int status = code == RPC_COMMITTED ? CLI_COMMITTED : CLI_REFUSED;
 
-    /* The request is with the service, its answer is not here. */
+    /* The service has the request, but its answer did not arrive. */
     if (code == 0 && (rc == -ECONNRESET || rc == -ETIMEDOUT) && o->verb->has != 0) {
         status = cli_fail(CLI_COMMITTED, o->verb->name,
                           "%s; the outcome is not known, see baton status", sentence);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cmd_lease.c - who may write to a disk, and a person's word that nobody has it. */
+/* cmd_lease.c - shows which VMs may write to a disk, and with --release takes a
+ * person's word that none of them runs any more. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,13 +10,6 @@
 #include "record.h"
 #include "uri.h"
 
-#define HELP                                                                           \
-    "usage: baton lease DISK [--at URI] [--release] [--json]\n"                        \
-    "  Says which VMs the disk's owner lets write to it.\n"                            \
-    "  --at URI   the service that owns the disk (default: as for baton status)\n"     \
-    "  --release  nobody has it any more: the next VM is let in. Only when those\n"    \
-    "             that are named really do not run\n"                                  \
-    "  --json     the result as JSON on one line\n"
 #define ANSWER_NS (10 * NS_PER_S)
 
 static void
@@ -43,12 +37,21 @@ print(const json_t *result, const char *disk)
 int
 cmd_lease(int argc, char **argv)
 {
+    static const struct cli_usage usage = {
+        "lease",
+        "usage: baton lease DISK [--at URI] [--release] [--json]\n"
+        "  Says which VMs the disk's owner lets write to it.\n",
+        NULL, 9};
     const char *at = NULL;
     bool is_json = false, is_release = false;
     const struct cli_option options[] = {
-        {"at", &at, NULL},
-        {"release", NULL, &is_release},
-        {"json", NULL, &is_json},
+        {"at", "URI", "the service that owns the disk (default: as for baton status)",
+         .text = &at},
+        {"release", NULL,
+         "nobody has it any more: the next VM is let in. Only when those\n"
+         "that are named really do not run",
+         .flag = &is_release},
+        {"json", NULL, "the result as JSON on one line", .flag = &is_json},
         {0},
     };
     struct rpc_client *client;
@@ -57,7 +60,7 @@ cmd_lease(int argc, char **argv)
     struct uri u;
     int status, rc, code = 0;
 
-    if (!cli_take_options(argc, argv, "lease", HELP, options, &status)) {
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
         return status;
     }
     if (argc - optind != 1 || !name_is_valid(argv[optind])) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cmd_proxy.c - baton proxy PATH: what ssh:// URIs run on the other host.
+/* cmd_proxy.c - baton proxy PATH, which an ssh:// URI runs on the other host.
  *
- * Two copies, one of them on a thread of its own, so that neither direction waits for
- * the other. The end of one direction is passed on as a half-close; the process ends
- * when the socket is closed in both. Standard input and output may be shared with
- * others, so they stay blocking. */
+ * Each direction is copied by a thread of its own, so that neither waits for the other.
+ * When one direction ends, the other side sees a half-close; the process ends when the
+ * socket is closed in both directions. Standard input and output stay blocking, because
+ * other processes may share them. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -16,6 +16,7 @@
 
 #include "cleanup.h"
 #include "cli.h"
+#include "cli_options.h"
 #include "clock.h"
 #include "uri.h"
 
@@ -53,7 +54,7 @@ copy_input(void *opaque)
 {
     const int *fd = opaque;
 
-    (void)copy(STDIN_FILENO, *fd); /* either end is gone: pass that on */
+    (void)copy(STDIN_FILENO, *fd); /* returns when either end is gone */
     (void)shutdown(*fd, SHUT_WR);  /* fails only when the socket is closed already */
     return NULL;
 }
@@ -61,7 +62,7 @@ copy_input(void *opaque)
 static int
 join(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = 0}; /* POLLHUP: closed both ways */
+    struct pollfd p = {.fd = fd, .events = 0}; /* wakes when both ways are closed */
     pthread_t input;
     int rc = pthread_create(&input, NULL, copy_input, &fd);
 
@@ -71,34 +72,32 @@ join(int fd)
     }
     rc = copy(fd, STDOUT_FILENO);
     if (rc < 0) {
-        _exit(CLI_REFUSED); /* nobody reads any more; the thread may sit in read() */
+        _exit(CLI_REFUSED); /* not exit(): the thread may be in read() for ever */
     }
-    (void)close(STDOUT_FILENO); /* the end of this direction */
+    (void)close(STDOUT_FILENO); /* passes on that this direction has ended */
     while (poll(&p, 1, clock_poll_ms(CLOCK_NEVER)) < 0 && errno == EINTR) {
     }
-    _exit(CLI_DONE); /* for the same reason; nothing is buffered */
+    _exit(CLI_DONE); /* as above; nothing is buffered */
 }
 
 int
 cmd_proxy(int argc, char **argv)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+    static const struct cli_usage usage = {"proxy", "usage: baton proxy PATH\n", NULL,
+                                           0};
+    static const struct cli_option options[] = {{0}};
     AUTO_FD int fd = -1;
     struct err e = {{0}};
     char text[512];
     struct uri u;
-    int val, pid, rc;
+    int status, pid, rc;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf("usage: baton proxy PATH\n");
-        }
-        return val == 'h' ? CLI_DONE : CLI_USAGE;
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
+        return status;
     }
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, "proxy",
-                        "one PATH is needed; usage: baton proxy "
-                        "PATH");
+                        "one PATH is needed; usage: baton proxy PATH");
     }
     (void)snprintf(text, sizeof text, "unix:%s", argv[optind]);
     if (uri_parse(text, URI_FOR_CONTROL, &e, &u) < 0) {

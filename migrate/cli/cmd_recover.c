@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* baton recover: the service judges, this prints. */
+/* cmd_recover.c - baton recover. The service judges; this prints what it says. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli.h"
+#include "cli_options.h"
 #include "clock.h"
 #include "record.h"
 #include "recover.h"
 #include "uri.h"
 
-#define HELP                                                                           \
-    "usage: baton recover DISK|vm:VM [--at URI] [--ask URI]... [--take] [--json]\n"    \
-    "       baton recover DISK [--at URI] --accept-device [--json]\n"                  \
-    "  --at URI   the service (default: BATON_CONTROL, else the only\n"                \
-    "             /run/baton/NAME.ctl)\n"                                              \
-    "  --ask URI  another service to ask, besides the one in the record\n"             \
-    "  --take     make the service at --at the owner; refused while somebody who\n"    \
-    "             answers, or the device's lock, contradicts it\n"                     \
-    "  --accept-device  what the disk's path names now is its device: a person says\n" \
-    "             so, after it was moved or restored from a backup\n"                  \
-    "  --json     one object on one line\n"
-/* The other sides are asked one after the other, and a handoff may have to end first.
+/* The service asks the others one after another, and a handoff may have to end first.
  */
 #define ANSWER_NS (180 * NS_PER_S)
 #define TEXT RECOVER_SENTENCE
@@ -158,13 +148,13 @@ print_result(const struct recover_request *rq, const json_t *result)
                          (uintmax_t)cli_number(here, "epoch"));
         }
     }
-    (void)fflush(stdout); /* a failed write shows when main() flushes */
+    (void)fflush(stdout); /* cli_end() sees a failed write */
 }
 
 static int
 report_failure(const struct recover_request *rq, int rc, int code, const char *sentence)
 {
-    /* The request is with the service, its answer is not here. */
+    /* The service has the request, but its answer did not arrive. */
     bool is_lost = code == 0 && (rc == -ECONNRESET || rc == -ETIMEDOUT) &&
                    (rq->is_take || rq->is_accept);
     int status = is_lost ? CLI_COMMITTED : CLI_REFUSED;
@@ -189,7 +179,7 @@ run(const struct recover_request *rq)
     }
     params = json_pack("{s:s,s:b,s:O}", "target", rq->target, "take", rq->is_take,
                        "ask", rq->ask);
-    if (rq->is_accept) { /* which an older service does not know */
+    if (rq->is_accept) { /* only then: an older service does not know the parameter */
         (void)json_object_set_new(params, "accept_device", json_true());
     }
     rc = rpc_call(client, "recover", params, NULL, NULL, clock_deadline_ns(ANSWER_NS),
@@ -210,14 +200,15 @@ run(const struct recover_request *rq)
     return CLI_DONE;
 }
 
-/* One more service to ask; false after a sentence. */
+/* --ask; opaque is the list of URIs. */
 static bool
-take_ask(json_t *ask)
+take_ask(void *opaque, const char *text)
 {
+    json_t *ask = opaque;
     struct err e = {{0}};
     struct uri u;
 
-    if (uri_parse(optarg, URI_FOR_CONTROL, &e, &u) < 0) {
+    if (uri_parse(text, URI_FOR_CONTROL, &e, &u) < 0) {
         (void)cli_fail(0, "recover", "--ask: %s", e.msg);
         return false;
     }
@@ -226,37 +217,40 @@ take_ask(json_t *ask)
                        RECOVER_MAX_OTHERS - 1);
         return false;
     }
-    return json_array_append_new(ask, json_string(optarg)) == 0;
+    return json_array_append_new(ask, json_string(text)) == 0;
 }
 
 /* Returns the status to end with, or -1 to go on. */
 static int
 parse(int argc, char **argv, struct recover_request *rq)
 {
-    static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"ask", required_argument, NULL, 'o'},
-        {"take", no_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},
-        {"accept-device", no_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},
+    static const struct cli_usage usage = {
+        "recover",
+        "usage: baton recover DISK|vm:VM [--at URI] [--ask URI]... [--take] [--json]\n"
+        "       baton recover DISK [--at URI] --accept-device [--json]\n",
+        NULL, 9};
+    const char *at = NULL, *name;
+    const struct cli_option options[] = {
+        {"at", "URI",
+         "the service (default: BATON_CONTROL, else the only\n/run/baton/NAME.ctl)",
+         .text = &at},
+        {"ask", "URI", "another service to ask, besides the one in the record",
+         .take = take_ask, .opaque = rq->ask},
+        {"take", NULL,
+         "make the service at --at the owner; refused while somebody who\n"
+         "answers, or the device's lock, contradicts it",
+         .flag = &rq->is_take},
+        {"accept-device", NULL,
+         "what the disk's path names now is its device: a person says\n"
+         "so, after it was moved or restored from a backup",
+         .flag = &rq->is_accept},
+        {"json", NULL, "one object on one line", .flag = &rq->is_json},
         {0},
     };
-    const char *at = NULL, *name;
-    int val, status;
+    int status;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (val == '?' || (val == 'a' && !cli_take_once(argv[0], "--at", &at)) ||
-            (val == 'o' && !take_ask(rq->ask))) {
-            return CLI_USAGE;
-        }
-        rq->is_take = rq->is_take || val == 't';
-        rq->is_accept = rq->is_accept || val == 'd';
-        rq->is_json = rq->is_json || val == 'j';
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
+        return status;
     }
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, "recover",

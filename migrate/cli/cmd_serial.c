@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cmd_serial.c - baton serial: sockets of one machine in another, over a virtio-serial
- * port. Runs at both ends of it, until it is ended. */
+/* cmd_serial.c - baton serial: makes sockets of one machine appear in another, over a
+ * virtio-serial port. It runs at both ends of the port until it is killed. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,27 +13,17 @@
 
 #include "cleanup.h"
 #include "cli.h"
+#include "cli_options.h"
 #include "clock.h"
 #include "log.h"
 #include "record.h"
 #include "serial_line.h"
 #include "serial_mux.h"
 
-#define HELP                                                                           \
-    "usage: baton serial PORT [--offer NAME=unix:PATH]... [--reach "                   \
-    "NAME=unix:PATH]...\n"                                                             \
-    "  PORT                in a VM the port's device, on the host unix:PATH of its\n"  \
-    "                      chardev\n"                                                  \
-    "  --offer NAME=unix:PATH  a socket here that the other side reaches by its "      \
-    "name\n"                                                                           \
-    "  --reach NAME=unix:PATH  a socket to make here, for what the other side "        \
-    "offers\n"                                                                         \
-    "  --socket-mode MODE  file mode of these, octal (default: 0600)\n"
-
 struct names {
     unsigned nr;
     struct serial_name names[SERIAL_MAX_NAMES];
-    int fds[SERIAL_MAX_NAMES]; /* of reach: listening */
+    int fds[SERIAL_MAX_NAMES]; /* the listening sockets of --reach */
 };
 
 struct bridge {
@@ -95,60 +85,75 @@ take_mode(struct bridge *b)
     return CLI_DONE;
 }
 
+static bool
+take_offer(void *opaque, const char *text)
+{
+    return take_name(opaque, "--offer", text) == CLI_DONE;
+}
+
+static bool
+take_reach(void *opaque, const char *text)
+{
+    return take_name(opaque, "--reach", text) == CLI_DONE;
+}
+
 /* Returns the status to end with, or -1 to go on. */
 static int
 parse_options(int argc, char **argv, struct bridge *b)
 {
-    static const struct option options[] = {
-        {"offer", required_argument, NULL, 'o'},
-        {"reach", required_argument, NULL, 'r'},
-        {"socket-mode", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},
-        {0}};
-    int val, status = CLI_DONE;
+    static const struct cli_usage usage = {
+        "serial",
+        "usage: baton serial PORT [--offer NAME=unix:PATH]... [--reach "
+        "NAME=unix:PATH]...\n"
+        "  PORT                in a VM the port's device, on the host unix:PATH of "
+        "its\n"
+        "                      chardev\n",
+        NULL, 18};
+    const struct cli_option options[] = {
+        {"offer", "NAME=unix:PATH",
+         "a socket here that the other side reaches by its name", .take = take_offer,
+         .opaque = &b->offers},
+        {"reach", "NAME=unix:PATH",
+         "a socket to make here, for what the other side offers", .take = take_reach,
+         .opaque = &b->reach},
+        {"socket-mode", "MODE", "file mode of these, octal (default: 0600)",
+         .text = &b->mode_text},
+        {0},
+    };
+    int status;
 
-    while (status == CLI_DONE && (val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (val == 'o') {
-            status = take_name(&b->offers, "--offer", optarg);
-        } else if (val == 'r') {
-            status = take_name(&b->reach, "--reach", optarg);
-        } else {
-            status =
-                val == 'm' && cli_take_once("serial", "--socket-mode", &b->mode_text)
-                    ? CLI_DONE
-                    : CLI_USAGE;
-        }
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
+        return status;
     }
-    if (status == CLI_DONE && argc - optind != 1) {
-        status = cli_fail(CLI_USAGE, "serial", "one PORT is needed (see --help)");
+    if (argc - optind != 1) {
+        return cli_fail(CLI_USAGE, "serial", "one PORT is needed (see --help)");
     }
-    if (status == CLI_DONE && b->offers.nr + b->reach.nr == 0) {
-        status = cli_fail(CLI_USAGE, "serial", "what for? give --offer or --reach");
+    if (b->offers.nr + b->reach.nr == 0) {
+        return cli_fail(CLI_USAGE, "serial", "what for? give --offer or --reach");
     }
-    status = status == CLI_DONE ? take_mode(b) : status;
+    status = take_mode(b);
     return status == CLI_DONE ? -1 : status;
 }
 
 static int
 listen_all(struct bridge *b, struct err *e)
 {
-    int rc = 0;
+    for (unsigned i = 0; i < b->reach.nr; i++) {
+        const struct uri *u = &b->reach.names[i].uri;
+        int rc = uri_listen(u, b->mode, e, &b->reach.fds[i]);
 
-    for (unsigned i = 0; rc == 0 && i < b->reach.nr; i++) {
-        rc = uri_listen(&b->reach.names[i].uri, b->mode, e, &b->reach.fds[i]);
-        if (rc == 0 && fcntl(b->reach.fds[i], F_SETFL, O_NONBLOCK) < 0) {
-            rc = err_set(e, -errno, "listen on %s", b->reach.names[i].uri.text);
+        if (rc < 0) {
+            return rc;
+        }
+        if (fcntl(b->reach.fds[i], F_SETFL, O_NONBLOCK) < 0) {
+            return err_set(e, -errno, "listen on %s", u->text);
         }
     }
-    return rc;
+    return 0;
 }
 
-/* While nobody is there the connection is taken and ended: whoever made it learns at
- * once that it has to try again. */
+/* While nobody is at the other end of the line, the connection is accepted and closed
+ * at once: so the client learns immediately that it has to try again. */
 static void
 accept_from(struct bridge *b, unsigned i)
 {
@@ -171,7 +176,7 @@ run(struct bridge *b)
     for (;;) {
         uint64_t until_ns;
 
-        serial_mux_hear(b->mux); /* what found no room before */
+        serial_mux_hear(b->mux); /* of frames that found no room before */
         until_ns = serial_line_prepare(&b->line, w, fds);
         for (unsigned i = 0; i < b->reach.nr; i++) {
             listeners[i] = (struct pollfd){
@@ -180,7 +185,7 @@ run(struct bridge *b)
         }
         serial_mux_prepare(b->mux, streams);
         if (poll(fds, nr, clock_poll_ms(until_ns)) <= 0) {
-            continue; /* interrupted, or time for another try */
+            continue; /* interrupted, or time to open the line again */
         }
         serial_line_serve(&b->line, w, fds);
         serial_mux_hear(b->mux);
@@ -214,7 +219,9 @@ cmd_serial(int argc, char **argv)
         return cli_fail(CLI_USAGE, "serial", "%s", err_text(&e, rc));
     }
     rc = serial_mux_new(b->offers.names, b->offers.nr, &b->mux);
-    rc = rc == 0 ? listen_all(b, &e) : rc;
+    if (rc == 0) {
+        rc = listen_all(b, &e);
+    }
     if (rc < 0) {
         return cli_fail(CLI_REFUSED, "serial", "%s", err_text(&e, rc));
     }

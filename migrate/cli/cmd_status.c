@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* cmd_status.c - baton status: a table of the disks, and below it what the columns have
+ * no room for. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,16 +8,11 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli_options.h"
 #include "clock.h"
 #include "record.h"
 #include "uri.h"
 
-#define HELP                                                                           \
-    "usage: baton status [--at URI] [DISK] [--json] [--watch]\n"                       \
-    "  --at URI   the service (default: BATON_CONTROL, else the only\n"                \
-    "             /run/baton/NAME.ctl)\n"                                              \
-    "  --json     one object on one line\n"                                            \
-    "  --watch    again every second\n"
 #define ANSWER_NS (10 * NS_PER_S)
 #define NR_COLUMNS 10
 #define CELL 96
@@ -28,7 +25,7 @@ struct status_request {
     bool is_watch;
 };
 
-/* "1.5G"; exact sizes have no fraction. */
+/* As "1.5G"; without a fraction where the size has none. */
 static void
 format_size(uint64_t bytes, char *cell)
 {
@@ -50,7 +47,7 @@ format_size(uint64_t bytes, char *cell)
     }
 }
 
-/* One row; a missing text is "-", a missing number too. */
+/* The cells of one disk; "-" for what is missing. */
 static void
 fill_row(const json_t *disk, char (*cells)[CELL])
 {
@@ -88,7 +85,7 @@ print_rows(unsigned nr, char (*rows)[NR_COLUMNS][CELL])
     }
 }
 
-/* Who waits for what, and for how long. */
+/* How many requests wait, for what, and for how long. */
 static void
 print_waits(const char *name, const json_t *disk)
 {
@@ -127,7 +124,7 @@ print_handoff(const char *name, const json_t *disk)
                  strcmp(detail, "-") != 0 ? detail : "");
 }
 
-/* What a column has no room for. */
+/* The lines below the table. */
 static void
 print_notes(const json_t *disks)
 {
@@ -190,11 +187,11 @@ print_table(const json_t *result)
     print_notes(disks);
     print_service_note(result);
     free(rows);
-    (void)fflush(stdout); /* a failed write shows when main() flushes */
+    (void)fflush(stdout); /* cli_end() sees a failed write */
     return CLI_DONE;
 }
 
-/* A connection of its own each time, so that --watch outlives a restart. */
+/* Makes a connection each time, so that --watch goes on when the service restarts. */
 static int
 ask(const struct status_request *rq, struct err *e, json_t **ret_result)
 {
@@ -224,8 +221,8 @@ show(const struct status_request *rq)
     int rc = ask(rq, &e, &result);
 
     if (rq->is_watch && !rq->is_json && isatty(STDOUT_FILENO)) {
-        (void)printf("\033[H\033[J"); /* over the last one */
-        (void)fflush(stdout);         /* before what goes to standard error */
+        (void)printf("\033[H\033[J"); /* clear the screen */
+        (void)fflush(stdout);         /* before anything goes to standard error */
     }
     if (rc < 0) {
         if (rq->is_json) {
@@ -254,34 +251,30 @@ watch(const struct status_request *rq)
         at = clock_to_timespec(next_ns);
         while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) {
         }
-        (void)show(rq); /* it said why; the service may be back in a second */
+        (void)show(rq); /* after a failure, too: the service may come back */
     }
 }
 
 int
 cmd_status(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"json", no_argument, NULL, 'j'},
-        {"watch", no_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
+    static const struct cli_usage usage = {
+        "status", "usage: baton status [--at URI] [DISK] [--json] [--watch]\n", NULL,
+        9};
     struct status_request rq = {.disk = NULL};
     const char *at = NULL;
-    int val, status;
+    const struct cli_option options[] = {
+        {"at", "URI",
+         "the service (default: BATON_CONTROL, else the only\n/run/baton/NAME.ctl)",
+         .text = &at},
+        {"json", NULL, "one object on one line", .flag = &rq.is_json},
+        {"watch", NULL, "again every second", .flag = &rq.is_watch},
+        {0},
+    };
+    int status;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (val == '?' || (val == 'a' && !cli_take_once(argv[0], "--at", &at))) {
-            return CLI_USAGE;
-        }
-        rq.is_json = rq.is_json || val == 'j';
-        rq.is_watch = rq.is_watch || val == 'w';
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
+        return status;
     }
     if (argc - optind > 1) {
         return cli_fail(CLI_USAGE, "status",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cmd_vm.c - "baton vm" is a program of its own, baton-vm, because it needs libvirt's
- * library, which a host of services may not have. It is beside this one, or installed.
- */
+/* cmd_vm.c - runs baton-vm. That is a program of its own because it needs libvirt's
+ * library, which a host of services may not have. It is in the folder of this program,
+ * or where it was installed. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

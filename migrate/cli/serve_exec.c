@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* serve_exec.c - nbdkit gets its listeners by socket activation: descriptors 3, 4, ...
- * and LISTEN_FDS, LISTEN_PID. The control socket follows them and is named by a
- * parameter. */
+/* serve_exec.c - nbdkit gets its listeners by socket activation: as descriptors 3, 4,
+ * ... and with LISTEN_FDS and LISTEN_PID. The control sockets follow them; a parameter
+ * of the plugin has the number of the first one. */
 #include "serve_exec.h"
 
 #include <errno.h>
@@ -50,7 +50,7 @@ close_socket(const struct uri *u, int fd)
 {
     (void)close(fd); /* nothing was accepted from it */
     if (u->kind == URI_UNIX) {
-        (void)unlink(u->path); /* ours: uri_listen made it; a rest does no harm */
+        (void)unlink(u->path); /* ours, by uri_listen_for(); one left does no harm */
     }
 }
 
@@ -72,8 +72,8 @@ serve_sockets_close(const struct service_config *c, struct serve_sockets *s)
     }
 }
 
-/* /run is empty after a reboot: the folder of a socket is made, with no more than one
- * level, which a slip of the pen would be hidden by. */
+/* Make the folder of a socket, since /run is empty after a reboot. Only one level is
+ * made: more would hide a slip of the pen. */
 static int
 make_folder(const char *socket, struct err *e)
 {
@@ -86,7 +86,7 @@ make_folder(const char *socket, struct err *e)
     }
     *strrchr(folder, '/') = '\0'; /* the path is absolute */
     if (folder[0] == '\0' || access(folder, F_OK) == 0 || errno != ENOENT) {
-        return 0; /* it is there, or whoever uses it says what is wrong with it */
+        return 0; /* it is there, or the bind says what is wrong with it */
     }
     if (mkdir(folder, FOLDER_MODE) < 0 && errno != EEXIST) {
         rc = -errno;
@@ -94,7 +94,7 @@ make_folder(const char *socket, struct err *e)
                        folder, err_text(NULL, rc));
     }
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fchmod(fd, FOLDER_MODE) < 0) { /* whatever the umask is */
+    if (fd < 0 || fchmod(fd, FOLDER_MODE) < 0) { /* mkdir obeyed the umask */
         rc = -errno;
         return err_set(e, rc, "the folder %s: %s", folder, err_text(NULL, rc));
     }
@@ -113,27 +113,42 @@ open_socket(const struct uri *u, const struct uri_access *access, struct err *e,
     return uri_listen_for(u, access, e, ret_fd);
 }
 
+/* What is open after a failure is counted in s. */
+static int
+open_all(const struct service_config *c, struct err *e, struct serve_sockets *s)
+{
+    int rc;
+
+    for (; s->nr_listen < c->nr_listen; s->nr_listen++) {
+        rc = open_socket(&c->listen[s->nr_listen], &c->listen_access, e,
+                         &s->listen[s->nr_listen]);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (c->has_control) {
+        rc = open_socket(&c->control, &c->control_access, e, &s->control);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    for (; s->nr_net_control < c->nr_net_control; s->nr_net_control++) {
+        rc = open_socket(&c->net_control[s->nr_net_control], &c->control_access, e,
+                         &s->net_control[s->nr_net_control]);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
 int
 serve_sockets_open(const struct service_config *c, struct err *e,
                    struct serve_sockets *ret_sockets)
 {
     struct serve_sockets s = {.nr_listen = 0, .control = -1, .nr_net_control = 0};
-    int rc = 0;
+    int rc = open_all(c, e, &s);
 
-    while (rc == 0 && s.nr_listen < c->nr_listen) {
-        rc = open_socket(&c->listen[s.nr_listen], &c->listen_access, e,
-                         &s.listen[s.nr_listen]);
-        s.nr_listen += rc == 0 ? 1 : 0;
-    }
-    if (rc == 0 && c->has_control) {
-        rc = open_socket(&c->control, &c->control_access, e, &s.control);
-    }
-    while (rc == 0 && s.nr_net_control < c->nr_net_control) {
-        unsigned i = s.nr_net_control;
-
-        rc = open_socket(&c->net_control[i], &c->control_access, e, &s.net_control[i]);
-        s.nr_net_control += rc == 0 ? 1 : 0;
-    }
     if (rc < 0) {
         serve_sockets_close(c, &s);
         return rc;
@@ -148,22 +163,14 @@ serve_control_fd(const struct service_config *c)
     return FIRST_FD + (int)c->nr_listen;
 }
 
-/* Put fd at number `to`, open across exec. Everything that is ours is above `to`. */
-static int
-place_fd(int fd, int to)
-{
-    return dup2(fd, to) < 0 ? -errno : 0; /* the copy is not close-on-exec */
-}
-
-/* First all out of the way, then each to its number, so that none overwrites another.
- */
+/* Give each socket its number, open across exec. First all are moved out of the way, so
+ * that none overwrites another. */
 static int
 place_sockets(struct serve_sockets *s)
 {
     enum { MOST = 2 * CONFIG_MAX_LISTEN + 1 };
     int high[MOST];
     unsigned nr = 0;
-    int rc = 0;
 
     for (unsigned i = 0; i < s->nr_listen; i++) {
         high[nr++] = s->listen[i];
@@ -180,10 +187,12 @@ place_sockets(struct serve_sockets *s)
             return -errno; /* the caller ends the process, which closes them */
         }
     }
-    for (unsigned i = 0; rc == 0 && i < nr; i++) {
-        rc = place_fd(high[i], FIRST_FD + (int)i);
+    for (unsigned i = 0; i < nr; i++) { /* the copies are not close-on-exec */
+        if (dup2(high[i], FIRST_FD + (int)i) < 0) {
+            return -errno;
+        }
     }
-    return rc;
+    return 0;
 }
 
 int
@@ -286,7 +295,7 @@ serve_preload(const char *name, const char *installed, bool keeps_turns, struct 
     if (rc < 0) {
         return rc;
     }
-    /* Behind what is there: a sanitizer's runtime has to be the first. */
+    /* After what is there, since a sanitizer's runtime has to be first. */
     if (asprintf(&list, "%s%s%s", before != NULL ? before : "",
                  before != NULL && before[0] != '\0' ? ":" : "", module) < 0) {
         list = NULL;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* cmd_vm_define.c - baton vm define-disk: prints the <disk> element of a domain for a
+ * disk of a service, or adds it to a domain. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,31 +8,13 @@
 #include "cleanup.h"
 #include "cli_options.h"
 #include "cli_vm.h"
-#include "clock.h"
 #include "disk_xml.h"
 #include "qemu_user.h"
 #include "record.h"
-#include "socket_path.h"
 #include "virt.h"
+#include "vm_status.h"
 
-#define HELP                                                                           \
-    "usage: baton vm define-disk DISK [--at URI] [--socket PATH] [--target vda]\n"     \
-    "           [--reconnect-delay SECONDS] [--apply DOMAIN [--connect URI]]\n"        \
-    "       baton vm define-disk --emulator [--reconnect-delay SECONDS]\n"             \
-    "  Prints the <disk> element of a domain for a disk of the service.\n"             \
-    "  --at URI               the service (default: as for baton status)\n"            \
-    "  --socket PATH          where it listens for VMs (default: its first unix "      \
-    "socket)\n"                                                                        \
-    "  --target DEV           the guest's device (vda)\n"                              \
-    "  --reconnect-delay S    how long QEMU waits for a service that is away (60; "    \
-    "0:\n"                                                                             \
-    "                         not at all)\n"                                           \
-    "  --apply DOMAIN         add it to the domain by libvirt instead\n"               \
-    "  --connect URI          of libvirt (default: libvirt's own)\n"                   \
-    "  --emulator             print a script to be the domain's <emulator>, for a\n"   \
-    "                         libvirt that does not know <reconnect delay=>\n"
 #define SCHEMA "/usr/share/libvirt/schemas/storagecommon.rng"
-#define ANSWER_NS (10 * NS_PER_S)
 #define DEFAULT_DELAY_S 60
 #define MAX_DELAY_S 86400
 #define COMMAND "vm define-disk"
@@ -40,76 +24,6 @@ struct define_order {
     bool is_emulator;
     unsigned delay_s;
 };
-
-int
-vm_ask(const struct uri *u, const char *disk, struct err *e, json_t **ret_report)
-{
-    struct rpc_client *client;
-    int rc = cli_reach(u, e, &client);
-
-    if (rc == 0) {
-        rc = rpc_call(client, "status", json_pack("{s:s*}", "disk", disk), NULL, NULL,
-                      clock_deadline_ns(ANSWER_NS), e, NULL, ret_report);
-        rpc_client_close(client);
-    }
-    return rc;
-}
-
-json_t *
-vm_status(const char *command, const char *at, const char *disk, int *ret_status)
-{
-    json_t *report = NULL;
-    struct err e = {{0}};
-    struct uri u;
-    int rc;
-
-    *ret_status = cli_find_service(command, at, &u);
-    if (*ret_status != CLI_DONE) {
-        return NULL;
-    }
-    rc = vm_ask(&u, disk, &e, &report);
-    if (rc < 0) {
-        *ret_status = cli_refuse(rc, command, "%s", err_text(&e, rc));
-        return NULL;
-    }
-    return report;
-}
-
-bool
-vm_is_listener(const json_t *report, const char *socket)
-{
-    const json_t *uri;
-    size_t i;
-
-    json_array_foreach(json_object_get(report, "listen"), i, uri)
-    {
-        const char *text = json_string_value(uri);
-
-        if (text != NULL && strncmp(text, "unix:", 5) == 0 &&
-            socket_path_is_same(text + 5, socket)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The first unix socket that it listens at; NULL. */
-static const char *
-first_socket(const json_t *report)
-{
-    const json_t *uri;
-    size_t i;
-
-    json_array_foreach(json_object_get(report, "listen"), i, uri)
-    {
-        const char *text = json_string_value(uri);
-
-        if (text != NULL && strncmp(text, "unix:", 5) == 0) {
-            return text + 5;
-        }
-    }
-    return NULL;
-}
 
 static int
 apply(const struct define_order *o, const char *xml)
@@ -131,7 +45,7 @@ apply(const struct define_order *o, const char *xml)
     return CLI_DONE;
 }
 
-/* Before a guest that does not start is the first to say so. */
+/* Say now what would otherwise show when a guest does not start. */
 static void
 warn_of_socket(const char *socket)
 {
@@ -147,10 +61,11 @@ warn_of_socket(const char *socket)
 static int
 define(const struct define_order *o, const char *disk, const json_t *report)
 {
-    const json_t *can_trim = json_object_get(vm_find_disk(report, disk), "can_trim");
+    const json_t *can_trim =
+        json_object_get(vm_status_find_disk(report, disk), "can_trim");
     const struct disk_xml d = {
         .disk = disk,
-        .socket = o->socket != NULL ? o->socket : first_socket(report),
+        .socket = o->socket != NULL ? o->socket : vm_status_first_socket(report),
         .target = o->target != NULL ? o->target : "vda",
         .reconnect_s = o->delay_s,
         .can_discard = !json_is_false(can_trim),
@@ -191,12 +106,10 @@ run(const struct define_order *o, const char *disk)
         return cli_fail(CLI_USAGE, COMMAND, "\"%.100s\" is no disk's name", disk);
     }
     if (o->socket != NULL && o->socket[0] != '/') {
-        return cli_fail(CLI_USAGE, COMMAND,
-                        "--socket %s: allowed: an "
-                        "absolute path",
+        return cli_fail(CLI_USAGE, COMMAND, "--socket %s: allowed: an absolute path",
                         o->socket);
     }
-    report = vm_status(COMMAND, o->at, disk, &status);
+    report = vm_status_get(COMMAND, o->at, disk, &status);
     if (report != NULL) {
         status = define(o, disk, report);
         json_decref(report);
@@ -205,22 +118,36 @@ run(const struct define_order *o, const char *disk)
 }
 
 int
-vm_define_disk(int argc, char **argv)
+cmd_vm_define(int argc, char **argv)
 {
+    static const struct cli_usage usage = {
+        COMMAND,
+        "usage: baton vm define-disk DISK [--at URI] [--socket PATH] [--target vda]\n"
+        "           [--reconnect-delay SECONDS] [--apply DOMAIN [--connect URI]]\n"
+        "       baton vm define-disk --emulator [--reconnect-delay SECONDS]\n"
+        "  Prints the <disk> element of a domain for a disk of the service.\n",
+        NULL, 21};
     struct define_order o = {.delay_s = DEFAULT_DELAY_S};
     const struct cli_option options[] = {
-        {"at", &o.at, NULL},
-        {"socket", &o.socket, NULL},
-        {"target", &o.target, NULL},
-        {"reconnect-delay", &o.delay, NULL},
-        {"apply", &o.apply, NULL},
-        {"connect", &o.connect, NULL},
-        {"emulator", NULL, &o.is_emulator},
+        {"at", "URI", "the service (default: as for baton status)", .text = &o.at},
+        {"socket", "PATH", "where it listens for VMs (default: its first unix socket)",
+         .text = &o.socket},
+        {"target", "DEV", "the guest's device (vda)", .text = &o.target},
+        {"reconnect-delay", "S",
+         "how long QEMU waits for a service that is away (60; 0:\nnot at all)",
+         .text = &o.delay},
+        {"apply", "DOMAIN", "add it to the domain by libvirt instead",
+         .text = &o.apply},
+        {"connect", "URI", "of libvirt (default: libvirt's own)", .text = &o.connect},
+        {"emulator", NULL,
+         "print a script to be the domain's <emulator>, for a\n"
+         "libvirt that does not know <reconnect delay=>",
+         .flag = &o.is_emulator},
         {0},
     };
     int status;
 
-    if (!cli_take_options(argc, argv, COMMAND, HELP, options, &status)) {
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
         return status;
     }
     if (o.delay != NULL && !cli_take_number(COMMAND, "--reconnect-delay", o.delay, 0,

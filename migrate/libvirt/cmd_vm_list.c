@@ -1,40 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* cmd_vm_list.c - baton vm list: the domains of this host that have disks of a service.
+ */
 #include <errno.h>
 #include <string.h>
 
+#include "cli_options.h"
 #include "cli_vm.h"
 #include "hook_domain.h"
 #include "virt.h"
+#include "vm_status.h"
 
-#define HELP                                                                           \
-    "usage: baton vm list [--at URI] [--connect URI] [--json]\n"                       \
-    "  The domains of this host that have disks of the service, and who owns them.\n"  \
-    "  --at URI       the service (default: as for baton status)\n"                    \
-    "  --connect URI  of libvirt (default: libvirt's own)\n"                           \
-    "  --json         one object on one line\n"
+#define COMMAND "vm list"
 
 struct list {
     const json_t *report; /* status of the service */
     json_t *rows;         /* [{domain, running, disk, role, owner, epoch}] */
 };
-
-const json_t *
-vm_find_disk(const json_t *report, const char *name)
-{
-    const json_t *disks = json_object_get(report, "disks"), *disk;
-    size_t i;
-
-    json_array_foreach(disks, i, disk)
-    {
-        const char *its = json_string_value(json_object_get(disk, "name"));
-
-        if (its != NULL && (strcmp(its, name) == 0 ||
-                            (name[0] == '\0' && json_array_size(disks) == 1))) {
-            return disk;
-        }
-    }
-    return NULL;
-}
 
 static int
 add_domain(void *opaque, const char *name, bool is_active, const char *xml)
@@ -43,11 +24,11 @@ add_domain(void *opaque, const char *name, bool is_active, const char *xml)
     struct hook_domain dom;
 
     if (hook_domain_parse(xml, strlen(xml), NULL, &dom) < 0) {
-        return 0; /* with more disks than a host can have */
+        return 0; /* it has more disks than a host can have */
     }
     for (unsigned i = 0; i < dom.nr; i++) {
-        const json_t *disk = vm_is_listener(l->report, dom.disks[i].socket)
-                                 ? vm_find_disk(l->report, dom.disks[i].name)
+        const json_t *disk = vm_status_is_listener(l->report, dom.disks[i].socket)
+                                 ? vm_status_find_disk(l->report, dom.disks[i].name)
                                  : NULL;
 
         if (disk != NULL) {
@@ -92,55 +73,54 @@ list(const char *connect, const json_t *report, bool is_json)
     struct list l = {.report = report, .rows = json_array()};
     struct virt *v = NULL;
     struct err e = {{0}};
-    int rc = virt_open(connect, &e, &v);
+    int status = CLI_DONE, rc = virt_open(connect, &e, &v);
 
     if (rc == 0) {
         rc = virt_each(v, add_domain, &l, &e);
     }
     virt_close(v);
-    if (rc == 0 && is_json) {
+    if (rc < 0) {
+        status = cli_refuse(rc, COMMAND, "%s", err_text(&e, rc));
+    } else if (is_json) {
         json_t *o = json_pack("{s:O,s:O}", "service",
                               json_object_get(report, "service"), "domains", l.rows);
 
         cli_print_json(o);
         json_decref(o);
-    } else if (rc == 0) {
+    } else {
         print_rows(l.rows);
     }
     json_decref(l.rows);
-    return rc < 0 ? cli_refuse(rc, "vm list", "%s", err_text(&e, rc)) : CLI_DONE;
+    return status;
 }
 
 int
-vm_list(int argc, char **argv)
+cmd_vm_list(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"connect", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
+    static const struct cli_usage usage = {
+        COMMAND,
+        "usage: baton vm list [--at URI] [--connect URI] [--json]\n"
+        "  The domains of this host that have disks of the service, and who owns "
+        "them.\n",
+        NULL, 13};
     const char *at = NULL, *connect = NULL;
     bool is_json = false;
+    const struct cli_option options[] = {
+        {"at", "URI", "the service (default: as for baton status)", .text = &at},
+        {"connect", "URI", "of libvirt (default: libvirt's own)", .text = &connect},
+        {"json", NULL, "one object on one line", .flag = &is_json},
+        {0},
+    };
     json_t *report;
-    int val, status;
+    int status;
 
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            (void)printf(HELP);
-            return CLI_DONE;
-        }
-        if (val == '?' || (val == 'a' && !cli_take_once("vm list", "--at", &at)) ||
-            (val == 'c' && !cli_take_once("vm list", "--connect", &connect))) {
-            return CLI_USAGE;
-        }
-        is_json = is_json || val == 'j';
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
+        return status;
     }
     if (optind != argc) {
-        return cli_fail(CLI_USAGE, "vm list", "nothing more is expected");
+        return cli_fail(CLI_USAGE, COMMAND, "nothing more is expected");
     }
-    report = vm_status("vm list", at, NULL, &status);
+    report = vm_status_get(COMMAND, at, NULL, &status);
     if (report != NULL) {
         status = list(connect, report, is_json);
         json_decref(report);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* baton vm migrate: the whole in one command. What it does itself is to look first and
- * to wait for the end: libvirt migrates, and the services move the ownership by the
- * hook, also when this command is gone. */
+/* cmd_vm_migrate.c - baton vm migrate. The command itself only checks before and waits
+ * for the end: libvirt migrates the domain, and the services move the ownership when
+ * the hook tells them, even if this command is gone. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,21 +11,11 @@
 #include "cli_options.h"
 #include "cli_vm.h"
 #include "clock.h"
-#include "hook_domain.h"
+#include "domain_disks.h"
 #include "preflight.h"
 #include "virt.h"
+#include "vm_status.h"
 
-#define HELP                                                                           \
-    "usage: baton vm migrate DOMAIN DEST-URI --to URI [--at URI] [--connect URI]\n"    \
-    "           [--ignore-memory] [--json]\n"                                          \
-    "  Migrates a running domain; the ownership of its disks follows.\n"               \
-    "  DEST-URI       libvirt's URI of the other host, as this libvirtd reaches it\n"  \
-    "  --to URI       the service of the other host\n"                                 \
-    "  --at URI       the service of this host (default: as for baton status)\n"       \
-    "  --connect URI  of libvirt here (default: libvirt's own)\n"                      \
-    "  --ignore-memory  also when the other host has too little free memory\n"         \
-    "  --json         the report as JSON on one line\n"                                \
-    "  An interrupt (ctrl-C) aborts the migration.\n"
 #define ATTACH_NS (20 * NS_PER_S)
 #define FOLLOW_NS (60 * NS_PER_S)
 #define LOOK_AGAIN_MS 50
@@ -33,7 +23,7 @@
 
 struct vm_order {
     const char *domain, *dest, *to, *at, *connect;
-    bool is_json, is_running, is_memory_ignored;
+    bool is_json, is_memory_ignored;
     const json_t *report; /* status of the service here */
     json_t *disks;        /* names of the domain's disks that it serves */
 };
@@ -59,34 +49,9 @@ on_tick(void *opaque, unsigned long long bytes_left)
     return is_interrupted != 0;
 }
 
-/* Is it the one, and which disks of ours has it? */
-static int
-take_domain(void *opaque, const char *name, bool is_active, const char *xml)
-{
-    struct vm_order *o = opaque;
-    struct hook_domain dom;
-
-    if (strcmp(name, o->domain) != 0 ||
-        hook_domain_parse(xml, strlen(xml), NULL, &dom) < 0) {
-        return 0;
-    }
-    o->is_running = is_active;
-    for (unsigned i = 0; i < dom.nr; i++) {
-        const json_t *disk = !dom.disks[i].is_backing && /* others may use it, too */
-                                     vm_is_listener(o->report, dom.disks[i].socket)
-                                 ? vm_find_disk(o->report, dom.disks[i].name)
-                                 : NULL;
-
-        if (disk != NULL) {
-            (void)json_array_append(o->disks, json_object_get(disk, "name"));
-        }
-    }
-    hook_domain_done(&dom);
-    return 0;
-}
-
-/* Would the service at the other end be able to serve the disk, and is its device the
- * same? Being a client of ours costs it nothing if the migration fails. */
+/* Can the other host's service serve each disk, and has it the same device? attach
+ * finds out. That makes the service a client of ours, which does no harm if the
+ * migration fails. */
 static int
 look_first(const struct vm_order *o, const struct uri *at, const struct uri *to,
            struct err *e)
@@ -110,7 +75,7 @@ look_first(const struct vm_order *o, const struct uri *at, const struct uri *to,
             NULL, NULL, clock_deadline_ns(ATTACH_NS), e, NULL, &result);
         rpc_client_close(client);
         json_decref(result);
-        if (rc < 0 && rc != -EEXIST) { /* or it owns the disk already */
+        if (rc < 0 && rc != -EEXIST) { /* -EEXIST: it owns the disk already */
             return err_prefix(e, rc, "%s", to->text);
         }
         rc = 0;
@@ -118,13 +83,13 @@ look_first(const struct vm_order *o, const struct uri *at, const struct uri *to,
     return rc;
 }
 
-/* Whatever can be told beforehand, cheapest first. */
+/* Check all that can be checked before, the cheapest first. */
 static int
 preflight(const struct vm_order *o, struct virt *v, const struct uri *at,
           const struct uri *to, struct err *e)
 {
     json_t *there = NULL;
-    int rc = vm_ask(to, NULL, e, &there);
+    int rc = vm_status_ask(to, NULL, e, &there);
 
     if (rc < 0) {
         return rc;
@@ -142,8 +107,8 @@ preflight(const struct vm_order *o, struct virt *v, const struct uri *at,
     return rc < 0 ? rc : look_first(o, at, to, e);
 }
 
-/* Wait until the service at the other end owns all of them. *ret_report is its status,
- * or e says why there is none. */
+/* Wait until the other host's service owns all of o's disks. Did that happen?
+ * *ret_report is its status, or NULL, and then e says why there is none. */
 static bool
 await_owner(const struct vm_order *o, const struct uri *to, struct err *e,
             json_t **ret_report)
@@ -156,14 +121,15 @@ await_owner(const struct vm_order *o, const struct uri *to, struct err *e,
         const json_t *name;
         size_t i;
 
-        (void)poll(NULL, 0, LOOK_AGAIN_MS); /* services tell only when asked */
+        (void)poll(NULL, 0, LOOK_AGAIN_MS); /* a service sends no event */
         json_decref(*ret_report);
         *ret_report = NULL;
         *e = (struct err){{0}};
-        is_owner = vm_ask(to, NULL, e, ret_report) == 0;
+        is_owner = vm_status_ask(to, NULL, e, ret_report) == 0;
         json_array_foreach(o->disks, i, name)
         {
-            const json_t *disk = vm_find_disk(*ret_report, json_string_value(name));
+            const json_t *disk =
+                vm_status_find_disk(*ret_report, json_string_value(name));
             const char *role = json_string_value(json_object_get(disk, "role"));
 
             is_owner = is_owner && role != NULL && strcmp(role, "owner") == 0;
@@ -206,31 +172,44 @@ report(const struct vm_order *o, const struct uri *to, uint64_t began_ns,
                                              "service here says what is in the way");
 }
 
+/* Look at everything first, then have libvirt migrate the domain. */
+static int
+move_domain(struct vm_order *o, struct virt *v, const struct uri *at,
+            const struct uri *to, struct err *e)
+{
+    struct sigaction sa = {.sa_handler = on_interrupt};
+    int rc = domain_disks_find(v, o->domain, o->report, NULL, e, &o->disks);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (json_array_size(o->disks) == 0) {
+        return err_set(e, -ENOENT,
+                       "%s has no disk of the service here: virsh migrate is enough",
+                       o->domain);
+    }
+    rc = preflight(o, v, at, to, e);
+    if (rc < 0) {
+        return rc;
+    }
+    (void)sigaction(SIGINT, &sa, NULL); /* a valid signal */
+    rc = virt_migrate(v, o->domain, o->dest, on_tick, o, e);
+    if (isatty(STDERR_FILENO)) {
+        (void)fputs("\r\033[K", stderr); /* the line of progress */
+    }
+    return rc;
+}
+
 static int
 migrate(struct vm_order *o, const struct uri *at, const struct uri *to)
 {
-    struct sigaction sa = {.sa_handler = on_interrupt};
-    uint64_t began_ns = clock_now_ns();
+    const uint64_t began_ns = clock_now_ns();
     struct virt *v = NULL;
     struct err e = {{0}};
     int rc = virt_open(o->connect, &e, &v);
 
-    rc = rc < 0 ? rc : virt_each(v, take_domain, o, &e);
-    if (rc == 0 && !o->is_running) {
-        rc = err_set(&e, -ENOENT, "no domain %s runs here", o->domain);
-    } else if (rc == 0 && json_array_size(o->disks) == 0) {
-        rc = err_set(&e, -ENOENT,
-                     "%s has no disk of the service here: virsh migrate "
-                     "is enough",
-                     o->domain);
-    }
-    rc = rc < 0 ? rc : preflight(o, v, at, to, &e);
     if (rc == 0) {
-        (void)sigaction(SIGINT, &sa, NULL); /* a valid signal */
-        rc = virt_migrate(v, o->domain, o->dest, on_tick, o, &e);
-        if (isatty(STDERR_FILENO)) {
-            (void)fputs("\r\033[K", stderr); /* the line of progress */
-        }
+        rc = move_domain(o, v, at, to, &e);
     }
     virt_close(v);
     if (rc < 0) {
@@ -255,10 +234,9 @@ run(struct vm_order *o)
     if (uri_parse(o->to, URI_FOR_CONTROL, &e, &to) < 0) {
         return cli_fail(CLI_USAGE, COMMAND, "--to: %s", e.msg);
     }
-    here = vm_status(COMMAND, at.text, NULL, &status);
+    here = vm_status_get(COMMAND, at.text, NULL, &status);
     if (here != NULL) {
         o->report = here;
-        o->disks = json_array();
         status = migrate(o, &at, &to);
         json_decref(o->disks);
         json_decref(here);
@@ -267,20 +245,31 @@ run(struct vm_order *o)
 }
 
 int
-vm_migrate(int argc, char **argv)
+cmd_vm_migrate(int argc, char **argv)
 {
+    static const struct cli_usage usage = {
+        COMMAND,
+        "usage: baton vm migrate DOMAIN DEST-URI --to URI [--at URI] [--connect URI]\n"
+        "           [--ignore-memory] [--json]\n"
+        "  Migrates a running domain; the ownership of its disks follows.\n"
+        "  DEST-URI       libvirt's URI of the other host, as this libvirtd reaches "
+        "it\n",
+        "  An interrupt (ctrl-C) aborts the migration.\n", 13};
     struct vm_order o = {.domain = NULL};
     const struct cli_option options[] = {
-        {"at", &o.at, NULL},
-        {"to", &o.to, NULL},
-        {"connect", &o.connect, NULL},
-        {"json", NULL, &o.is_json},
-        {"ignore-memory", NULL, &o.is_memory_ignored},
+        {"to", "URI", "the service of the other host", .text = &o.to},
+        {"at", "URI", "the service of this host (default: as for baton status)",
+         .text = &o.at},
+        {"connect", "URI", "of libvirt here (default: libvirt's own)",
+         .text = &o.connect},
+        {"ignore-memory", NULL, "also when the other host has too little free memory",
+         .flag = &o.is_memory_ignored},
+        {"json", NULL, "the report as JSON on one line", .flag = &o.is_json},
         {0},
     };
     int status;
 
-    if (!cli_take_options(argc, argv, COMMAND, HELP, options, &status)) {
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
         return status;
     }
     if (argc - optind != 2 || o.to == NULL) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* baton vm move-device: options, and what is said of it. */
+/* cmd_vm_move.c - baton vm move-device: its options and its report. The steps are in
+ * move.c. */
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -13,27 +14,10 @@
 #include "clock.h"
 #include "config.h"
 #include "move.h"
+#include "plug_open.h"
 #include "record.h"
 
 #define COMMAND "vm move-device"
-#define HELP                                                                           \
-    "usage: baton vm move-device DISK --from URI --to URI --from-vm VM --to-vm VM\n"   \
-    "           --file PATH [--device ID] [--bus BUS] [--share] [--to-inside URI]\n"   \
-    "           [--deadline 5s] [--plug-deadline 10s] [--progress] [--json]\n"         \
-    "  Moves a disk with its device from the service in one VM to that in another.\n"  \
-    "  --from URI, --to URI  control sockets of the two services\n"                    \
-    "  --to-inside URI       the second as the first service reaches it (as --to)\n"   \
-    "  --from-vm, --to-vm    qmp:PATH of QEMU's monitor, or libvirt:[URI#]DOMAIN\n"    \
-    "  --file PATH           the file or block device of this host\n"                  \
-    "  --device ID           of the device in the VMs, and its serial number (DISK)\n" \
-    "  --bus BUS             where it is plugged in (where there is room)\n"           \
-    "  --share               both VMs may have it at a time: ownership goes first,\n"  \
-    "                        and nothing of plugging is in the stall\n"                \
-    "  --deadline TIME       give up parking after this time\n"                        \
-    "  --plug-deadline TIME  for a guest to let go of the device, or to see it\n"      \
-    "  --progress            a line for each step, also without a terminal\n"          \
-    "  --json                the report as JSON on one line\n"                         \
-    "  Killed at any step, it goes on when it is run again.\n"
 #define DEFAULT_DEADLINE_NS (5 * NS_PER_S)
 #define DEFAULT_PLUG_NS (10 * NS_PER_S)
 #define MAX_DEADLINE_NS (600 * NS_PER_S)
@@ -95,7 +79,7 @@ take_vm(const char *option, const char *text, struct plug **ret_p)
     return true;
 }
 
-/* An id is a word of QEMU's, libvirt's and a path's. */
+/* The id has to be a word for QEMU and libvirt, and part of a path. */
 static bool
 take_device(const struct options *o, const char *disk, struct plug_device *d)
 {
@@ -123,7 +107,7 @@ take_device(const struct options *o, const char *disk, struct plug_device *d)
     return true;
 }
 
-/* That there is such a file is the host's state, not a matter of usage. */
+/* Failures here are CLI_REFUSED, not CLI_USAGE: the file is the host's state. */
 static int
 look_at_file(struct plug_device *d)
 {
@@ -227,30 +211,46 @@ check(struct move_order *order, const struct options *o)
 }
 
 int
-vm_move_device(int argc, char **argv)
+cmd_vm_move(int argc, char **argv)
 {
     struct move_order order = {.deadline_len_ns = DEFAULT_DEADLINE_NS,
                                .plug_len_ns = DEFAULT_PLUG_NS};
+    static const struct cli_usage usage = {
+        COMMAND,
+        "usage: baton vm move-device DISK --from URI --to URI --from-vm VM --to-vm VM\n"
+        "           --file PATH [--device ID] [--bus BUS] [--share] [--to-inside URI]\n"
+        "           [--deadline 5s] [--plug-deadline 10s] [--progress] [--json]\n"
+        "  Moves a disk with its device from the service in one VM to that in "
+        "another.\n",
+        "  Killed at any step, it goes on when it is run again.\n", 20};
     struct options o = {.from = NULL};
     const struct cli_option options[] = {
-        {"from", &o.from, NULL},
-        {"to", &o.to, NULL},
-        {"to-inside", &o.to_inside, NULL},
-        {"from-vm", &o.from_vm, NULL},
-        {"to-vm", &o.to_vm, NULL},
-        {"file", &o.file, NULL},
-        {"device", &o.device, NULL},
-        {"bus", &o.bus, NULL},
-        {"share", NULL, &o.is_shared},
-        {"deadline", &o.deadline, NULL},
-        {"plug-deadline", &o.plug_deadline, NULL},
-        {"progress", NULL, &o.has_progress},
-        {"json", NULL, &o.is_json},
+        {"from", "URI", NULL, .text = &o.from},
+        {"to", "URI", "control sockets of the two services", .text = &o.to},
+        {"to-inside", "URI", "the second as the first service reaches it (as --to)",
+         .text = &o.to_inside},
+        {"from-vm", NULL, NULL, .text = &o.from_vm},
+        {"to-vm", NULL, "qmp:PATH of QEMU's monitor, or libvirt:[URI#]DOMAIN",
+         .text = &o.to_vm},
+        {"file", "PATH", "the file or block device of this host", .text = &o.file},
+        {"device", "ID", "of the device in the VMs, and its serial number (DISK)",
+         .text = &o.device},
+        {"bus", "BUS", "where it is plugged in (where there is room)", .text = &o.bus},
+        {"share", NULL,
+         "both VMs may have it at a time: ownership goes first,\n"
+         "and nothing of plugging is in the stall",
+         .flag = &o.is_shared},
+        {"deadline", "TIME", "give up parking after this time", .text = &o.deadline},
+        {"plug-deadline", "TIME", "for a guest to let go of the device, or to see it",
+         .text = &o.plug_deadline},
+        {"progress", NULL, "a line for each step, also without a terminal",
+         .flag = &o.has_progress},
+        {"json", NULL, "the report as JSON on one line", .flag = &o.is_json},
         {0},
     };
     int status;
 
-    if (!cli_take_options(argc, argv, COMMAND, HELP, options, &status)) {
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
         return status;
     }
     if (argc - optind != 1) {

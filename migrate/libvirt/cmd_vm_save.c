@@ -1,60 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* baton vm save: libvirt saves the memory and ends the domain, then the service parks
- * its disks. libvirt's hooks do not tell a save from any other end of a domain, so a
- * plain virsh save leaves them owned. The way back is virsh start or virsh restore: the
- * hook has the service own them again. */
+/* cmd_vm_save.c - baton vm save. libvirt saves the memory and ends the domain, then the
+ * service parks its disks. libvirt's hook cannot tell a save from any other end of a
+ * domain, so after a plain virsh save the disks stay owned. The way back is virsh start
+ * or virsh restore: the hook has the service own the disks again. */
 #include <errno.h>
 #include <string.h>
 
 #include "cli_options.h"
 #include "cli_vm.h"
 #include "clock.h"
-#include "hook_domain.h"
+#include "domain_disks.h"
 #include "virt.h"
+#include "vm_status.h"
 
-#define HELP                                                                           \
-    "usage: baton vm save DOMAIN [FILE] [--at URI] [--connect URI] [--json]\n"         \
-    "  Saves a running domain and parks its disks: nothing of it is in the devices.\n" \
-    "  FILE           as of virsh save (default: as virsh managedsave)\n"              \
-    "  --at URI       the service of this host (default: as for baton status)\n"       \
-    "  --connect URI  of libvirt here (default: libvirt's own)\n"                      \
-    "  --json         the report as JSON on one line\n"                                \
-    "  virsh restore FILE, or virsh start DOMAIN, bring it back.\n"
-#define PARK_NS (150 * NS_PER_S) /* all that the caches hold is written back */
+#define PARK_NS (150 * NS_PER_S) /* all dirty caches are written back */
 #define COMMAND "vm save"
 
 struct save_order {
     const char *domain, *file, *at, *connect;
-    bool is_json, is_running;
+    bool is_json;
     const json_t *report; /* status of the service here */
     json_t *disks;        /* names of the domain's disks that it owns */
 };
-
-static int
-take_domain(void *opaque, const char *name, bool is_active, const char *xml)
-{
-    struct save_order *o = opaque;
-    struct hook_domain dom;
-
-    if (strcmp(name, o->domain) != 0 ||
-        hook_domain_parse(xml, strlen(xml), NULL, &dom) < 0) {
-        return 0;
-    }
-    o->is_running = is_active;
-    for (unsigned i = 0; i < dom.nr; i++) {
-        const json_t *disk = !dom.disks[i].is_backing && /* others may use it, too */
-                                     vm_is_listener(o->report, dom.disks[i].socket)
-                                 ? vm_find_disk(o->report, dom.disks[i].name)
-                                 : NULL;
-        const char *role = json_string_value(json_object_get(disk, "role"));
-
-        if (role != NULL && strcmp(role, "owner") == 0) {
-            (void)json_array_append(o->disks, json_object_get(disk, "name"));
-        }
-    }
-    hook_domain_done(&dom);
-    return 0;
-}
 
 static int
 park_one(const struct uri *at, const char *disk, struct err *e)
@@ -73,7 +40,7 @@ park_one(const struct uri *at, const char *disk, struct err *e)
     return rc;
 }
 
-/* What is not parked stays owned, and is said. */
+/* A disk that cannot be parked stays owned, and a sentence names it. */
 static int
 park(const struct save_order *o, const struct uri *at)
 {
@@ -98,21 +65,32 @@ park(const struct save_order *o, const struct uri *at)
 }
 
 static int
+save_domain(struct save_order *o, struct virt *v, struct err *e)
+{
+    int rc = domain_disks_find(v, o->domain, o->report, "owner", e, &o->disks);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (json_array_size(o->disks) == 0) {
+        return err_set(e, -ENOENT,
+                       "%s has no disk that the service here owns: virsh save is "
+                       "enough",
+                       o->domain);
+    }
+    return virt_save(v, o->domain, o->file, e);
+}
+
+static int
 save(struct save_order *o, const struct uri *at)
 {
     struct virt *v = NULL;
     struct err e = {{0}};
     int status, rc = virt_open(o->connect, &e, &v);
 
-    rc = rc < 0 ? rc : virt_each(v, take_domain, o, &e);
-    if (rc == 0 && !o->is_running) {
-        rc = err_set(&e, -ENOENT, "no domain %s runs here", o->domain);
-    } else if (rc == 0 && json_array_size(o->disks) == 0) {
-        rc = err_set(&e, -ENOENT,
-                     "%s has no disk that the service here owns: virsh save is enough",
-                     o->domain);
+    if (rc == 0) {
+        rc = save_domain(o, v, &e);
     }
-    rc = rc < 0 ? rc : virt_save(v, o->domain, o->file, &e);
     virt_close(v);
     if (rc < 0) {
         return cli_refuse(rc, COMMAND, "%s; nothing was saved or parked",
@@ -120,16 +98,19 @@ save(struct save_order *o, const struct uri *at)
     }
     cli_note_change();
     status = park(o, at);
-    if (status == CLI_DONE && o->is_json) {
+    if (status != CLI_DONE) {
+        return status;
+    }
+    if (o->is_json) {
         json_t *out = json_pack("{s:s,s:s,s:O}", "domain", o->domain, "outcome",
                                 "parked", "disks", o->disks);
 
         cli_print_json(out);
         json_decref(out);
-    } else if (status == CLI_DONE) {
+    } else {
         (void)printf("%s is saved and its disks are parked\n", o->domain);
     }
-    return status;
+    return CLI_DONE;
 }
 
 static int
@@ -142,10 +123,9 @@ run(struct save_order *o)
     if (status != CLI_DONE) {
         return status;
     }
-    here = vm_status(COMMAND, at.text, NULL, &status);
+    here = vm_status_get(COMMAND, at.text, NULL, &status);
     if (here != NULL) {
         o->report = here;
-        o->disks = json_array();
         status = save(o, &at);
         json_decref(o->disks);
         json_decref(here);
@@ -154,18 +134,27 @@ run(struct save_order *o)
 }
 
 int
-vm_save(int argc, char **argv)
+cmd_vm_save(int argc, char **argv)
 {
+    static const struct cli_usage usage = {
+        COMMAND,
+        "usage: baton vm save DOMAIN [FILE] [--at URI] [--connect URI] [--json]\n"
+        "  Saves a running domain and parks its disks: nothing of it is in the "
+        "devices.\n"
+        "  FILE           as of virsh save (default: as virsh managedsave)\n",
+        "  virsh restore FILE, or virsh start DOMAIN, bring it back.\n", 13};
     struct save_order o = {.domain = NULL};
     const struct cli_option options[] = {
-        {"at", &o.at, NULL},
-        {"connect", &o.connect, NULL},
-        {"json", NULL, &o.is_json},
+        {"at", "URI", "the service of this host (default: as for baton status)",
+         .text = &o.at},
+        {"connect", "URI", "of libvirt here (default: libvirt's own)",
+         .text = &o.connect},
+        {"json", NULL, "the report as JSON on one line", .flag = &o.is_json},
         {0},
     };
     int status;
 
-    if (!cli_take_options(argc, argv, COMMAND, HELP, options, &status)) {
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
         return status;
     }
     if (argc - optind < 1 || argc - optind > 2) {

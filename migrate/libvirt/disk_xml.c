@@ -9,7 +9,7 @@
 
 #define MAX_SCHEMA (1024 * 1024)
 
-/* In the schema the element's attributes stand within its definition. */
+/* The schema defines an element's attributes between <element ...> and </element>. */
 bool
 disk_xml_schema_has_delay(const char *path)
 {
@@ -29,7 +29,7 @@ disk_xml_schema_has_delay(const char *path)
     return strstr(element, "\"delay\"") != NULL;
 }
 
-/* Text for an attribute in single quotes. */
+/* Write s as the value of an attribute in single quotes. */
 static void
 put_attribute(FILE *f, const char *s)
 {
@@ -80,8 +80,8 @@ disk_xml_format(const struct disk_xml *d)
     return fclose(f) == 0 ? text : (free(text), NULL);
 }
 
-/* QEMU's -blockdev takes JSON from libvirt; the node that speaks NBD is the one whose
- * driver is nbd, and it is at the start of its object. */
+/* libvirt gives QEMU's -blockdev JSON objects. The driver is an object's first member,
+ * so the script knows the NBD nodes by their beginning. */
 char *
 disk_xml_wrapper(unsigned reconnect_s)
 {

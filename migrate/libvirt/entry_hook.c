@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* entry_hook.c - the program that libvirtd runs: NAME OPERATION SUB-OPERATION EXTRA,
- * and the domain's XML on standard input. See hook.h. */
+/* entry_hook.c - the program that libvirtd runs, with the arguments NAME OPERATION
+ * SUB-OPERATION EXTRA and the domain's XML on standard input. See hook.h. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -98,7 +98,7 @@ tell_services(enum hook_event event, const struct hook_config *c,
     return 0;
 }
 
-/* The domain as it will be here. */
+/* Tell the services of the domain in text, the XML that it will have here. */
 static int
 tell_of(enum hook_event event, const struct hook_config *c, const char *vm,
         const char *text, size_t len, struct err *e)
@@ -115,8 +115,8 @@ tell_of(enum hook_event event, const struct hook_config *c, const char *vm,
     return rc;
 }
 
-/* migrate and restore: tell of the domain with the paths of this host, and print it if
- * any differs. */
+/* For migrate and restore. Give the domain the socket paths of this host, tell the
+ * services of it, and print it if a path differs. */
 static int
 rewrite_xml(enum hook_event event, const struct hook_config *c, const char *vm,
             const char *xml, size_t len, struct err *e)
@@ -124,18 +124,25 @@ rewrite_xml(enum hook_event event, const struct hook_config *c, const char *vm,
     AUTO_FREE char *text = NULL;
     const struct hook_map map = {map_socket, c};
     size_t text_len = 0;
-    int rc =
-        c->nr_maps > 0 ? hook_domain_rewrite(xml, len, &map, e, &text, &text_len) : 0;
+    int rc;
 
-    if (rc == 0) {
-        rc = tell_of(event, c, vm, text != NULL ? text : xml,
-                     text != NULL ? text_len : len, e);
+    if (c->nr_maps > 0) {
+        rc = hook_domain_rewrite(xml, len, &map, e, &text, &text_len);
+        if (rc < 0) {
+            return rc;
+        }
     }
-    if (rc == 0 && text != NULL &&
-        (fwrite(text, 1, text_len, stdout) != text_len || fflush(stdout) != 0)) {
-        rc = err_set(e, -EIO, "standard output cannot be written");
+    if (text == NULL) { /* no path differs */
+        return tell_of(event, c, vm, xml, len, e);
     }
-    return rc;
+    rc = tell_of(event, c, vm, text, text_len, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (fwrite(text, 1, text_len, stdout) != text_len || fflush(stdout) != 0) {
+        return err_set(e, -EIO, "standard output cannot be written");
+    }
+    return 0;
 }
 
 static int
@@ -149,14 +156,13 @@ run(enum hook_event event, const char *vm, const char *xml, size_t len, struct e
         return rc;
     }
     dom.name = vm;
-    /* Else it is none of our business, whatever our file says. */
-    if (dom.nr > 0) {
+    if (dom.nr > 0) { /* or the domain is none of our business */
         rc = load_config(e, &c);
-        if (rc == 0) {
-            rc = event == HOOK_REWRITE || event == HOOK_RESTORED
-                     ? rewrite_xml(event, &c, vm, xml, len, e)
-                     : tell_services(event, &c, &dom, e);
-        }
+    }
+    if (rc == 0 && dom.nr > 0) {
+        rc = event == HOOK_REWRITE || event == HOOK_RESTORED
+                 ? rewrite_xml(event, &c, vm, xml, len, e)
+                 : tell_services(event, &c, &dom, e);
     }
     hook_domain_done(&dom);
     return rc;
@@ -178,13 +184,16 @@ main(int argc, char **argv)
         return 2;
     }
     event = hook_event_of(argv[2], argv[3]);
-    rc = read_input(&e, &xml, &len); /* also what is not used: libvirtd writes it */
+    rc = read_input(&e, &xml, &len); /* for every event, since libvirtd writes it */
     if (event == HOOK_NOTHING) {
         return 0;
     }
-    rc = rc < 0 ? rc : run(event, argv[1], xml, len, &e);
-    if (rc < 0) {
-        log_error("%s %s: %s", argv[1], argv[2], err_text(&e, rc));
+    if (rc == 0) {
+        rc = run(event, argv[1], xml, len, &e);
     }
-    return rc < 0 && event != HOOK_GONE ? 1 : 0;
+    if (rc == 0) {
+        return 0;
+    }
+    log_error("%s %s: %s", argv[1], argv[2], err_text(&e, rc));
+    return event == HOOK_GONE ? 0 : 1;
 }

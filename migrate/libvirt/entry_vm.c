@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* entry_vm.c - the program baton-vm, which "baton vm" runs: what needs libvirt's
- * library. Commands as in cli.h. */
+/* entry_vm.c - the program baton-vm, which "baton vm" runs: the commands that need
+ * libvirt's library. */
 #include <string.h>
 
 #include "cli_vm.h"
@@ -24,15 +24,15 @@ main(int argc, char **argv)
         (void)printf(HELP);
         status = CLI_DONE;
     } else if (argc >= 2 && strcmp(argv[1], "define-disk") == 0) {
-        status = vm_define_disk(argc - 1, argv + 1);
+        status = cmd_vm_define(argc - 1, argv + 1);
     } else if (argc >= 2 && strcmp(argv[1], "list") == 0) {
-        status = vm_list(argc - 1, argv + 1);
+        status = cmd_vm_list(argc - 1, argv + 1);
     } else if (argc >= 2 && strcmp(argv[1], "migrate") == 0) {
-        status = vm_migrate(argc - 1, argv + 1);
+        status = cmd_vm_migrate(argc - 1, argv + 1);
     } else if (argc >= 2 && strcmp(argv[1], "save") == 0) {
-        status = vm_save(argc - 1, argv + 1);
+        status = cmd_vm_save(argc - 1, argv + 1);
     } else if (argc >= 2 && strcmp(argv[1], "move-device") == 0) {
-        status = vm_move_device(argc - 1, argv + 1);
+        status = cmd_vm_move(argc - 1, argv + 1);
     } else {
         (void)cli_fail(
             0, "vm", "%s%.100s; allowed: define-disk, list, migrate, save, move-device",

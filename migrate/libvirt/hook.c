@@ -12,7 +12,8 @@
 #include "rpc.h"
 #include "socket_path.h"
 
-/* Of the time that there is, for the answer of a service that gives up. */
+/* A service gives up this much before the deadline, so that its answer still arrives.
+ */
 #define MARGIN_NS (100 * NS_PER_MS)
 
 enum hook_event
@@ -36,8 +37,9 @@ hook_event_of(const char *op, const char *sub_op)
     return HOOK_NOTHING;
 }
 
-/* The path by which our services know the socket: the one of our file that names the
- * same, or the domain's own when the file names none; NULL: it is not ours. */
+/* The path by which our services know the domain's socket: that of hook.conf for the
+ * same socket, or the domain's own path if hook.conf names no socket at all. NULL: the
+ * socket is not ours. */
 static const char *
 our_socket(const struct hook_config *c, const char *socket)
 {
@@ -46,7 +48,7 @@ our_socket(const struct hook_config *c, const char *socket)
             return c->sockets[i];
         }
     }
-    return c->nr_sockets == 0 ? socket : NULL; /* the services know */
+    return c->nr_sockets == 0 ? socket : NULL; /* then the services decide */
 }
 
 /* [{name, socket, use}] of the disks that may be ours. */
@@ -70,7 +72,7 @@ disk_list(const struct hook_config *c, const struct hook_domain *dom)
     return list;
 }
 
-/* *ret_is_there: was there a service to refuse it? */
+/* *ret_is_there: there was a service, so that a failure is its refusal. */
 static int
 call(const struct uri *control, const char *method, json_t *params,
      uint64_t deadline_ns, struct err *e, bool *ret_is_there, json_t **ret_result)
@@ -104,10 +106,10 @@ coming_params(const struct hook_config *c, uint64_t deadline_ns)
 /* What the services have said so far. */
 struct answers {
     json_t *sockets;  /* {SOCKET: true} of those where one of them listens */
-    bool is_one_away; /* not every one is there, or says where it listens */
+    bool is_one_away; /* a service does not answer, or not say where it listens */
 };
 
-/* result's disks[].socket; an older service does not say it. */
+/* Take disks[].socket of result, which an older service does not send. */
 static void
 take_answer(const json_t *result, struct answers *a)
 {
@@ -127,7 +129,7 @@ take_answer(const json_t *result, struct answers *a)
 }
 
 /* Tell every service of this host; extra is stolen. */
-/* NOLINTBEGIN(readability-function-size): whom, what of whom, and till when */
+/* NOLINTBEGIN(readability-function-size): each of the seven is needed */
 static int
 tell(const struct hook_config *c, const struct hook_domain *dom, const char *method,
      json_t *extra, uint64_t deadline_ns, struct answers *answers, struct err *e)
@@ -158,8 +160,8 @@ tell(const struct hook_config *c, const struct hook_domain *dom, const char *met
     return rc;
 }
 
-/* Say what of the domain nobody will look after; and refuse it when it would be without
- * a disk that our file says is ours. */
+/* Warn of each disk of the domain that no service looks after. Refuse the domain if
+ * hook.conf says that such a disk is ours. */
 static int
 check_rest(const struct hook_config *c, const struct hook_domain *dom,
            const struct answers *a, struct err *e)
@@ -178,7 +180,7 @@ check_rest(const struct hook_config *c, const struct hook_domain *dom,
                            d->name, socket);
         }
         if (socket == NULL && access(d->socket, F_OK) == 0) {
-            continue; /* another server's */
+            continue; /* it is another server's */
         }
         log_warn("%s: disk \"%s\": %s at %s: it is not made usable here, and its "
                  "owner does not follow the domain (hook.conf: socket =, map =)",
@@ -210,7 +212,9 @@ hook_coming(const struct hook_config *c, const struct hook_domain *dom,
     int rc =
         tell(c, dom, "vm.coming", coming_params(c, deadline_ns), deadline_ns, &a, e);
 
-    rc = rc < 0 ? rc : check_rest(c, dom, &a, e);
+    if (rc == 0) {
+        rc = check_rest(c, dom, &a, e);
+    }
     json_decref(a.sockets);
     return rc;
 }

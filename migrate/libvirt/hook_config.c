@@ -14,7 +14,7 @@
 #define MIN_TIMEOUT_NS (50 * NS_PER_MS)
 #define MAX_TIMEOUT_NS (60 * NS_PER_S)
 
-/* Without white space at both ends; changes s. */
+/* s without the white space at both ends. Changes s. */
 static char *
 trim(char *s)
 {
@@ -56,11 +56,15 @@ take_path(const char *value, char *path, struct err *e)
 static int
 take_socket(struct hook_config *c, const char *value, struct err *e)
 {
-    int rc = c->nr_sockets < HOOK_MAX
-                 ? take_path(value, c->sockets[c->nr_sockets], e)
-                 : err_set(e, -EINVAL, "given more than %d times", HOOK_MAX);
+    int rc;
 
-    c->nr_sockets += rc == 0;
+    if (c->nr_sockets == HOOK_MAX) {
+        return err_set(e, -EINVAL, "given more than %d times", HOOK_MAX);
+    }
+    rc = take_path(value, c->sockets[c->nr_sockets], e);
+    if (rc == 0) {
+        c->nr_sockets++;
+    }
     return rc;
 }
 
@@ -77,8 +81,12 @@ take_map(struct hook_config *c, char *value, struct err *e)
         *to++ = '\0';
     }
     rc = take_path(value, c->maps[c->nr_maps].from, e);
-    rc = rc < 0 ? rc : take_path(trim(to), c->maps[c->nr_maps].to, e);
-    c->nr_maps += rc == 0;
+    if (rc == 0) {
+        rc = take_path(trim(to), c->maps[c->nr_maps].to, e);
+    }
+    if (rc == 0) {
+        c->nr_maps++;
+    }
     return rc;
 }
 

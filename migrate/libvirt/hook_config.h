@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hook_config.h - /etc/baton/hook.conf, or the file that $BATON_HOOK_CONF names: lines
- * "key = value", empty lines, and comments from '#' on.
- *   control  URI of a service of this host; may repeat
- *   socket   PATH where one of them listens; may repeat. Without any the services are
- *            asked about every NBD disk on a unix socket
- *   peer     control URI of a service that may own the disks or know who does; may
- * repeat map      FROM TO: a domain that comes with the socket FROM gets TO; may repeat
- *   timeout  how long libvirtd may be held up (2s)
- *   policy   late (ownership follows the domain) or early (it goes first) */
+ * "key = value", empty lines, and comments, which begin with '#'. The keys (* may be
+ * repeated):
+ *   control*  URI of a service of this host
+ *   socket*   PATH where one of them listens. Without this key the services are asked
+ *             about every NBD disk on a unix socket
+ *   peer*     control URI of a service that may own the disks, or know which one does
+ *   map*      FROM TO: a domain that comes with the socket FROM gets TO
+ *   timeout   how long libvirtd may be held up (2s)
+ *   policy    late: ownership follows the domain; early: it goes first */
 #ifndef BATON_HOOK_CONFIG_H
 #define BATON_HOOK_CONFIG_H
 
@@ -32,8 +33,8 @@ struct hook_config {
     bool is_early;
 };
 
-/* -ENOENT and others of opening the file; -EINVAL and a sentence with its name and
- * line. */
+/* -EINVAL and a sentence with the file's name and the line; -ENOENT or another errno if
+ * the file cannot be opened. */
 int hook_config_load(const char *path, struct err *e, struct hook_config *ret_c);
 
 #endif

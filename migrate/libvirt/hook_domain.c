@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The XML comes from libvirtd, which has checked it, but parts of it are what the owner
- * of a VM wrote: no entities are replaced, nothing is loaded, and libxml2's own limits
- * of depth and size stay in force. */
+/* libvirtd has checked the XML, but the owner of a VM wrote parts of it. So no entities
+ * are replaced, nothing is loaded, and libxml2's own limits of depth and size stay in
+ * force. */
 #include "hook_domain.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ is_named(const xmlNode *n, const char *name)
     return n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0;
 }
 
-/* The next element of this name from n on, n included; NULL. */
+/* The first element of this name among n and its following siblings; NULL. */
 static xmlNode *
 next_named(xmlNode *n, const char *name)
 {
@@ -59,8 +59,9 @@ next_within(xmlNode *n, const xmlNode *top)
     return n == NULL || n == top ? NULL : n->next;
 }
 
-/* The next <source> of an NBD export in a disk, after n; NULL. They stand in the disk
- * itself, in its backing stores, in a mirror, and wherever a later libvirt puts them.
+/* The next <source> of an NBD export in a disk, after n; NULL. There may be one in the
+ * disk itself, in its backing stores, in a mirror, and wherever a later libvirt puts
+ * it.
  */
 static xmlNode *
 next_source(xmlNode *n, const xmlNode *disk)
@@ -71,7 +72,8 @@ next_source(xmlNode *n, const xmlNode *disk)
     return n;
 }
 
-/* The <host> with the socket of a <source>; NULL when it is reached otherwise. */
+/* The <host> of a <source> with the path of a unix socket; NULL for another transport.
+ */
 static xmlNode *
 unix_host(const xmlNode *source)
 {
@@ -240,7 +242,7 @@ hook_domain_done(struct hook_domain *dom)
     memset(dom, 0, sizeof *dom);
 }
 
-/* Did it change? */
+/* Did the source change? */
 static bool
 map_source(const xmlNode *source, const struct hook_map *map)
 {

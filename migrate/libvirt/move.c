@@ -16,8 +16,8 @@ struct move {
     struct move_side from, to;
     enum plug_state from_state, to_state;
     uint64_t phase_ns[MOVE_NR_PHASES];
-    uint64_t held_at_ns, served_at_ns; /* 0: not by us */
-    bool is_resumed;                   /* an earlier order had begun */
+    uint64_t held_at_ns, served_at_ns; /* 0: another command did it */
+    bool is_resumed;                   /* an earlier command had begun the move */
     json_t *park, *handoff;            /* reports of the service */
 };
 
@@ -27,7 +27,7 @@ plug_deadline(const struct move *m)
     return clock_deadline_ns(m->o->plug_len_ns);
 }
 
-/* Tells who watches, and returns the time. */
+/* Announce the phase; returns the time. */
 static uint64_t
 begin(const struct move *m, const char *phase)
 {
@@ -49,24 +49,31 @@ look(struct move *m, struct err *e)
     const struct move_order *o = m->o;
     int rc = move_ask(&o->from, o->disk, e, &m->from);
 
-    rc = rc < 0 ? rc : move_ask(&o->to, o->disk, e, &m->to);
-    if (rc == 0) {
-        rc = plug_look(o->from_vm, &o->device, plug_deadline(m), e, &m->from_state);
-        rc = rc < 0 ? err_prefix(e, rc, "--from-vm") : 0;
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0) {
-        rc = plug_look(o->to_vm, &o->device, plug_deadline(m), e, &m->to_state);
-        rc = rc < 0 ? err_prefix(e, rc, "--to-vm") : 0;
+    rc = move_ask(&o->to, o->disk, e, &m->to);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0 && (m->from_state == PLUG_GONE || m->to_state == PLUG_GONE)) {
-        rc = err_set(e, -ENOTCONN,
-                     "%s: nobody is there, but the VM's service answers; is it right?",
-                     m->from_state == PLUG_GONE ? "--from-vm" : "--to-vm");
+    rc = plug_look(o->from_vm, &o->device, plug_deadline(m), e, &m->from_state);
+    if (rc < 0) {
+        return err_prefix(e, rc, "--from-vm");
     }
-    return rc;
+    rc = plug_look(o->to_vm, &o->device, plug_deadline(m), e, &m->to_state);
+    if (rc < 0) {
+        return err_prefix(e, rc, "--to-vm");
+    }
+    if (m->from_state == PLUG_GONE || m->to_state == PLUG_GONE) {
+        return err_set(e, -ENOTCONN,
+                       "%s: nobody is there, but the VM's service answers; is it "
+                       "right?",
+                       m->from_state == PLUG_GONE ? "--from-vm" : "--to-vm");
+    }
+    return 0;
 }
 
-/* What has to be so before a disk that is served now is parked. */
+/* Make sure, before a disk is parked that is served now, that the move can succeed. */
 static int
 prepare(struct move *m, struct err *e)
 {
@@ -83,7 +90,7 @@ prepare(struct move *m, struct err *e)
     return rc < 0 ? err_prefix(e, rc, "--to-vm") : 0;
 }
 
-/* The first service may not be there to be asked. */
+/* Has the first service still this role for the disk? False when it does not answer. */
 static bool
 is_still(struct move *m, const char *role)
 {
@@ -91,8 +98,8 @@ is_still(struct move *m, const char *role)
            is_role(m->from.role, role);
 }
 
-/* CLI_DONE: it is parked, maybe by what an earlier command had ordered, which came to
- * its end since we looked. */
+/* CLI_DONE: the disk is parked. An earlier command may have ordered that, and the park
+ * may have ended since look(). */
 static int
 park(struct move *m, struct err *e)
 {
@@ -112,7 +119,8 @@ park(struct move *m, struct err *e)
     return CLI_DONE;
 }
 
-/* Own it again: the first VM has the device. Asked again until its service sees it. */
+/* Have the first service own the disk again, now that its VM has the device. It is
+ * asked until it sees the device. */
 static int
 unpark(struct move *m, struct err *e)
 {
@@ -185,7 +193,7 @@ attach(struct move *m, struct err *e)
     return rc;
 }
 
-/* The service of the first VM does it, whatever becomes of us. */
+/* Hand the disk over. The first service does that, even if this process dies. */
 static int
 assign(struct move *m, struct err *e, bool *ret_is_refused)
 {
@@ -215,8 +223,9 @@ is_given_on(const struct move *m)
     return is_role(m->from.role, "given") && strcmp(m->from.owner, m->to.service) == 0;
 }
 
-/* The first service has given it on and the second one may not know: it is told, as
- * long as the first one runs. 0: it owns it, or has refused and handed it back. */
+/* The first service has given the disk on and, as long as it runs, tells the second one
+ * again and again. Wait for that. 0: the second one owns the disk, or has refused it,
+ * so that the first one has it parked again. */
 static int
 await_taken(struct move *m, struct err *e)
 {
@@ -234,8 +243,8 @@ await_taken(struct move *m, struct err *e)
     return rc;
 }
 
-/* assign() of what the first service has in this role. A handoff that a command which
- * was killed had begun may be quicker: refused then, and as good. */
+/* assign() the disk, for which the first service has this role. If a command that was
+ * killed had begun a handoff, ours may be refused because that one is done: as good. */
 static int
 hand_on(struct move *m, const char *role, struct err *e, bool *ret_is_refused)
 {
@@ -295,25 +304,27 @@ move_shared(struct move *m, struct err *e)
     return CLI_DONE;
 }
 
-/* Given on by an earlier command: without the device the second one would refuse, and
- * then the first one would need its own. */
+/* An earlier command had the first service give the disk on. Without the device the
+ * second service would refuse the disk, and then the first one would need the device.
+ */
 static int
 await_given(struct move *m, struct err *e)
 {
-    int rc = m->o->device.is_shared ? 0 : detach(m, e);
+    const bool is_shared = m->o->device.is_shared;
 
-    rc = rc < 0 ? rc : attach(m, e);
-    rc = rc < 0 ? rc : await_taken(m, e);
-    if (rc == 0 && is_role(m->from.role, "parked")) {
+    if ((!is_shared && detach(m, e) < 0) || attach(m, e) < 0 || await_taken(m, e) < 0) {
+        return go_on_later(m, e);
+    }
+    if (is_role(m->from.role, "parked")) {
         return move_parked(m, e);
     }
-    if (rc == 0 && m->o->device.is_shared) {
-        rc = detach(m, e);
+    if (is_shared && detach(m, e) < 0) {
+        return go_on_later(m, e);
     }
-    return rc < 0 ? go_on_later(m, e) : CLI_DONE;
+    return CLI_DONE;
 }
 
-/* Can these two, in these roles, be meant? */
+/* Can a move between these two services be meant, with the roles that they have? */
 static int
 check_roles(const struct move *m, struct err *e)
 {

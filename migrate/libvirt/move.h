@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* move.h - a disk and its device from the service in one VM to the service in another.
+/* move.h - moves a disk and its device from the service in one VM to the service in
+ * another VM.
  *
- * Three durable steps, none of which is this process's to remember: park (clients hold,
- * nothing of the first service is in the device), the device out of one VM and into the
- * other, and the handoff of the parked disk. Each looks first at what is so already, so
- * after a crash at any point the same order goes on from there. What holds after a step
- * failed:
- *   look, prepare  nothing has happened
- *   park           the service's own abort: nothing has happened
- *   detach         refused by the guest: unparked. No event: it is parked, clients
- * wait; unparked it could lose its device under load when the guest obeys after all
- *   attach, assign the device back into the first VM, and unparked there
- * With a shared device (a file or block device that both VMs can have open) the second
- * VM gets it first, ownership goes by a plain handoff, and the first VM loses it last:
- * nothing of plugging is in the stall. The records say who writes. */
+ * There are three durable steps, and this process need not remember any of them: the
+ * first service parks the disk (requests are held, and the service has no write under
+ * way); the device is pulled out of one VM and plugged into the other; the parked disk
+ * is handed over. A move first looks at what is done already, so after a crash at any
+ * point the same command goes on from there. What holds after a step has failed:
+ *   look, prepare   nothing has happened
+ *   park            the service has aborted it: nothing has happened
+ *   detach          the guest refused: the disk is unparked. The guest did not answer:
+ *                   the disk stays parked and clients wait, because the guest may still
+ *                   obey, and an unparked disk would lose its device under load
+ *   attach, assign  the first VM has the device again, and the disk is unparked there
+ * A shared device is a file or block device that both VMs can have open. The second VM
+ * gets it first, a plain handoff moves the ownership, and the first VM loses the device
+ * last, so plugging is no part of the stall. The records say who writes. */
 #ifndef BATON_MOVE_H
 #define BATON_MOVE_H
 
@@ -37,17 +39,17 @@ enum move_phase {
 struct move_order {
     const char *disk;
     struct uri from, to;   /* control sockets, as we reach them */
-    const char *to_inside; /* the second one as the first service reaches it */
+    const char *to_inside; /* the second one, as the first service reaches it */
     struct plug *from_vm, *to_vm;
     struct plug_device device;
     uint64_t deadline_len_ns; /* of the park */
     uint64_t plug_len_ns;     /* for a guest to let go, or to see, the device */
-    void (*on_phase)(void *opaque, const char *phase); /* it begins; may be NULL */
+    void (*on_phase)(void *opaque, const char *phase); /* at its begin; may be NULL */
     void *opaque;
 };
 
-/* A CLI_ status (cli.h) and, unless it is CLI_DONE, a sentence. *ret_report: see
- * "vm move-device" in baton(1); always set. */
+/* Returns a CLI_ status (say.h), with a sentence in e unless it is CLI_DONE.
+ * *ret_report is always set; baton(1) describes it under "vm move-device". */
 int move_run(const struct move_order *o, struct err *e, json_t **ret_report);
 
 #endif

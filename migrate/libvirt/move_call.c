@@ -10,8 +10,9 @@
 #include "rpc.h"
 
 #define ANSWER_NS (10 * NS_PER_S)
-/* A service answers a handoff or a park when it is done or has given up, and says so
- * after some seconds if it goes on; longer than this nobody is there. */
+/* A service answers a handoff or a park when it is done or has given up, or some
+ * seconds later, saying that it goes on. If no answer comes for this time, nobody is
+ * there. */
 #define PATIENCE_NS (60 * NS_PER_S)
 
 static int
@@ -21,7 +22,7 @@ ask(const struct uri *at, const char *method, json_t *params, uint64_t len_ns,
     struct rpc_client *client;
     int code = 0, rc = cli_reach(at, e, &client);
 
-    *ret_is_refused = rc < 0; /* nobody heard it */
+    *ret_is_refused = rc < 0; /* the request did not arrive */
     if (rc < 0) {
         json_decref(params);
         return rc;

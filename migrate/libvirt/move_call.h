@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* move_call.h - private to move*.c: what is asked of the two services. */
+/* move_call.h - private to move*.c: the calls to the two services. */
 #ifndef BATON_MOVE_CALL_H
 #define BATON_MOVE_CALL_H
 
@@ -14,11 +14,12 @@ struct move_side {
 int move_ask(const struct uri *at, const char *disk, struct err *e,
              struct move_side *ret_side);
 
-/* 0 and *ret_report; -EREMOTEIO or another errno and *ret_is_refused: nothing changed,
- * the service says. Not refused: it is not known, or it is committed and goes on. */
+/* 0 and *ret_report, or -errno. *ret_is_refused: the service says that nothing changed.
+ * Otherwise the outcome is not known, or it is committed and the service goes on. */
 int move_park(const struct move_order *o, struct err *e, bool *ret_is_refused,
               json_t **ret_report);
-/* Since when requests wait, by its report of a park: how long its phases took. */
+/* Since when requests wait after a park that has just ended: now less the time that the
+ * phases in its report took. */
 uint64_t move_held_since(const json_t *report);
 int move_unpark(const struct move_order *o, struct err *e, bool *ret_is_refused,
                 json_t **ret_report);

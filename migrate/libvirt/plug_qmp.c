@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A QEMU without libvirt. The monitor serves one client at a time, so each call has a
- * connection of its own: events of a time without one are not missed, because what is
- * still plugged in is looked at after connecting. */
+/* A QEMU without libvirt. The monitor serves one client at a time, so each call makes a
+ * connection of its own. Events that QEMU sends between two connections are not missed,
+ * because each call first looks at what is plugged in. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@
 
 #define NODE_SUFFIX "-medium"
 #define NODE_LEN (PLUG_MAX_ID + sizeof NODE_SUFFIX)
-#define ASK_AGAIN_NS (2 * NS_PER_S) /* a guest that was booting has not heard it */
-#define IN_USE_MS 2                 /* QEMU drops the last reference soon */
+#define ASK_AGAIN_NS (2 * NS_PER_S) /* a guest may have been booting */
+#define IN_USE_MS 2                 /* until QEMU has dropped the last reference */
 
 struct plug_qmp {
     struct plug plug;
@@ -41,7 +41,7 @@ node_name(const struct plug_device *d, char name[NODE_LEN])
     (void)snprintf(name, NODE_LEN, "%s" NODE_SUFFIX, d->id);
 }
 
-/* Has QEMU a device with this id, also one that is on its way out? */
+/* Has QEMU a device with this id? One that is on its way out counts. */
 static int
 look_at_device(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
                struct err *e, bool *ret_has)
@@ -63,8 +63,8 @@ look_at_device(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
     return rc;
 }
 
-/* A node that has the file open, ours or of the command line that QEMU was started
- * with; NULL in *ret_node: there is none. free(3) it. -EINVAL: ours has another one. */
+/* *ret_node is a node that has the file open, either ours or one of QEMU's command
+ * line; NULL: there is none. free(3) it. -EINVAL: our node has another file. */
 static int
 look_at_node(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
              struct err *e, char **ret_node)
@@ -98,32 +98,46 @@ look_at_node(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
 }
 
 static int
+look_at_both(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
+             struct err *e, enum plug_state *ret_state)
+{
+    AUTO_FREE char *node = NULL;
+    bool has_device = false;
+    int rc = look_at_device(q, d, deadline_ns, e, &has_device);
+
+    if (rc == 0) {
+        rc = look_at_node(q, d, deadline_ns, e, &node);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (has_device && node == NULL) {
+        return err_set(e, -EINVAL, "its device %s is not %s", d->id, d->file);
+    }
+    if (has_device) {
+        *ret_state = PLUG_IN;
+    } else {
+        *ret_state = node != NULL ? PLUG_OPEN : PLUG_OUT;
+    }
+    return 0;
+}
+
+static int
 qmp_look(struct plug *p, const struct plug_device *d, uint64_t deadline_ns,
          struct err *e, enum plug_state *ret_state)
 {
     struct qmp *q = NULL;
-    AUTO_FREE char *node = NULL;
-    bool has_device = false;
     int rc = qmp_open(qmp_of(p)->path, deadline_ns, e, &q);
 
     if (rc == 0) {
-        rc = look_at_device(q, d, deadline_ns, e, &has_device);
-    }
-    if (rc == 0) {
-        rc = look_at_node(q, d, deadline_ns, e, &node);
-    }
-    if (rc == 0 && has_device && node == NULL) {
-        rc = err_set(e, -EINVAL, "its device %s is not %s", d->id, d->file);
+        rc = look_at_both(q, d, deadline_ns, e, ret_state);
     }
     qmp_close(q);
-    if (rc < 0 && !is_no_vm(rc)) {
-        return rc;
+    if (is_no_vm(rc)) {
+        *ret_state = PLUG_GONE;
+        return 0;
     }
-    *ret_state = rc < 0         ? PLUG_GONE
-                 : has_device   ? PLUG_IN
-                 : node != NULL ? PLUG_OPEN
-                                : PLUG_OUT;
-    return 0;
+    return rc;
 }
 
 static int
@@ -142,24 +156,28 @@ add_node(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
                     deadline_ns, e, NULL);
 }
 
-/* The node with the file, made if there is none. */
+/* As look_at_node(), but a node is made if there is none. */
 static int
 need_node(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
           struct err *e, char **ret_node)
 {
     int rc = look_at_node(q, d, deadline_ns, e, ret_node);
 
-    if (rc == 0 && *ret_node == NULL) {
-        rc = add_node(q, d, deadline_ns, e);
-        rc = rc < 0 ? rc : look_at_node(q, d, deadline_ns, e, ret_node);
+    if (rc < 0 || *ret_node != NULL) {
+        return rc;
     }
+    rc = add_node(q, d, deadline_ns, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = look_at_node(q, d, deadline_ns, e, ret_node);
     if (rc == 0 && *ret_node == NULL) {
         rc = err_set(e, -EIO, "QEMU has lost the node of %s", d->file);
     }
     return rc;
 }
 
-/* Whatever is needed of a VM that runs. */
+/* For what needs a VM that runs. */
 static int
 connect_running(struct plug *p, uint64_t deadline_ns, struct err *e, struct qmp **ret_q)
 {
@@ -202,12 +220,15 @@ qmp_in(struct plug *p, const struct plug_device *d, uint64_t deadline_ns, struct
     struct qmp *q = NULL;
     int rc = connect_running(p, deadline_ns, e, &q);
 
-    if (rc == 0) {
-        rc = look_at_device(q, d, deadline_ns, e, &has_device);
+    if (rc < 0) {
+        return rc;
     }
+    rc = look_at_device(q, d, deadline_ns, e, &has_device);
     if (rc == 0 && !has_device) {
         rc = need_node(q, d, deadline_ns, e, &node);
-        rc = rc < 0 ? rc : add_device(q, d, node, deadline_ns, e);
+    }
+    if (rc == 0 && !has_device) {
+        rc = add_device(q, d, node, deadline_ns, e);
     }
     qmp_close(q);
     return rc;
@@ -232,7 +253,7 @@ pull_out(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
         if (rc < 0 || !has_device) {
             return rc;
         }
-        /* Asked before and not forgotten: QEMU says so, and the event is due. */
+        /* -EREMOTEIO: QEMU remembers an earlier request, and its event is due. */
         rc = qmp_call(q, "device_del", json_pack("{s:s}", "id", d->id), deadline_ns, e,
                       NULL);
         if (rc < 0 && rc != -EREMOTEIO) {
@@ -252,7 +273,7 @@ pull_out(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
     }
 }
 
-/* Every node with the file. Right after the event one may still be in use. */
+/* Delete every node with the file. Right after the event a node may still be in use. */
 static int
 close_file(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
            struct err *e)
@@ -289,7 +310,7 @@ qmp_out(struct plug *p, const struct plug_device *d, uint64_t deadline_ns,
         rc = close_file(q, d, deadline_ns, e);
     }
     qmp_close(q);
-    return is_no_vm(rc) ? 0 : rc; /* with QEMU all that it had open is gone */
+    return is_no_vm(rc) ? 0 : rc; /* a QEMU that has ended has nothing open */
 }
 
 static void

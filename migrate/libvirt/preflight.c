@@ -36,14 +36,20 @@ preflight_memory(struct virt *v, const char *domain, const char *dest, struct er
     struct virt *there = NULL;
     int rc = virt_memory_of(v, domain, e, &need_kib);
 
-    rc = rc < 0 ? rc : virt_open(dest, e, &there);
-    rc = rc < 0 ? rc : virt_spare_memory(there, e, &spare_kib);
-    virt_close(there);
-    if (rc == 0 && spare_kib < need_kib) {
-        rc = err_set(e, -ENOMEM,
-                     "%s has %llu MiB of memory, and the host at %s has %llu MiB free "
-                     "for it",
-                     domain, need_kib / 1024, dest, spare_kib / 1024);
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
+    rc = virt_open(dest, e, &there);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = virt_spare_memory(there, e, &spare_kib);
+    virt_close(there);
+    if (rc < 0 || spare_kib >= need_kib) {
+        return rc;
+    }
+    return err_set(e, -ENOMEM,
+                   "%s has %llu MiB of memory, and the host at %s has %llu MiB free "
+                   "for it",
+                   domain, need_kib / 1024, dest, spare_kib / 1024);
 }

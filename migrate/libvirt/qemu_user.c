@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* qemu_user.c - asks the kernel: a child becomes that user, as libvirt's child does,
- * and tries each folder of the path and the socket. So access control lists and
- * whatever else there may be count. */
+/* qemu_user.c - asks the kernel: a child process becomes QEMU's user, as libvirt's
+ * child does, and tries each folder of the path and the socket. So access control lists
+ * and all other rules count. */
 #include "qemu_user.h"
 
 #include <errno.h>
@@ -20,9 +20,9 @@
 #define DEFAULT_NAME "libvirt-qemu"
 #define MAX_GROUPS 256
 #define MAX_PARTS 128
-#define TROUBLE 255 /* of a child that could not even ask */
+#define TROUBLE 255 /* exit status of a child that could not ask */
 
-/* The value of `key = "VALUE"` in libvirt's file; value is unchanged without. */
+/* Copy VALUE of a line `key = "VALUE"` in libvirt's file to value, if there is one. */
 static void
 read_setting(const char *conf, const char *key, char *value, size_t size)
 {
@@ -37,7 +37,8 @@ read_setting(const char *conf, const char *key, char *value, size_t size)
     }
 }
 
-/* "+NUMBER", or a name, which may look like a number; libvirt's rule. */
+/* "+NUMBER" or "NUMBER". By libvirt's rule a text without "+" is tried as a name first.
+ */
 static bool
 parse_number(const char *text, unsigned *ret_n)
 {
@@ -95,7 +96,7 @@ become(const struct qemu_user *u)
            setresuid(u->uid, u->uid, u->uid) == 0;
 }
 
-/* In the child: the number of the part that keeps it out, from 1; 0: none. */
+/* In the child: which part of the path keeps it out, counted from 1; 0: none. */
 static int
 first_barrier(char *path)
 {
@@ -113,7 +114,7 @@ first_barrier(char *path)
     return access(path, R_OK | W_OK) < 0 ? part + 1 : 0;
 }
 
-/* path is cut behind its n-th part. False: that was all of it. */
+/* Cut path behind its n-th part. False: the whole path has n parts. */
 static bool
 cut_after(char *path, int n)
 {

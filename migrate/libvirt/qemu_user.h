@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* qemu_user.h - the user that libvirt runs QEMU as, and what it may open. */
+/* qemu_user.h - the user that libvirt runs QEMU as, and what that user may open. */
 #ifndef BATON_QEMU_USER_H
 #define BATON_QEMU_USER_H
 
@@ -13,12 +13,12 @@ struct qemu_user {
     gid_t gid;
 };
 
-/* Of libvirt's file at conf, or its defaults on Debian. -ENOENT: there is no such user
- * here. */
+/* Read libvirt's file at conf; what it does not say is as on Debian. -ENOENT: this host
+ * has no such user. */
 int qemu_user_find(const char *conf, struct qemu_user *ret_user);
 
-/* May it connect to the socket? 1 yes; 0 no, with a sentence in *ret_why, free(3) it;
- * -EPERM: only root can tell; other -errno. */
+/* May u connect to the socket? 1: yes. 0: no, and the sentence *ret_why, to be freed,
+ * says why. -EPERM: only root can find out. Other -errno. */
 int qemu_user_may_connect(const struct qemu_user *u, const char *socket,
                           char **ret_why);
 

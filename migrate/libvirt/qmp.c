@@ -12,9 +12,9 @@
 #include "rpc_frame.h"
 #include "uri.h"
 
-#define MAX_LINE (16U * 1024 * 1024) /* query-named-block-nodes of a big machine */
+#define MAX_LINE (16U * 1024 * 1024) /* a VM with many disks lists all its nodes */
 #define MAX_DEPTH 128
-#define MAX_EVENTS 256 /* kept; nobody asks for more than the latest ones */
+#define MAX_EVENTS 256 /* that are kept; older ones are of no use */
 
 struct qmp {
     int fd;
@@ -46,7 +46,7 @@ read_object(struct qmp *q, uint64_t deadline_ns, struct err *e, json_t **ret_obj
     return 0;
 }
 
-/* Keeps an event; false: it is something else. */
+/* Keep object if it is an event; false: it is something else. */
 static bool
 take_event(struct qmp *q, json_t *object)
 {
@@ -138,6 +138,25 @@ is_answer(const struct qmp *q, const json_t *object)
     return json_is_integer(id) && json_integer_value(id) == q->last_id;
 }
 
+/* Events that come before the answer are kept. */
+static int
+read_answer(struct qmp *q, uint64_t deadline_ns, struct err *e, json_t **ret_answer)
+{
+    for (;;) {
+        json_t *object = NULL;
+        int rc = read_object(q, deadline_ns, e, &object);
+
+        if (rc < 0) {
+            return rc;
+        }
+        if (!take_event(q, object) && is_answer(q, object)) {
+            *ret_answer = object;
+            return 0;
+        }
+        json_decref(object);
+    }
+}
+
 int
 qmp_call(struct qmp *q, const char *command, json_t *args, uint64_t deadline_ns,
          struct err *e, json_t **ret_result)
@@ -147,12 +166,8 @@ qmp_call(struct qmp *q, const char *command, json_t *args, uint64_t deadline_ns,
     const char *desc;
     int rc = send_command(q, command, args, deadline_ns, e);
 
-    while (rc == 0 && answer == NULL) {
-        rc = read_object(q, deadline_ns, e, &answer);
-        if (rc == 0 && (take_event(q, answer) || !is_answer(q, answer))) {
-            json_decref(answer);
-            answer = NULL;
-        }
+    if (rc == 0) {
+        rc = read_answer(q, deadline_ns, e, &answer);
     }
     if (rc < 0) {
         return err_prefix(e, rc, "%s", command);
@@ -169,7 +184,7 @@ qmp_call(struct qmp *q, const char *command, json_t *args, uint64_t deadline_ns,
     return rc;
 }
 
-/* Which of the two it is; 2: neither. */
+/* Which of the two events of this device it is; 2: neither. */
 static unsigned
 which_event(const json_t *object, const char *const events[2], const char *device)
 {
@@ -206,7 +221,7 @@ qmp_await(struct qmp *q, const char *const events[2], const char *device,
         if (rc < 0) {
             return rc;
         }
-        (void)take_event(q, object); /* nothing else was asked for */
+        (void)take_event(q, object); /* no answer can come now */
         json_decref(object);
     }
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* qmp.h - QEMU's monitor protocol on a unix socket: one command at a time, and the
- * events of devices, none of which is lost while another answer is waited for. One
- * thread. After an error that is not QEMU's own word the connection is spent.
+ * events of devices. Events that come while an answer is awaited are kept. One thread.
  *
  * -ENOENT, -ECONNREFUSED from qmp_open(): nobody listens there. -ECONNRESET: QEMU has
  * closed the connection, as it does when it ends. -EREMOTEIO: QEMU refused the command,
- * and the sentence says why. -ETIMEDOUT. */
+ * and the sentence says why. After any other error, such as -ETIMEDOUT, the connection
+ * can only be closed. */
 #ifndef BATON_QMP_H
 #define BATON_QMP_H
 
@@ -25,8 +25,8 @@ void qmp_close(struct qmp *q); /* NULL is fine */
 int qmp_call(struct qmp *q, const char *command, json_t *args, uint64_t deadline_ns,
              struct err *e, json_t **ret_result);
 
-/* Wait for one of the two events of the device with this id: 0, and which it was. Those
- * of the time since qmp_open() count; each once. */
+/* Wait for one of two events of the device with this id. 0: *ret_which is its index.
+ * Events since qmp_open() count, each once. */
 int qmp_await(struct qmp *q, const char *const events[2], const char *device,
               uint64_t deadline_ns, struct err *e, unsigned *ret_which);
 

@@ -16,7 +16,7 @@ struct virt {
     virConnectPtr conn;
 };
 
-/* libvirt prints its errors by itself unless it is given somebody to tell. */
+/* Without an error function of ours, libvirt prints its errors itself. */
 static void
 say_nothing(void *opaque, virErrorPtr error)
 {
@@ -75,7 +75,7 @@ void
 virt_close(struct virt *v)
 {
     if (v != NULL) {
-        (void)virConnectClose(v->conn); /* the count of what is left over */
+        (void)virConnectClose(v->conn); /* returns a count, no error that matters */
         free(v);
     }
 }
@@ -94,23 +94,6 @@ virt_attach(struct virt *v, const char *domain, const char *disk_xml, struct err
         flags |= VIR_DOMAIN_AFFECT_LIVE;
     }
     if (virDomainAttachDeviceFlags(d, disk_xml, flags) < 0) {
-        rc = fail(e, domain);
-    }
-    (void)virDomainFree(d);
-    return rc;
-}
-
-int
-virt_stored_xml(struct virt *v, const char *domain, struct err *e, char **ret_xml)
-{
-    virDomainPtr d = virDomainLookupByName(v->conn, domain);
-    int rc = 0;
-
-    if (d == NULL) {
-        return fail(e, domain);
-    }
-    *ret_xml = virDomainGetXMLDesc(d, VIR_DOMAIN_XML_INACTIVE);
-    if (*ret_xml == NULL) {
         rc = fail(e, domain);
     }
     (void)virDomainFree(d);
@@ -153,7 +136,7 @@ virt_memory_of(struct virt *v, const char *domain, struct err *e,
     return rc;
 }
 
-/* What is free or cached; 0 when it is not told apart. */
+/* Free memory and caches in KiB; 0 when the host does not tell. */
 static unsigned long long
 stat_spare(virConnectPtr conn)
 {
@@ -202,10 +185,10 @@ virt_each(struct virt *v, virt_on_domain on_domain, void *opaque, struct err *e)
     if (nr < 0) {
         return fail(e, "the list of domains");
     }
-    for (int i = 0; i < nr; i++) {
+    for (int i = 0; i < nr; i++) { /* after a failure the rest is only freed */
         char *xml = rc == 0 ? virDomainGetXMLDesc(domains[i], 0) : NULL;
 
-        if (xml != NULL) { /* or it is gone by now */
+        if (xml != NULL) { /* or the domain is gone by now */
             rc = on_domain(opaque, virDomainGetName(domains[i]),
                            virDomainIsActive(domains[i]) == 1, xml);
         }
@@ -221,7 +204,7 @@ virt_each(struct virt *v, virt_on_domain on_domain, void *opaque, struct err *e)
 struct migration {
     virDomainPtr domain;
     const char *dest;
-    int done_fd; /* eventfd, written at the end of the thread */
+    int done_fd; /* an eventfd, which the thread writes at its end */
     struct err err;
     int rc;
 };
@@ -241,7 +224,7 @@ migrate_thread(void *arg)
     return NULL;
 }
 
-/* Until the thread has ended. Was it told to abort? */
+/* Wait until the thread has ended. Was the migration aborted? */
 static bool
 attend(struct migration *m, virt_on_tick on_tick, void *opaque)
 {
@@ -251,7 +234,7 @@ attend(struct migration *m, virt_on_tick on_tick, void *opaque)
     while (poll(&p, 1, TICK_MS) <= 0) {
         virDomainJobInfo info = {.dataRemaining = 0};
 
-        (void)virDomainGetJobInfo(m->domain, &info); /* or nothing is left to copy */
+        (void)virDomainGetJobInfo(m->domain, &info); /* without it: 0 bytes left */
         if (on_tick(opaque, info.dataRemaining) && !is_aborted) {
             is_aborted = virDomainAbortJob(m->domain) == 0; /* else at the next tick */
         }

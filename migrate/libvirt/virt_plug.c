@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A VM of libvirt's. The disk is known by a user alias, ua-ID, which libvirt keeps from
- * the definition to the events. The definition follows what runs, so that the VM comes
- * up again with what it had. */
+/* A VM of libvirt. The disk is found by a user alias, ua-ID, which libvirt keeps in the
+ * definition, in the running domain and in events. The definition is changed along with
+ * the running domain, so that the VM starts again with the disks that it had. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ struct plug_virt {
     char *uri; /* NULL: libvirt's default */
     char *domain;
     virConnectPtr conn;
-    char awaited[VIRT_ALIAS_LEN]; /* whose removal is waited for */
+    char awaited[VIRT_ALIAS_LEN]; /* of the device whose removal is awaited */
     enum { WAITING, REMOVED, REFUSED, TIMED_OUT } seen;
 };
 
@@ -32,7 +32,7 @@ virt_of(struct plug *p)
     return (struct plug_virt *)p;
 }
 
-/* libvirt prints its errors by itself unless it is given somebody to tell. */
+/* Without an error function of ours, libvirt prints its errors itself. */
 static void
 say_nothing(void *opaque, virErrorPtr error)
 {
@@ -56,8 +56,8 @@ find(struct plug_virt *p, struct err *e, virDomainPtr *ret_domain)
 {
     if (p->conn == NULL) {
         virSetErrorFunc(NULL, say_nothing);
-        /* Events are dispatched by this process's loop; to register it again does
-         * nothing. Connections know of it only if it was there before them. */
+        /* Events come by this process's loop, which has to be registered before the
+         * connection is made. Registering it again does nothing. */
         if (virEventRegisterDefaultImpl() == 0) {
             p->conn = virConnectOpen(p->uri);
         }
@@ -75,7 +75,7 @@ look_at(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
     const char *at;
     char alias[VIRT_ALIAS_LEN];
 
-    /* Not to be known is not to be gone: what is gone has let go of the file. */
+    /* Not PLUG_GONE, which would mean that the file is closed: we do not know. */
     if (is_active < 0) {
         return fail(e, p);
     }
@@ -87,10 +87,10 @@ look_at(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
     if (xml == NULL) {
         return fail(e, p);
     }
-    virt_alias(d, alias);
-    at = virt_find_text(xml, "alias", "name", alias);
+    virt_plug_alias(d, alias);
+    at = virt_plug_find_text(xml, "alias", "name", alias);
     *ret_state = at != NULL ? PLUG_IN : PLUG_OUT;
-    if (at != NULL && !virt_is_of_file(xml, at, d)) {
+    if (at != NULL && !virt_plug_is_of_file(xml, at, d)) {
         return err_set(e, -EINVAL, "%s: its device %s is not %s", p->domain, d->id,
                        d->file);
     }
@@ -105,7 +105,7 @@ virt_look(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
     virDomainPtr domain;
     int rc = find(p, e, &domain);
 
-    (void)deadline_ns; /* libvirt's calls have their own */
+    (void)deadline_ns; /* libvirt's calls have deadlines of their own */
     if (rc == 0) {
         rc = look_at(p, domain, d, e, ret_state);
         (void)virDomainFree(domain);
@@ -113,7 +113,7 @@ virt_look(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
     return rc;
 }
 
-/* The first name of a target that the domain has not, now and in its definition. */
+/* The first target name that is free in the running domain and in its definition. */
 static int
 free_target(virDomainPtr domain, char target[4])
 {
@@ -126,13 +126,13 @@ free_target(virDomainPtr domain, char target[4])
     }
     do {
         (void)snprintf(target, 4, "vd%c", letter);
-    } while ((virt_find_text(now, "target", "dev", target) != NULL ||
-              virt_find_text(later, "target", "dev", target) != NULL) &&
+    } while ((virt_plug_find_text(now, "target", "dev", target) != NULL ||
+              virt_plug_find_text(later, "target", "dev", target) != NULL) &&
              letter++ < 'z');
     return letter <= 'z' ? 0 : -ENOSPC;
 }
 
-/* flags: what it is to be in, the running domain or its definition. */
+/* flags: whether to change the running domain or its definition. */
 static int
 attach_to(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
           unsigned flags, struct err *e)
@@ -144,7 +144,7 @@ attach_to(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
     if (rc < 0) {
         return err_set(e, rc, "%s has no room for a disk", p->domain);
     }
-    xml = virt_disk_element(d, target);
+    xml = virt_plug_disk_element(d, target);
     if (xml == NULL) {
         return err_set(e, -EINVAL, "%s cannot stand in a domain's XML", d->file);
     }
@@ -157,8 +157,8 @@ is_defined_with(virDomainPtr domain, const struct plug_device *d)
     AUTO_FREE char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
     char alias[VIRT_ALIAS_LEN];
 
-    virt_alias(d, alias);
-    return xml != NULL && virt_find_text(xml, "alias", "name", alias) != NULL;
+    virt_plug_alias(d, alias);
+    return xml != NULL && virt_plug_find_text(xml, "alias", "name", alias) != NULL;
 }
 
 static int
@@ -180,8 +180,8 @@ virt_in(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
     } else if (rc == 0 && state != PLUG_IN) {
         rc = attach_to(p, domain, d, VIR_DOMAIN_AFFECT_LIVE, e);
     }
-    /* Also where an earlier command did the first half. What runs has the disk, with or
-     * without it. */
+    /* Also if an earlier command did the first half. A failure is ignored, because the
+     * running domain has the disk. */
     if (rc == 0 && virDomainIsPersistent(domain) == 1 && !is_defined_with(domain, d)) {
         struct err ignored;
 
@@ -226,7 +226,7 @@ on_timeout(int timer, void *opaque)
     }
 }
 
-/* Run libvirt's loop until an event of the device or end_ns. */
+/* Run libvirt's loop until an event of the device has come, or until end_ns. */
 static int
 await_event(struct plug_virt *p, uint64_t end_ns, struct err *e)
 {
@@ -245,7 +245,8 @@ await_event(struct plug_virt *p, uint64_t end_ns, struct err *e)
     return rc;
 }
 
-/* Ask until the event has come, or the disk is not in the domain any more. */
+/* Ask the guest again and again until the event has come, or until the disk is not in
+ * the domain any more. */
 static int
 pull_out(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
          uint64_t deadline_ns, struct err *e)
@@ -259,8 +260,8 @@ pull_out(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
         if (rc < 0 || state != PLUG_IN) {
             return rc;
         }
-        /* It returns when the guest was asked. One that was asked before is still
-         * being waited for: libvirt says so, and the event is due. */
+        /* This returns when the guest was asked. It fails if the guest was asked before
+         * and has not answered; then the event is due, too. */
         if (virDomainDetachDeviceAlias(domain, p->awaited, VIR_DOMAIN_AFFECT_LIVE) <
             0) {
             (void)fail(&why, p);
@@ -287,7 +288,7 @@ with_events(struct plug_virt *p, virDomainPtr domain, const struct plug_device *
 {
     int removed, refused, rc;
 
-    virt_alias(d, p->awaited);
+    virt_plug_alias(d, p->awaited);
     removed = virConnectDomainEventRegisterAny(
         p->conn, domain, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
         VIR_DOMAIN_EVENT_CALLBACK(on_removed), p, NULL);
@@ -323,7 +324,7 @@ virt_out(struct plug *plug, const struct plug_device *d, uint64_t deadline_ns,
     if (domain != NULL) {
         (void)virDomainFree(domain);
     }
-    return rc == -ENOENT ? 0 : rc; /* a domain without a definition, that has ended */
+    return rc == -ENOENT ? 0 : rc; /* a transient domain that has ended */
 }
 
 static void
@@ -332,7 +333,7 @@ virt_plug_close(struct plug *plug)
     struct plug_virt *p = virt_of(plug);
 
     if (p->conn != NULL) {
-        (void)virConnectClose(p->conn); /* the count of what is left over */
+        (void)virConnectClose(p->conn); /* returns a count, no error that matters */
     }
     free(p->uri);
     free(p->domain);
@@ -346,7 +347,7 @@ static const struct plug_ops virt_ops = {.name = "libvirt",
                                          .close = virt_plug_close};
 
 int
-plug_virt_open(const char *uri, const char *domain, struct err *e, struct plug **ret_p)
+virt_plug_open(const char *uri, const char *domain, struct err *e, struct plug **ret_p)
 {
     struct plug_virt *p = calloc(1, sizeof *p);
 

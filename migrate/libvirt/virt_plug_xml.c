@@ -6,14 +6,14 @@
 #include <string.h>
 
 void
-virt_alias(const struct plug_device *d, char alias[VIRT_ALIAS_LEN])
+virt_plug_alias(const struct plug_device *d, char alias[VIRT_ALIAS_LEN])
 {
     (void)snprintf(alias, VIRT_ALIAS_LEN, "ua-%s", d->id);
 }
 
 const char *
-virt_find_text(const char *xml, const char *element, const char *attribute,
-               const char *value)
+virt_plug_find_text(const char *xml, const char *element, const char *attribute,
+                    const char *value)
 {
     char text[64];
 
@@ -21,10 +21,10 @@ virt_find_text(const char *xml, const char *element, const char *attribute,
     return strstr(xml, text);
 }
 
-/* The source comes before the alias. A path that is written with an entity is none of
- * virt_disk_element()'s. */
+/* In libvirt's XML the source comes before the alias. A path that is written with an
+ * entity is not from virt_plug_disk_element(), so it need not be understood. */
 bool
-virt_is_of_file(const char *xml, const char *alias, const struct plug_device *d)
+virt_plug_is_of_file(const char *xml, const char *alias, const struct plug_device *d)
 {
     static const char *const sources[] = {"<source file='", "<source dev='"};
     const char *disk = xml;
@@ -47,11 +47,11 @@ virt_is_of_file(const char *xml, const char *alias, const struct plug_device *d)
 }
 
 char *
-virt_disk_element(const struct plug_device *d, const char *target)
+virt_plug_disk_element(const struct plug_device *d, const char *target)
 {
     char alias[VIRT_ALIAS_LEN], *xml;
 
-    virt_alias(d, alias);
+    virt_plug_alias(d, alias);
     if (strpbrk(d->file, "<>&'\"") != NULL ||
         asprintf(&xml,
                  "<disk type='%s' device='disk'>"

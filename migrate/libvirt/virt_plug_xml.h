@@ -10,17 +10,19 @@
 #define VIRT_ALIAS_LEN (PLUG_MAX_ID + 4)
 
 /* The alias by which libvirt knows the device. */
-void virt_alias(const struct plug_device *d, char alias[VIRT_ALIAS_LEN]);
+void virt_plug_alias(const struct plug_device *d, char alias[VIRT_ALIAS_LEN]);
 
-/* Where the XML has this element with this first attribute, as libvirt writes it; NULL.
+/* Find an element by its first attribute, in the form in which libvirt writes it; NULL.
  */
-const char *virt_find_text(const char *xml, const char *element, const char *attribute,
-                           const char *value);
+const char *virt_plug_find_text(const char *xml, const char *element,
+                                const char *attribute, const char *value);
 
-/* Is the disk whose alias is here in the XML the device's file? */
-bool virt_is_of_file(const char *xml, const char *alias, const struct plug_device *d);
+/* alias is a place in xml. Has the disk with that alias the device's file? */
+bool virt_plug_is_of_file(const char *xml, const char *alias,
+                          const struct plug_device *d);
 
-/* free(3) it. NULL: the file's name cannot stand in XML, or there is no memory. */
-char *virt_disk_element(const struct plug_device *d, const char *target);
+/* The <disk> element, to be freed. NULL: the file's name cannot stand in XML, or there
+ * is no memory. */
+char *virt_plug_disk_element(const struct plug_device *d, const char *target);
 
 #endif

@@ -130,7 +130,7 @@ refuses 2 "--budget: \"fast\" is not a duration" \
     handoff D --from unix:/a --to unix:/b --budget fast
 refuses 2 "--budget 0: allowed: 1us" handoff D --from unix:/a --to unix:/b --budget 0
 refuses 2 "--from is given twice" handoff D --from unix:/a --at unix:/b --to unix:/c
-refuses 2 "no such option: --form; allowed: --at" handoff D --form unix:/a
+refuses 2 "no such option: --form; allowed: --from, --at" handoff D --form unix:/a
 refuses 1 "handoff: cannot reach the service at unix:$dir/none" \
     handoff D --from "unix:$dir/none" --to unix:/b
 refuses 1 "cannot reach the service" \
@@ -141,7 +141,7 @@ grep -q '^{"error":{"code":1,"message":"cannot reach .*","errno":"ENOENT"}}$' "$
 }
 
 refuses 2 "park: what?" park --at unix:/a
-refuses 2 "no such option: --to; allowed: --at, --json, --quiet, --help, --deadline" \
+refuses 2 "no such option: --to; allowed: --at, --deadline, --json, --quiet, --help" \
     park D --at unix:/a --to unix:/b
 refuses 1 "park: cannot reach the service" park D --at "unix:$dir/none"
 refuses 1 "unpark: cannot reach the service" unpark D --at "unix:$dir/none"
@@ -151,7 +151,7 @@ refuses 1 "abort: cannot reach the service" abort D --at "unix:$dir/none"
 refuses 2 "recover: what?" recover --at unix:/a
 refuses 2 "neither a disk nor a VM" recover -- -x
 refuses 2 "recover: --ask: " recover D --at unix:/a --ask nowhere
-refuses 2 "no such option: --force; allowed: --at, --ask, --take, --json" \
+refuses 2 "no such option: --force; allowed: --at, --ask, --take, --accept-device, --json" \
     recover D --at unix:/a --force
 refuses 1 "recover: cannot reach the service" recover D --at "unix:$dir/none"
 

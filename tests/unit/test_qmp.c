@@ -12,7 +12,7 @@
 #include <check.h>
 
 #include "clock.h"
-#include "plug.h"
+#include "plug_open.h"
 #include "qmp.h"
 #include "suite.h"
 

@@ -20,10 +20,10 @@ is_of_file(const char *xml, const char *id, const char *file)
     char alias[VIRT_ALIAS_LEN];
     const char *at;
 
-    virt_alias(&d, alias);
-    at = virt_find_text(xml, "alias", "name", alias);
+    virt_plug_alias(&d, alias);
+    at = virt_plug_find_text(xml, "alias", "name", alias);
     ck_assert_ptr_nonnull(at);
-    return virt_is_of_file(xml, at, &d);
+    return virt_plug_is_of_file(xml, at, &d);
 }
 
 START_TEST(file_is_that_of_the_disk_with_the_alias)
@@ -66,11 +66,11 @@ END_TEST
 START_TEST(element_is_found_again)
 {
     const struct plug_device d = {.id = "web", .file = "/dev/x", .is_block = true};
-    char *xml = virt_disk_element(&d, "vdc");
+    char *xml = virt_plug_disk_element(&d, "vdc");
 
     ck_assert_ptr_nonnull(xml);
     ck_assert(is_of_file(xml, "web", "/dev/x"));
-    ck_assert_ptr_nonnull(virt_find_text(xml, "target", "dev", "vdc"));
+    ck_assert_ptr_nonnull(virt_plug_find_text(xml, "target", "dev", "vdc"));
     free(xml);
 }
 END_TEST
@@ -79,7 +79,7 @@ START_TEST(file_that_would_break_the_element_is_refused)
 {
     const struct plug_device d = {.id = "web", .file = "/a'/><x y='"};
 
-    ck_assert_ptr_null(virt_disk_element(&d, "vdc"));
+    ck_assert_ptr_null(virt_plug_disk_element(&d, "vdc"));
 }
 END_TEST
 
