@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* While nobody has the other end of a port open, poll() says "hung up" at once and for
- * ever, and reads find an end. So it is left out then, and SIGIO, which the driver
- * sends on every change, tells to look again. Once a second it is opened anew: the
- * device may be another one by now. */
+/* While nobody has the other end of a port open, poll() on the port returns at once
+ * with "hung up", every time, and read() returns an end of file. So the port is left
+ * out of poll() then. SIGIO, which the driver sends on every change, makes us look
+ * again; and once a second the port is opened anew, because its device may be another
+ * one by now.
+ */
 #include "serial_line.h"
 
 #include <errno.h>
@@ -55,7 +57,7 @@ static void
 close_line(struct serial_line *l)
 {
     if (l->fd >= 0) {
-        (void)close(l->fd); /* what was on its way is lost in any case */
+        (void)close(l->fd); /* bytes on their way are lost in any case */
     }
     l->fd = -1;
     l->has_nobody = false;
@@ -65,10 +67,10 @@ void
 serial_line_done(struct serial_line *l)
 {
     close_line(l);
-    (void)close(l->signal_fd); /* nothing is stored in it */
+    (void)close(l->signal_fd); /* stores nothing, so cannot fail */
 }
 
-/* Bytes as they are, should it be a terminal. */
+/* If the device is a terminal, it must not change any byte. */
 static int
 open_device(const char *path, int *ret_fd)
 {
@@ -142,11 +144,12 @@ is_hung_up(int fd)
     return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-/* Signals only while they are of use: data would cause them, too. */
+/* SIGIO is wanted only while nobody is there, since data would cause it, too. */
 static void
 want_signals(const struct serial_line *l, bool wants)
 {
-    (void)fcntl(l->fd, F_SETFL, O_NONBLOCK | (wants ? O_ASYNC : 0)); /* else a timer */
+    /* If it fails, the timer still makes us look. */
+    (void)fcntl(l->fd, F_SETFL, O_NONBLOCK | (wants ? O_ASYNC : 0));
 }
 
 static void
@@ -162,7 +165,7 @@ lose(struct serial_line *l, struct wire *w)
     want_signals(l, true);
 }
 
-/* Is it time, or has somebody come? */
+/* Open the line if it is time to, and see if somebody has come. */
 static void
 look(struct serial_line *l, struct wire *w)
 {
@@ -235,12 +238,12 @@ serial_line_serve(struct serial_line *l, struct wire *w, const struct pollfd *fd
     if ((fds[0].revents & POLLOUT) != 0) {
         rc = transmit(l, w);
     }
-    /* What was sent before the end is still read: it may be complete. */
+    /* Also after a hang-up: what was sent before it may be a complete frame. */
     if (rc == 0 && (fds[0].revents & ~POLLOUT) != 0 && wire_may_read(w)) {
         rc = receive(l, w);
     }
     if (rc > 0) {
-        l->backoff_ns = FIRST_BACKOFF_NS; /* somebody speaks */
+        l->backoff_ns = FIRST_BACKOFF_NS; /* somebody is there */
     }
     if (rc < 0 || (rc == 0 && (fds[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)) {
         lose(l, w);

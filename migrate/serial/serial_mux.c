@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A stream is there until both directions have ended, or either side has closed it. Its
- * number is odd when the caller has opened it. What has come for a socket that does not
- * take it is kept, a window at most; credit goes back when the socket has taken it. */
+/* A stream lives until both directions have ended or either side has closed it. Its
+ * number is odd when the caller (serial_wire.h) opened it. Data that a socket does not
+ * take at once is kept, at most a window of it; when the socket has taken it, the
+ * sender gets the credit back. */
 #include "serial_mux.h"
 
 #include <endian.h>
@@ -17,17 +18,17 @@
 
 #define WINDOW (256U * 1024)
 #define CREDIT_STEP (WINDOW / 4)
-#define REACH_NS (200 * NS_PER_MS) /* of a local socket; everybody waits */
+#define REACH_NS (200 * NS_PER_MS) /* to connect; all streams wait meanwhile */
 
 struct stream {
     int fd; /* -1: free */
     uint32_t id;
-    uint32_t credit;   /* that we may send */
-    uint32_t owed;     /* credit that has not gone back yet */
-    bool is_read_out;  /* the socket has ended, and the other side was told */
-    bool is_ending;    /* the other side's has */
-    bool is_shut;      /* and the socket was told */
-    unsigned char *rx; /* NULL: nothing is kept; WINDOW bytes */
+    uint32_t credit;   /* bytes that we may still send */
+    uint32_t owed;     /* credit that we have not given back yet */
+    bool is_read_out;  /* our socket has ended, and the other side was told */
+    bool is_ending;    /* the other side's socket has ended */
+    bool is_shut;      /* and our socket was told */
+    unsigned char *rx; /* WINDOW bytes of kept data; NULL: none yet */
     size_t rx_pos, rx_end;
 };
 
@@ -36,7 +37,7 @@ struct serial_mux {
     unsigned nr_offers;
     bool is_up;
     uint32_t next_id;
-    unsigned first; /* whose turn it is to be read first */
+    unsigned first; /* the stream that is served first, another one each time */
     struct wire wire;
     struct stream streams[SERIAL_MAX_STREAMS];
 };
@@ -62,7 +63,7 @@ serial_mux_new(const struct serial_name *offers, unsigned nr_offers,
 static void
 drop(struct stream *s)
 {
-    (void)close(s->fd); /* what it has not taken, nobody waits for any more */
+    (void)close(s->fd); /* data that it has not taken is of no use any more */
     free(s->rx);
     *s = (struct stream){.fd = -1};
 }
@@ -103,7 +104,7 @@ find(struct serial_mux *m, uint32_t id)
     return NULL;
 }
 
-/* Takes fd; NULL, and it is closed, when there are too many. */
+/* Takes fd. NULL: there are too many streams, and fd is closed. */
 static struct stream *
 add(struct serial_mux *m, uint32_t id, int fd)
 {
@@ -115,7 +116,7 @@ add(struct serial_mux *m, uint32_t id, int fd)
     }
     if (i == SERIAL_MAX_STREAMS || flags < 0 ||
         fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        (void)close(fd); /* whoever is there learns by it that it cannot be */
+        (void)close(fd); /* which tells the client */
         return NULL;
     }
     m->streams[i] = (struct stream){.fd = fd, .id = id, .credit = WINDOW};
@@ -141,7 +142,7 @@ serial_mux_open(struct serial_mux *m, const char *name, int fd)
     struct stream *s;
 
     if (!m->wire.is_talking) {
-        (void)close(fd); /* nobody is there: refused as well as can be */
+        (void)close(fd); /* an accepted socket cannot be refused otherwise */
         return;
     }
     s = add(m, m->next_id, fd);
@@ -184,14 +185,14 @@ answer_open(struct serial_mux *m, const struct wire_frame *f)
     }
 }
 
-/* Both directions have ended, and everything was taken. */
+/* Have both directions ended, and was all data taken? */
 static bool
 is_over(const struct stream *s)
 {
     return s->is_read_out && s->is_shut;
 }
 
-/* Give the socket what is kept for it, and pass its end on. */
+/* Give the socket what is kept for it, and after that the end, if it has come. */
 static void
 pass(struct serial_mux *m, struct stream *s)
 {
@@ -222,7 +223,7 @@ pass(struct serial_mux *m, struct stream *s)
     }
 }
 
-/* More than the window that it was given is a fault of the other side. */
+/* Data beyond the window is a fault of the other side, and closes the stream. */
 static void
 take_data(struct serial_mux *m, struct stream *s, const struct wire_frame *f)
 {
@@ -271,10 +272,10 @@ take(struct serial_mux *m, const struct wire_frame *f)
         return;
     }
     if (s == NULL) {
-        return; /* we have closed it, which it did not know yet */
+        return; /* we have closed the stream, and the other side did not know yet */
     }
     switch (f->type) {
-    case WIRE_OPEN: /* see above */
+    case WIRE_OPEN: /* was answered above */
         break;
     case WIRE_DATA:
         take_data(m, s, f);
@@ -332,8 +333,8 @@ serial_mux_hear(struct serial_mux *m)
     }
 }
 
-/* What nobody wants to know is left out: a socket that has ended would wake us for
- * ever. */
+/* A socket from which nothing is wanted is left out, because one that has ended would
+ * wake us at once, every time. */
 void
 serial_mux_prepare(struct serial_mux *m, struct pollfd *fds)
 {

@@ -9,15 +9,15 @@
 #define HEADER_LEN 16U
 #define TOKEN_LEN 8U
 #define MAGIC 0x315e7a42U
-#define OUT_LOW ((size_t)32 * 1024)   /* of data; more only makes others wait */
-#define OUT_HIGH ((size_t)256 * 1024) /* past it nothing more is read */
+#define OUT_LOW ((size_t)32 * 1024)   /* more waiting data makes other streams wait */
+#define OUT_HIGH ((size_t)256 * 1024) /* with more waiting, nothing is read */
 
-/* What is said of the call itself: a signature, two numbers, and their check. */
+/* A message about the call itself: a signature, two numbers, and their check. */
 #define SIGNATURE_LEN 16U
 #define CALL_LEN (SIGNATURE_LEN + 24U)
 #define CHECK 0x5bd1e9955bd1e995U
 
-/* Neither begins like a frame, or with a zero. */
+/* The signatures, and the numbers that follow. None begins like a frame or with 0. */
 static const char calling[] = "Baton-serial-1 C";   /* our number, 0 */
 static const char answering[] = "Baton-serial-1 A"; /* the caller's, ours */
 static const char asking[] = "Baton-serial-1 W";    /* to be called: 0, 0 */
@@ -54,8 +54,8 @@ get64(const unsigned char *p)
     return le64toh(v);
 }
 
-/* Its last byte on the line is not zero, or the zeros before the next call could end a
- * frame of which that byte was cut. */
+/* The last byte on the line is not zero. Otherwise the zeros before the next call could
+ * complete a frame from which that byte was cut. */
 static uint64_t
 new_token(void)
 {
@@ -75,7 +75,7 @@ out_waiting(const struct wire *w)
     return w->out_end - w->out_pos;
 }
 
-/* len more bytes behind what waits. */
+/* Room for len bytes behind those that wait. */
 static unsigned char *
 out_space(struct wire *w, size_t len)
 {
@@ -100,7 +100,7 @@ put_call(struct wire *w, const char *signature, uint64_t a, uint64_t b)
     w->out_end += CALL_LEN;
 }
 
-/* What waits is dropped, possibly within a frame: hence the zeros. */
+/* Drop what waits. That may be the rest of a frame, which the zeros complete. */
 static void
 put_first(struct wire *w, const char *signature, uint64_t a)
 {
@@ -138,7 +138,7 @@ wire_hang_up(struct wire *w)
     w->out_pos = w->out_end = 0;
 }
 
-/* What has come is no frame of this call, and may be the beginning of another one. */
+/* The bytes that have come are no frame of this call; they may begin another call. */
 static enum wire_event
 lose(struct wire *w)
 {
@@ -150,7 +150,7 @@ lose(struct wire *w)
     return WIRE_ENDED;
 }
 
-/* The words of a call at p, CALL_LEN bytes. */
+/* p has a message about the call, CALL_LEN bytes. */
 static enum wire_event
 hear_call(struct wire *w, const unsigned char *p)
 {
@@ -162,7 +162,7 @@ hear_call(struct wire *w, const unsigned char *p)
     if (!w->is_caller && memcmp(p, calling, SIGNATURE_LEN) == 0 && a != 0) {
         w->own = new_token();
         w->theirs = a;
-        w->out_pos = w->out_end = 0; /* the caller waits for the answer only */
+        w->out_pos = w->out_end = 0; /* the caller waits for nothing but the answer */
         put_call(w, answering, a, w->own);
         w->is_talking = true;
     } else if (w->is_caller && memcmp(p, answering, SIGNATURE_LEN) == 0 &&
@@ -175,7 +175,7 @@ hear_call(struct wire *w, const unsigned char *p)
     return w->is_talking ? WIRE_BEGUN : WIRE_NOTHING;
 }
 
-/* Deaf to all but a call. */
+/* Between calls: skip everything but a message about a call. */
 static enum wire_event
 scan(struct wire *w)
 {
@@ -198,7 +198,7 @@ scan(struct wire *w)
             return WIRE_NOTHING;
         }
         event = hear_call(w, at);
-        w->in_pos++; /* what is heard does not contain the beginning of another */
+        w->in_pos++; /* the next message begins behind this one's first byte */
     }
     if (event == WIRE_BEGUN) {
         w->in_pos += CALL_LEN - 1;
@@ -304,7 +304,7 @@ wire_in_space(struct wire *w, size_t *ret_len)
         w->in_end -= w->in_pos;
         w->in_pos = 0;
     }
-    *ret_len = sizeof w->in - w->in_end; /* never 0: a frame is half of it at most */
+    *ret_len = sizeof w->in - w->in_end; /* never 0: a frame takes half of it at most */
     return w->in + w->in_end;
 }
 

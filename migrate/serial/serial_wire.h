@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* serial_wire.h - frames over a line that has no connections of its own: a
- * virtio-serial port, whose other end may be closed and opened anew in the middle of a
- * frame, with nothing in between to tell. No system calls but getrandom(2); one thread.
+/* serial_wire.h - frames over a line that has no connections of its own, such as a
+ * virtio-serial port: its other end may be closed and opened anew in the middle of a
+ * frame, and nothing in the bytes shows that. No system calls but getrandom(2); one
+ * thread. Prefix: wire_.
  *
- * One side is the caller: the one that connects (the host). Its call has a random
- * number, the answer another one, and every frame ends with the number that its
- * receiver has chosen. So a frame that was cut, or is of a call before, is never
- * delivered, and neither is one whose end is somebody else's beginning. Before a call
- * there are as many zeros as a frame can be long, so that a frame that was cut ends.
+ * One side is the caller: the host, which connects. Its call contains a random number,
+ * the answer contains another one, and every frame ends with the number that its
+ * receiver has chosen. So a frame is never delivered if it was cut, if it is of an
+ * earlier call, or if its end is the beginning of something else. A call begins with as
+ * many zeros as a frame can be long; they complete a frame that was cut.
  *
  *   DEAF --the other side's call, or its answer to the latest call--> TALKING
  *   TALKING --hang_up, something that is no frame of this call------> DEAF
@@ -35,14 +36,14 @@ struct wire_frame {
 struct wire {
     bool is_caller;
     bool is_talking;
-    uint64_t own, theirs; /* what frames to us end with, and frames to them */
+    uint64_t own, theirs; /* the numbers that end frames to us, and frames to them */
     size_t in_pos, in_end, out_pos, out_end;
     unsigned char in[2 * WIRE_FRAME_MAX];
     unsigned char out[WIRE_OUT_SIZE];
 };
 
-/* The line is new: nothing that was in the buffers counts. The caller calls; the other
- * side asks to be called, in case that the caller has not noticed. */
+/* The line is new: drop what the buffers hold. The caller calls; the other side asks to
+ * be called, in case the caller has not noticed that the line is new. */
 void wire_start(struct wire *w, bool is_caller);
 
 /* Nobody is at the other end now. */
@@ -50,25 +51,26 @@ void wire_hang_up(struct wire *w);
 
 enum wire_event {
     WIRE_NOTHING, /* more bytes are needed */
-    WIRE_BEGUN,   /* talking; whatever was before has ended */
-    WIRE_ENDED,   /* not any more */
+    WIRE_BEGUN,   /* a call has begun, and an earlier one has ended */
+    WIRE_ENDED,   /* the call has ended */
     WIRE_FRAME,
 };
 enum wire_event wire_next(struct wire *w, struct wire_frame *ret_frame);
 
-/* Talking, and may a frame of data be sent now without making others wait? */
+/* Is there a call, and may data be sent now without making other streams wait? */
 bool wire_has_room(const struct wire *w);
-/* Is so little waiting to be sent that answers to what is read find room? */
+/* Is there room for the answers to what would be read now? */
 bool wire_may_read(const struct wire *w);
 
-/* Queue a frame; only while talking, and with room as above. */
+/* Queue a frame; only during a call, and with room as above. */
 void wire_put(struct wire *w, enum wire_type type, uint32_t stream, const void *data,
               size_t len);
-/* The same without a copy: room for WIRE_MAX_DATA, of which len are sent. */
+/* The same without a copy: write up to WIRE_MAX_DATA bytes to the space, then put len
+ * of them. */
 void *wire_data_space(struct wire *w);
 void wire_put_data(struct wire *w, uint32_t stream, size_t len);
 
-/* Bytes from the line, and to it. */
+/* For the line: where bytes that come go to, and those that are to be sent. */
 void *wire_in_space(struct wire *w, size_t *ret_len);
 void wire_in_added(struct wire *w, size_t len);
 const void *wire_out(const struct wire *w, size_t *ret_len);
