@@ -19,7 +19,7 @@ wrong() {
 
 # complete_line WORD...: what is offered after these words
 complete_line() {
-    COMP_WORDS=(baton "$@")
+    COMP_WORDS=("$baton" "$@")
     COMP_CWORD=$#
     _baton
     printf '%s\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"} | sort -u
