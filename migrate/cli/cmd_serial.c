@@ -223,6 +223,8 @@ cmd_serial(int argc, char **argv)
         rc = listen_all(b, &e);
     }
     if (rc < 0) {
+        serial_mux_free(b->mux);
+        serial_line_done(&b->line);
         return cli_fail(CLI_REFUSED, "serial", "%s", err_text(&e, rc));
     }
     log_info("ready");
