@@ -87,7 +87,8 @@ keys=$("$baton" "${serve[@]}" --disk name=D,device=/x,nonsense=1 2>&1 |
 for key in $keys; do
     grep -qE "^\.It Cm $key( |$)" "$plugin" || wrong "nbdkit-baton-plugin(1): no key $key"
 done
-settings=$(grep -oE '\{"[a-z-]+", (set|add|config_set)_' "$root/migrate/config.c" | cut -d'"' -f2)
+settings=$(grep -ohE '\{"[a-z-]+", (set|add|config_set)_' "$root"/migrate/config/*.c | cut -d'"' -f2)
+[ -n "$settings" ] || wrong "no settings are found in migrate/config"
 for key in $settings control-fd pidfile config disk; do
     grep -qE "^\.It .*Cm $key Ns" "$plugin" || wrong "nbdkit-baton-plugin(1): no $key"
 done
