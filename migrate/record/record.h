@@ -20,10 +20,9 @@
 #include "channel_owner.h"
 #include "err.h"
 #include "identity.h"
+#include "name.h"
 #include "port.h"
 
-#define NAME_MAX_LEN                                                                   \
-    63 /* disk, VM and service names: [A-Za-z0-9][A-Za-z0-9._-]{0,62} */
 #define RECORD_MAX_URIS 8
 #define RECORD_URI_LEN 512
 #define GROUP_MAX_DISKS 64
@@ -32,9 +31,6 @@ enum role { ROLE_OWNER, ROLE_STANDBY, ROLE_GIVEN, ROLE_PARKED };
 #define ROLE_NR 4
 const char *role_name(enum role r);
 int role_parse(const char *s, enum role *ret_role); /* 0 or -EINVAL */
-
-/* Is s a valid disk, VM or service name? */
-bool name_is_valid(const char *s);
 
 struct record {
     char name[NAME_MAX_LEN + 1];

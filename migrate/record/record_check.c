@@ -11,22 +11,6 @@
 #define PREF_BLOCK_MIN 512U
 #define PREF_BLOCK_MAX (32U * 1024 * 1024)
 
-bool
-uuid_is_valid(const char *s)
-{
-    size_t i;
-
-    for (i = 0; s[i] != '\0'; i++) {
-        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-        bool is_hex = (s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'f');
-
-        if (i >= 36 || (is_dash ? s[i] != '-' : !is_hex)) {
-            return false;
-        }
-    }
-    return i == 36;
-}
-
 static bool
 is_power_of_two(uint32_t n)
 {

@@ -26,9 +26,6 @@ struct record_service {
     uint64_t incarnation;
 };
 
-/* 36 characters, lower-case hexadecimal with dashes. */
-bool uuid_is_valid(const char *s);
-
 /* 0, or -EINVAL with what is wrong with r. Strings that are not terminated, not UTF-8,
  * or numbers that JSON cannot carry are among it. */
 int record_check(const struct record *r, struct err *e);

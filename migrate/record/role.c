@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Roles and names: the words of records. */
+/* The words for roles. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -30,22 +30,4 @@ role_parse(const char *s, enum role *ret_role)
         }
     }
     return -EINVAL;
-}
-
-bool
-name_is_valid(const char *s)
-{
-    size_t len = 0;
-
-    for (; s[len] != '\0'; len++) {
-        char c = s[len];
-        bool is_alnum =
-            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-
-        if (len == NAME_MAX_LEN ||
-            (!is_alnum && (len == 0 || strchr("._-", c) == NULL))) {
-            return false;
-        }
-    }
-    return len > 0;
 }

@@ -179,27 +179,6 @@ START_TEST(roles_have_names_and_back)
 }
 END_TEST
 
-START_TEST(names_are_short_and_plain)
-{
-    static const char *const good[] = {"a", "0", "vda", "A.b_c-9", "a.."};
-    static const char *const bad[] = {"",    ".",   "..",  "-a",       "_a",
-                                      "a/b", "a b", "a\n", "\xc3\xa4", "a:"};
-    char s[NAME_MAX_LEN + 2];
-
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        ck_assert_msg(name_is_valid(good[i]), "%s", good[i]);
-    }
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        ck_assert_msg(!name_is_valid(bad[i]), "%s", bad[i]);
-    }
-    memset(s, 'x', sizeof s);
-    s[NAME_MAX_LEN + 1] = '\0';
-    ck_assert(!name_is_valid(s));
-    s[NAME_MAX_LEN] = '\0';
-    ck_assert(name_is_valid(s));
-}
-END_TEST
-
 START_TEST(a_committed_record_is_loaded_back_after_a_restart)
 {
     struct record r = make_record("vda", INT64_MAX), got;
@@ -1259,7 +1238,6 @@ END_TEST
 SUITE("record") = {
     CASE("directory", .setup = set_up, .teardown = tear_down),
     TEST(roles_have_names_and_back),
-    TEST(names_are_short_and_plain),
     TEST(a_committed_record_is_loaded_back_after_a_restart),
     TEST(what_baton_recover_did_is_in_the_record_and_only_then),
     TEST(what_a_device_was_like_is_in_the_record_while_it_is_parked),
