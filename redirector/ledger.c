@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ledger.h"
 
+#include "thread_number.h"
+
 struct ledger_stripe *
 ledger_stripe(struct ledger *l)
 {
-    static _Atomic unsigned next; /* relaxed: any spread will do */
-    static _Thread_local unsigned mine;
-
-    if (mine == 0) {
-        mine = 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) %
-                       LEDGER_STRIPES;
-    }
-    return &l->stripes[mine - 1];
+    return &l->stripes[thread_number() % LEDGER_STRIPES];
 }
 
 struct redir_ledger

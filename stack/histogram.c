@@ -3,20 +3,14 @@
 
 #include <assert.h>
 
+#include "thread_number.h"
+
 #define SUB (1U << HIST_SUB_BITS)
 
 unsigned
 hist_stripe(void)
 {
-    /* Relaxed: only spreads threads over the stripes. */
-    static _Atomic unsigned next;
-    static _Thread_local unsigned mine; /* stripe + 1; 0 until the first call */
-
-    if (mine == 0) {
-        mine = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % HIST_STRIPES;
-        mine++;
-    }
-    return mine - 1;
+    return thread_number() % HIST_STRIPES;
 }
 
 unsigned

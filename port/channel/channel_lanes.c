@@ -12,7 +12,7 @@
 
 #include "clock.h"
 #include "nbd_request.h"
-#include "nbd_spread.h"
+#include "thread_number.h"
 
 /* Of one attempt. Long, because an owner may have to fence an older session first; not
  * endless, so that another address is tried at some time. */
@@ -74,7 +74,7 @@ lanes_submit(struct port *p, const struct req *rq)
     struct channel_lanes *l = (struct channel_lanes *)p;
     unsigned nr = atomic_load_explicit(&l->nr, memory_order_acquire);
 
-    return nbd_request_submit(l->conns[nbd_spread(nr)], rq);
+    return nbd_request_submit(l->conns[thread_number() % nr], rq);
 }
 
 static void

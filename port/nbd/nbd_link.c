@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "nbd_request.h"
-#include "nbd_spread.h"
+#include "thread_number.h"
 
 struct nbd_link {
     unsigned nr;
@@ -112,7 +112,7 @@ nbd_link_submit(struct nbd_link *l, const struct req *rq)
     int rc;
 
     sent.deadline_ns = 0; /* what the server is at work on is waited for */
-    rc = nbd_request_submit(l->conns[nbd_spread(l->nr)], &sent);
+    rc = nbd_request_submit(l->conns[thread_number() % l->nr], &sent);
     if (rc == -ENOTCONN) {
         nbd_link_shutdown(l);
     }
