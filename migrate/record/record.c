@@ -22,12 +22,6 @@
 #include "cleanup.h"
 #include "record_dir.h"
 
-void
-record_file_name(const char *name, char *buf)
-{
-    (void)snprintf(buf, RECORD_FILE_NAME_SIZE, "%s.json", name); /* fits a valid name */
-}
-
 /* The disk's own file. */
 static int
 read_file(struct record_dir *d, const char *name, struct err *e,
@@ -40,7 +34,7 @@ read_file(struct record_dir *d, const char *name, struct err *e,
     size_t len;
     int rc;
 
-    record_file_name(name, file);
+    record_dir_file_name(name, file);
     rc = record_store_read(d->disk_fd, file, e, &text, &len);
     if (rc == 0) {
         rc = record_parse_disk(text, len, e, &r, &stamp);
@@ -66,7 +60,7 @@ write_file(struct record_dir *d, const struct record *r, uint64_t stamp, struct 
     if (text == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
-    record_file_name(r->name, file);
+    record_dir_file_name(r->name, file);
     rc = record_store_put(d->io, d->disk_fd, file, text, e);
     return rc < 0 ? err_prefix(e, rc, "state directory %s: disk/%s", d->path, file) : 0;
 }
@@ -172,7 +166,7 @@ record_settle(struct record_dir *d, struct err *e)
     lk_acquire(&d->lock);
     rc = record_settle_locked(d, e);
     lk_release(&d->lock);
-    record_draft_free_committed(d);
+    record_dir_free_committed(d);
     return rc;
 }
 
@@ -202,7 +196,7 @@ record_time(struct record_dir *d, const char *name)
     char file[RECORD_FILE_NAME_SIZE];
     struct stat st;
 
-    record_file_name(name, file);
+    record_dir_file_name(name, file);
     if (fstatat(d->disk_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
         fstatat(d->fd, RECORD_GROUP_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         return 0;

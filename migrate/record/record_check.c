@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a record may say: asked before one is written, and of each that is read. */
+/* What a record may say, which is asked before one is written and of each that is read,
+ * and the words for roles. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -11,6 +13,32 @@
 #define PREF_BLOCK_MIN 512U
 #define PREF_BLOCK_MAX (32U * 1024 * 1024)
 
+static const char *const role_names[ROLE_NR] = {
+    [ROLE_OWNER] = "owner",
+    [ROLE_STANDBY] = "standby",
+    [ROLE_GIVEN] = "given",
+    [ROLE_PARKED] = "parked",
+};
+
+const char *
+role_name(enum role r)
+{
+    assert((unsigned)r < ROLE_NR);
+    return role_names[r];
+}
+
+int
+role_parse(const char *s, enum role *ret_role)
+{
+    for (unsigned i = 0; i < ROLE_NR; i++) {
+        if (strcmp(s, role_names[i]) == 0) {
+            *ret_role = (enum role)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
 static bool
 is_power_of_two(uint32_t n)
 {
@@ -18,8 +46,10 @@ is_power_of_two(uint32_t n)
 }
 
 static int
-check_info(const struct port_info *i, struct err *e)
+check_info(const struct record *r, struct err *e)
 {
+    const struct port_info *i = &r->info;
+
     if (i->size == 0 && i->min_block == 0 && i->pref_block == 0 && i->max_block == 0 &&
         i->caps == 0) {
         return 0; /* nothing is known yet */
@@ -137,29 +167,39 @@ check_parked(const struct record *r, struct err *e)
                : err_set(e, -EINVAL, "parked: a malformed device");
 }
 
+static int
+check_names(const struct record *r, struct err *e)
+{
+    if (strnlen(r->uuid, sizeof r->uuid) == sizeof r->uuid ||
+        (!uuid_is_valid(r->uuid) && !(r->role == ROLE_STANDBY && r->uuid[0] == '\0'))) {
+        return err_set(e, -EINVAL, "uuid is not 36 characters of lower case");
+    }
+    if (strnlen(r->vm, sizeof r->vm) == sizeof r->vm ||
+        (r->vm[0] != '\0' && !name_is_valid(r->vm))) {
+        return err_set(e, -EINVAL, "vm is not a valid name");
+    }
+    if ((unsigned)r->role >= ROLE_NR) {
+        return err_set(e, -EINVAL, "unknown role");
+    }
+    return 0;
+}
+
 int
 record_check(const struct record *r, struct err *e)
 {
-    bool is_standby = r->role == ROLE_STANDBY;
-    int rc;
+    static int (*const checks[])(const struct record *, struct err *) = {
+        check_names, check_numbers, check_info, check_peer, check_promise, check_parked,
+    };
 
     if (strnlen(r->name, sizeof r->name) == sizeof r->name || !name_is_valid(r->name)) {
         return err_set(e, -EINVAL, "a record without a valid disk name");
     }
-    if (strnlen(r->uuid, sizeof r->uuid) == sizeof r->uuid ||
-        (!uuid_is_valid(r->uuid) && !(is_standby && r->uuid[0] == '\0'))) {
-        rc = err_set(e, -EINVAL, "uuid is not 36 characters of lower case");
-    } else if (strnlen(r->vm, sizeof r->vm) == sizeof r->vm ||
-               (r->vm[0] != '\0' && !name_is_valid(r->vm))) {
-        rc = err_set(e, -EINVAL, "vm is not a valid name");
-    } else if ((unsigned)r->role >= ROLE_NR) {
-        rc = err_set(e, -EINVAL, "unknown role");
-    } else {
-        rc = check_numbers(r, e);
-        rc = rc == 0 ? check_info(&r->info, e) : rc;
-        rc = rc == 0 ? check_peer(r, e) : rc;
-        rc = rc == 0 ? check_promise(r, e) : rc;
-        rc = rc == 0 ? check_parked(r, e) : rc;
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+        int rc = checks[i](r, e);
+
+        if (rc < 0) {
+            return err_prefix(e, rc, "record of disk %s", r->name);
+        }
     }
-    return rc < 0 ? err_prefix(e, rc, "record of disk %s", r->name) : 0;
+    return 0;
 }

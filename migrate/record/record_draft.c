@@ -8,25 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cleanup.h"
 #include "record_dir.h"
 
 #define STAMP_SERIAL_BITS 32
-
-struct record_draft {
-    unsigned nr;
-    struct record *records;
-    /* Guarded by the lock of the directory once the draft is in its list. */
-    uint64_t stamp;
-    char *text;
-    bool is_stale; /* another commit, with a later stamp, spoke of one of its disks */
-    /* The file that the commit replaces, or -1: the rename would also give back its
-     * space, which takes as long as the fsync, were it not open. */
-    int replaced_fd;
-    LIST_ENTRY(record_draft) link;
-};
 
 static int
 check_records(const struct record *records, unsigned nr, struct err *e)
@@ -68,7 +54,7 @@ place_of(const struct record_dir *d, const struct record_draft *dr)
     if (is_group) {
         (void)snprintf(p.name, sizeof p.name, RECORD_GROUP_FILE);
     } else {
-        record_file_name(dr->records[0].name, p.name);
+        record_dir_file_name(dr->records[0].name, p.name);
     }
     (void)snprintf(p.tmp, sizeof p.tmp, RECORD_STORE_TMP "%" PRIx64, dr->stamp);
     return p;
@@ -97,17 +83,6 @@ restamp_locked(struct record_dir *d, struct record_draft *dr, struct err *e)
                : err_set(e, -ENOMEM, "state directory %s: out of memory", d->path);
 }
 
-static void
-free_draft(struct record_draft *dr)
-{
-    if (dr->replaced_fd >= 0) {
-        (void)close(dr->replaced_fd); /* O_PATH: nothing was written */
-    }
-    free(dr->records);
-    free(dr->text);
-    free(dr);
-}
-
 static int
 write_draft(struct record_dir *d, struct record_draft *dr, struct err *e)
 {
@@ -122,6 +97,44 @@ write_draft(struct record_dir *d, struct record_draft *dr, struct err *e)
                   : 0;
 }
 
+static int
+alloc_draft(const struct record *records, unsigned nr, struct record_draft **ret_draft)
+{
+    struct record_draft *dr = calloc(1, sizeof *dr);
+
+    if (dr == NULL) {
+        return -ENOMEM;
+    }
+    dr->replaced_fd = -1;
+    dr->nr = nr;
+    dr->records = calloc(nr, sizeof *dr->records);
+    if (dr->records == NULL) {
+        record_dir_free_draft(dr);
+        return -ENOMEM;
+    }
+    memcpy(dr->records, records, nr * sizeof *records);
+    *ret_draft = dr;
+    return 0;
+}
+
+/* From now on a commit of others makes it stale. */
+static int
+stamp_draft(struct record_dir *d, struct record_draft *dr, struct err *e)
+{
+    LK_GUARD(&d->lock);
+    int rc = record_dir_begin_locked(d, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = restamp_locked(d, dr, e);
+    if (rc < 0) {
+        return rc;
+    }
+    LIST_INSERT_HEAD(&record_dir_locked(d)->drafts, dr, link);
+    return 0;
+}
+
 int
 record_draft_new(struct record_dir *d, const struct record *records, unsigned nr,
                  struct err *e, struct record_draft **ret_draft)
@@ -132,34 +145,20 @@ record_draft_new(struct record_dir *d, const struct record *records, unsigned nr
     if (rc < 0) {
         return rc;
     }
-    dr = calloc(1, sizeof *dr);
-    if (dr != NULL) {
-        dr->records = calloc(nr, sizeof *dr->records);
-    }
-    if (dr == NULL || dr->records == NULL) {
-        free(dr);
+    if (alloc_draft(records, nr, &dr) < 0) {
         return err_set(e, -ENOMEM, "state directory %s: out of memory", d->path);
     }
-    dr->nr = nr;
-    dr->replaced_fd = -1;
-    memcpy(dr->records, records, nr * sizeof *records);
-    lk_acquire(&d->lock);
-    rc = record_dir_begin_locked(d, e);
-    rc = rc == 0 ? restamp_locked(d, dr, e) : rc;
-    if (rc == 0) {
-        LIST_INSERT_HEAD(&record_dir_locked(d)->drafts, dr, link);
-    }
-    lk_release(&d->lock);
-    if (rc == 0) {
-        rc = write_draft(d, dr, e);
-        if (rc < 0) {
-            lk_acquire(&d->lock);
-            LIST_REMOVE(dr, link);
-            lk_release(&d->lock);
-        }
-    }
+    rc = stamp_draft(d, dr, e);
     if (rc < 0) {
-        free_draft(dr);
+        record_dir_free_draft(dr);
+        return rc;
+    }
+    rc = write_draft(d, dr, e);
+    if (rc < 0) {
+        lk_acquire(&d->lock);
+        LIST_REMOVE(dr, link);
+        lk_release(&d->lock);
+        record_dir_free_draft(dr);
         return rc;
     }
     *ret_draft = dr;
@@ -241,56 +240,53 @@ renew_locked(struct record_dir *d, struct record_draft *dr, struct err *e)
     return rc == 0 ? write_draft(d, dr, e) : rc;
 }
 
+/* What stands in the way of its rename is done: group.json is spread, a stale draft is
+ * written anew. After an error its temporary file is gone. */
+static int
+make_ready_locked(struct record_dir *d, struct record_draft *dr, struct err *e)
+    LK_REQUIRES(d->lock)
+{
+    int rc = needs_settling_locked(d, dr) ? record_settle_locked(d, e) : 0;
+
+    if (rc < 0) {
+        unlink_draft(d, dr);
+        return rc;
+    }
+    return dr->is_stale ? renew_locked(d, dr, e) : 0;
+}
+
+static int
+rename_draft(struct record_dir *d, const struct record_draft *dr, struct err *e,
+             bool *ret_is_renamed)
+{
+    struct place p = place_of(d, dr);
+    int rc = record_store_rename_tmp(d->io, p.dir_fd, p.tmp, p.name, e, ret_is_renamed);
+
+    return rc < 0 ? err_prefix(e, rc, "state directory %s: %s%s", d->path, p.folder,
+                               p.name)
+                  : 0;
+}
+
 int
 record_draft_commit(struct record_dir *d, struct record_draft *dr, struct err *e,
                     bool *ret_is_committed)
 {
     LK_GUARD(&d->lock);
-    struct place p;
     int rc;
 
     *ret_is_committed = false;
     LIST_REMOVE(dr, link);
-    rc = needs_settling_locked(d, dr) ? record_settle_locked(d, e) : 0;
-    if (rc < 0) {
-        unlink_draft(d, dr);
-    } else if (dr->is_stale) {
-        rc = renew_locked(d, dr, e);
-    }
+    rc = make_ready_locked(d, dr, e);
     if (rc == 0) {
-        p = place_of(d, dr);
-        rc = record_store_rename_tmp(d->io, p.dir_fd, p.tmp, p.name, e,
-                                     ret_is_committed);
-        if (rc < 0) {
-            (void)err_prefix(e, rc, "state directory %s: %s%s", d->path, p.folder,
-                             p.name);
-        }
+        rc = rename_draft(d, dr, e, ret_is_committed);
     }
-    if (*ret_is_committed) {
-        committed_locked(d, dr);
-        LIST_INSERT_HEAD(&record_dir_locked(d)->committed, dr, link);
-    } else {
-        free_draft(dr);
+    if (!*ret_is_committed) {
+        record_dir_free_draft(dr);
+        return rc;
     }
-    return rc < 0 && *ret_is_committed ? -EIO : rc;
-}
-
-void
-record_draft_free_committed(struct record_dir *d)
-{
-    LIST_HEAD(, record_draft) list = LIST_HEAD_INITIALIZER(list);
-    struct record_draft *dr;
-
-    lk_acquire(&d->lock);
-    while ((dr = LIST_FIRST(&record_dir_locked(d)->committed)) != NULL) {
-        LIST_REMOVE(dr, link);
-        LIST_INSERT_HEAD(&list, dr, link);
-    }
-    lk_release(&d->lock);
-    while ((dr = LIST_FIRST(&list)) != NULL) { /* others may commit meanwhile */
-        LIST_REMOVE(dr, link);
-        free_draft(dr);
-    }
+    committed_locked(d, dr);
+    LIST_INSERT_HEAD(&record_dir_locked(d)->committed, dr, link);
+    return rc < 0 ? -EIO : 0;
 }
 
 void
@@ -301,7 +297,7 @@ record_draft_drop(struct record_dir *d, struct record_draft *dr)
     if (dr != NULL) {
         LIST_REMOVE(dr, link);
         unlink_draft(d, dr);
-        free_draft(dr);
+        record_dir_free_draft(dr);
     }
 }
 
@@ -309,14 +305,15 @@ int
 record_commit(struct record_dir *d, const struct record *records, unsigned nr,
               struct err *e, bool *ret_is_committed)
 {
-    struct record_draft *dr = NULL;
+    struct record_draft *dr;
     int rc;
 
     *ret_is_committed = false;
     rc = record_draft_new(d, records, nr, e, &dr);
-    if (dr != NULL) {
-        rc = record_draft_commit(d, dr, e, ret_is_committed);
-        record_draft_free_committed(d);
+    if (rc < 0) {
+        return rc;
     }
+    rc = record_draft_commit(d, dr, e, ret_is_committed);
+    record_dir_free_committed(d);
     return rc;
 }
