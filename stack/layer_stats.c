@@ -83,11 +83,11 @@ layer_stats_new(struct port *below, struct port **ret_layer)
 }
 
 void
-layer_stats_latency(struct port *p, enum req_op op, struct stack_latency *ret_latency)
+layer_stats_latency(struct port *p, enum req_op op, struct layer_latency *ret_latency)
 {
     const struct stats *s = (const struct stats *)p;
     const struct histogram *h = &s->latency_ns[op];
-    struct stack_latency l = {.count = hist_count(h),
+    struct layer_latency l = {.count = hist_count(h),
                               .p50_ns = hist_percentile(h, 500),
                               .p99_ns = hist_percentile(h, 990),
                               .p999_ns = hist_percentile(h, 999),

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "layer_stats.h"
 #include "layers.h"
 
 struct stack {
@@ -230,7 +229,7 @@ stack_close(struct stack *s)
 }
 
 void
-stack_latency(struct stack *s, enum req_op op, struct stack_latency *ret_latency)
+stack_latency(struct stack *s, enum req_op op, struct layer_latency *ret_latency)
 {
     layer_stats_latency(stack_top(s), op, ret_latency);
 }

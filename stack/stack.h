@@ -4,6 +4,7 @@
 #define BATON_STACK_H
 
 #include "layer.h"
+#include "layer_stats.h"
 
 #define STACK_MAX_LAYERS 8
 #define LAYER_MAX_PARAMS 8
@@ -37,12 +38,7 @@ struct port *stack_top(struct stack *s);
 /* No request is in s. NULL is accepted. */
 void stack_close(struct stack *s);
 
-/* Latencies of one operation since the stack was opened. Percentiles are upper bounds
- * of histogram buckets, at most 1/16 above the true value. */
-struct stack_latency {
-    uint64_t count, errors, bytes;
-    uint64_t p50_ns, p99_ns, p999_ns, max_ns;
-};
-void stack_latency(struct stack *s, enum req_op op, struct stack_latency *ret_latency);
+/* Of one operation, since the stack was opened. */
+void stack_latency(struct stack *s, enum req_op op, struct layer_latency *ret_latency);
 
 #endif

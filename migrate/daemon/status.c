@@ -33,7 +33,7 @@ status_latency(struct disk *d)
     struct stack *stack = atomic_load_explicit(&d->stack, memory_order_acquire);
 
     for (unsigned op = 0; stack != NULL && op < REQ_NR_OPS; op++) {
-        struct stack_latency lat;
+        struct layer_latency lat;
 
         stack_latency(stack, op, &lat);
         if (lat.count > 0) {

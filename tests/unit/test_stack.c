@@ -125,7 +125,7 @@ END_TEST
 START_TEST(stack_without_layers_counts_requests_errors_and_bytes)
 {
     struct stack *s;
-    struct stack_latency l;
+    struct layer_latency l;
     char buf[512] = "";
     struct req rq = {.op = REQ_WRITE, .len = sizeof buf, .buf = buf};
     int i;
@@ -150,7 +150,7 @@ END_TEST
 START_TEST(latency_includes_the_time_below)
 {
     struct stack *s;
-    struct stack_latency l;
+    struct layer_latency l;
     struct req rq = {.op = REQ_FLUSH};
 
     ck_assert_int_eq(stack_open(&spec, bottom, &e, &s), 0);
@@ -166,7 +166,7 @@ END_TEST
 START_TEST(request_that_nobody_performed_is_not_counted)
 {
     struct stack *s;
-    struct stack_latency l;
+    struct layer_latency l;
     struct req rq = {.op = REQ_FLUSH};
 
     ck_assert_int_eq(stack_open(&spec, bottom, &e, &s), 0);
