@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "json_depth.h"
 #include "rpc_frame.h"
 #include "uri.h"
 
@@ -36,7 +37,7 @@ read_object(struct qmp *q, uint64_t deadline_ns, struct err *e, json_t **ret_obj
     if (rc < 0) {
         return err_set(e, rc, "QEMU's monitor: %s", err_text(NULL, rc));
     }
-    *ret_object = rpc_frame_is_too_deep(line, len, MAX_DEPTH)
+    *ret_object = json_depth_exceeds(line, len, MAX_DEPTH)
                       ? NULL
                       : json_loadb(line, len, 0, NULL);
     if (!json_is_object(*ret_object)) {

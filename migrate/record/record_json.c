@@ -11,7 +11,7 @@
 #include <nettle/sha2.h>
 
 #include "cleanup.h"
-#include "rpc_frame.h"
+#include "json_depth.h"
 
 #define FORMAT_VERSION 1
 #define MAX_DEPTH 8
@@ -161,7 +161,7 @@ parse_file(const char *text, size_t len, struct err *e, int *ret_rc)
     json_t *file = NULL, *body = NULL;
     int rc = -EBADMSG;
 
-    if (!rpc_frame_is_too_deep(text, len, MAX_DEPTH)) {
+    if (!json_depth_exceeds(text, len, MAX_DEPTH)) {
         file = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     }
     if (file == NULL || json_unpack(file, "{s:I}", "baton", &version) < 0) {

@@ -15,6 +15,7 @@
 #include "breakpoint.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "json_depth.h"
 #include "rpc.h"
 #include "rpc_frame.h"
 #include "tls.h"
@@ -274,7 +275,7 @@ receive_object(struct rpc_client *c, const char *method, uint64_t deadline_ns,
                 : err_set(e, rc, "%s: %s: %s", method, c->where, err_text(NULL, rc));
         return NULL;
     }
-    if (rpc_frame_is_too_deep(line, len, MAX_REPLY_DEPTH)) {
+    if (json_depth_exceeds(line, len, MAX_REPLY_DEPTH)) {
         *ret_rc = malformed(method, "nested too deep", e);
         return NULL;
     }

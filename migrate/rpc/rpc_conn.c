@@ -20,6 +20,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "err.h"
+#include "json_depth.h"
 #include "lock.h"
 #include "rpc_frame.h"
 #include "tls.h"
@@ -270,7 +271,7 @@ answer_line(struct rpc_call *c, const char *line, size_t len, json_t **ret_reply
     json_t *request;
     bool has_reply = true;
 
-    if (rpc_frame_is_too_deep(line, len, RPC_MAX_DEPTH)) {
+    if (json_depth_exceeds(line, len, RPC_MAX_DEPTH)) {
         *ret_reply = error_reply(json_null(), INVALID_REQUEST, "nested too deep", 0);
         return true;
     }

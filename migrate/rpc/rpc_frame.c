@@ -185,34 +185,6 @@ rpc_frame_dump(const json_t *j, size_t max, char **ret_line, size_t *ret_len)
     return 0;
 }
 
-bool
-rpc_frame_is_too_deep(const char *line, size_t len, unsigned max)
-{
-    bool is_in_string = false;
-    unsigned depth = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        char c = line[i];
-
-        if (is_in_string) {
-            if (c == '\\') {
-                i++; /* whatever it is, it does not end the string */
-            } else if (c == '"') {
-                is_in_string = false;
-            }
-        } else if (c == '"') {
-            is_in_string = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > max) {
-                return true;
-            }
-        } else if ((c == ']' || c == '}') && depth > 0) {
-            depth--;
-        }
-    }
-    return false;
-}
-
 json_t *
 rpc_frame_text(const char *s)
 {

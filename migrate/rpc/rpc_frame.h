@@ -39,10 +39,6 @@ ssize_t rpc_frame_write_some(int fd, const char *data, size_t len);
  * -ENOMEM. */
 int rpc_frame_dump(const json_t *j, size_t max, char **ret_line, size_t *ret_len);
 
-/* Does the line nest deeper than max? One pass without recursion; a line that is not
- * JSON gets some answer and is for the parser to refuse. */
-bool rpc_frame_is_too_deep(const char *line, size_t len, unsigned max);
-
 /* s as a JSON string; bytes that are not UTF-8 (a sentence may have been cut within a
  * character) become '?'. NULL: no memory. */
 json_t *rpc_frame_text(const char *s);

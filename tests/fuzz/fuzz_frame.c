@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "fuzz.h"
+#include "json_depth.h"
 #include "rpc.h"
 #include "rpc_frame.h"
 
@@ -56,13 +57,13 @@ depth_of(const json_t *j)
 static void
 check_json(const char *line, size_t len)
 {
-    bool is_too_deep = rpc_frame_is_too_deep(line, len, MAX_DEPTH);
+    bool is_too_deep = json_depth_exceeds(line, len, MAX_DEPTH);
     json_t *j, *again;
     json_error_t error;
     char *text = NULL;
     size_t n;
 
-    if (rpc_frame_is_too_deep(line, len, RPC_MAX_DEPTH)) {
+    if (json_depth_exceeds(line, len, RPC_MAX_DEPTH)) {
         FUZZ_CHECK(is_too_deep);
         return;
     }

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "json_depth.h"
 #include "lock.h"
 #include "rpc.h"
 #include "rpc_frame.h"
@@ -337,10 +338,10 @@ START_TEST(brackets_in_strings_are_no_nesting)
 {
     static const char deep[] = "[[\"]]]]]\\\"[[[[\",[\"\\\\\",1]]]";
 
-    ck_assert(!rpc_frame_is_too_deep(deep, sizeof deep - 1, 3));
-    ck_assert(rpc_frame_is_too_deep(deep, sizeof deep - 1, 2));
-    ck_assert(!rpc_frame_is_too_deep("\"\\", 2, 0));
-    ck_assert(!rpc_frame_is_too_deep("]]]]", 4, 0));
+    ck_assert(!json_depth_exceeds(deep, sizeof deep - 1, 3));
+    ck_assert(json_depth_exceeds(deep, sizeof deep - 1, 2));
+    ck_assert(!json_depth_exceeds("\"\\", 2, 0));
+    ck_assert(!json_depth_exceeds("]]]]", 4, 0));
 }
 END_TEST
 
