@@ -13,6 +13,7 @@
 #include "owner_find.h"
 #include "record.h"
 #include "recover.h"
+#include "rpc_params.h"
 #include "service.h"
 #include "status.h"
 #include "takeover_prepare.h"
@@ -21,26 +22,6 @@
 
 #define DEFAULT_DEADLINE_MS 5000
 #define MAX_DEADLINE_MS (3600 * 1000)
-
-int
-control_check_members(json_t *params, const char *const *allowed, struct err *e)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach(params, key, value)
-    {
-        const char *const *a = allowed;
-
-        while (*a != NULL && strcmp(*a, key) != 0) {
-            a++;
-        }
-        if (*a == NULL) {
-            return err_set(e, -EBADMSG, "unknown parameter \"%.64s\"", key);
-        }
-    }
-    return 0;
-}
 
 static int
 get_target(json_t *params, struct err *e, const char **ret_target)
@@ -82,7 +63,7 @@ control_status(void *service, struct rpc_call *call, json_t *params, struct err 
 {
     static const char *const allowed[] = {"disk", NULL};
     json_t *disk = json_object_get(params, "disk");
-    int rc = control_check_members(params, allowed, e);
+    int rc = rpc_params_check(params, allowed, e);
 
     (void)call;
     if (rc < 0) {
@@ -132,7 +113,7 @@ control_handoff(void *service, struct rpc_call *call, json_t *params, struct err
     static const char *const allowed[] = {"target", "to", "deadline_ms", "budget_us",
                                           NULL};
     const char *to = json_string_value(json_object_get(params, "to"));
-    int rc = control_check_members(params, allowed, e);
+    int rc = rpc_params_check(params, allowed, e);
 
     if (rc < 0) {
         return rc;
@@ -167,7 +148,7 @@ control_handoff_all(void *service, struct rpc_call *call, json_t *params, struct
                parallel = HANDOFF_ALL_PARALLEL;
     struct handoff_all_request rq = {.to = to};
     struct uri u;
-    int rc = control_check_members(params, allowed, e);
+    int rc = rpc_params_check(params, allowed, e);
 
     rc = rc < 0 ? rc
                 : get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
@@ -195,7 +176,7 @@ control_park(void *service, struct rpc_call *call, json_t *params, struct err *e
              json_t **ret_result)
 {
     static const char *const allowed[] = {"target", "deadline_ms", NULL};
-    int rc = control_check_members(params, allowed, e);
+    int rc = rpc_params_check(params, allowed, e);
 
     return rc < 0 ? rc : run(service, call, params, NULL, e, ret_result);
 }
@@ -204,7 +185,7 @@ static int
 target_only(json_t *params, struct err *e, const char **ret_target)
 {
     static const char *const allowed[] = {"target", NULL};
-    int rc = control_check_members(params, allowed, e);
+    int rc = rpc_params_check(params, allowed, e);
 
     return rc < 0 ? rc : get_target(params, e, ret_target);
 }
@@ -216,7 +197,7 @@ control_unpark(void *service, struct rpc_call *call, json_t *params, struct err 
     static const char *const allowed[] = {"target", "deadline_ms", NULL};
     const char *target = NULL;
     json_int_t deadline_ms;
-    int rc = control_check_members(params, allowed, e);
+    int rc = rpc_params_check(params, allowed, e);
 
     (void)call;
     rc = rc < 0 ? rc : get_target(params, e, &target);
@@ -286,7 +267,7 @@ control_recover(void *service, struct rpc_call *call, json_t *params, struct err
     json_t *accept = json_object_get(params, "accept_device");
     json_t *take = json_object_get(params, "take");
     struct recover_question rq = {.is_take = json_is_true(take)};
-    int rc = control_check_members(params, allowed, e);
+    int rc = rpc_params_check(params, allowed, e);
 
     (void)call;
     rc = rc < 0 ? rc : get_target(params, e, &rq.target);

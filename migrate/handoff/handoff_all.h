@@ -13,10 +13,9 @@
 
 #include "err.h"
 #include "service.h"
+#include "words.h"
 
-#define HANDOFF_ALL_TARGET "all"
 #define HANDOFF_ALL_PARALLEL 16
-#define HANDOFF_ALL_MAX_PARALLEL 64
 
 struct handoff_all_request {
     const char *to;

@@ -16,9 +16,8 @@
 
 #include "record.h"
 #include "service.h"
+#include "words.h"
 
-#define RECOVER_MAX_OTHERS 9 /* the record's peer, and those the caller names */
-#define RECOVER_SENTENCE 768
 #define RECOVER_CHOICES 4
 
 /* What another service says about the disk. */

@@ -7,11 +7,11 @@
 
 #include "attach.h"
 #include "clock.h"
-#include "control.h"
 #include "disk.h"
 #include "handoff.h"
 #include "log.h"
 #include "record_json.h"
+#include "rpc_params.h"
 #include "service.h"
 #include "vm_domain.h"
 #include "vm_pull.h"
@@ -56,7 +56,7 @@ get_options(json_t *params, struct attach_request *rq, bool *ret_is_early,
     const json_t *early = json_object_get(params, "early");
     const json_t *ms = json_object_get(params, "deadline_ms");
     const json_int_t n = ms != NULL ? json_integer_value(ms) : DEFAULT_DEADLINE_MS;
-    int rc = control_check_members(params, allowed, e);
+    int rc = rpc_params_check(params, allowed, e);
 
     if (rc < 0) {
         return rc;
@@ -209,7 +209,7 @@ vm_migrating(void *service, struct rpc_call *call, json_t *params, struct err *e
 
     (void)call;
     *ret_result = NULL;
-    rc = rc < 0 ? rc : control_check_members(params, allowed, e);
+    rc = rc < 0 ? rc : rpc_params_check(params, allowed, e);
     if (rc == 0 && vm_expected_add(&s->vm_expected, dom.uuid) < 0) {
         rc = err_set(e, -ENOMEM, "out of memory");
     }
@@ -227,7 +227,7 @@ vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
     struct domain dom = {.nr = 0};
     int rc = vm_domain_parse(s, params, e, &dom);
 
-    rc = rc < 0 ? rc : control_check_members(params, allowed, e);
+    rc = rc < 0 ? rc : rpc_params_check(params, allowed, e);
     if (rc == 0 && rpc_is_gone(call)) {
         rc = err_set(e, -ECANCELED, "nobody waits for the answer any more");
     }
@@ -291,7 +291,7 @@ vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
     int rc = vm_domain_parse(service, params, e, &dom);
 
     (void)call;
-    rc = rc < 0 ? rc : control_check_members(params, allowed, e);
+    rc = rc < 0 ? rc : rpc_params_check(params, allowed, e);
     if (rc < 0) {
         return rc;
     }
