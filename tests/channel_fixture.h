@@ -24,14 +24,14 @@
 
 static struct nbdkit_server server;
 static struct port *port;
-static _Atomic uint64_t sessions;
+static _Atomic uint64_t links;
 /* Of the next channel; none of it means to keep all there is to keep. */
 static struct {
     enum channel_durability durability;
     const char *here;
     uint64_t keep_bytes;
 } policy;
-static struct channel_kept_count kept;
+static struct channel_unflushed_count kept;
 static const _Atomic unsigned *clients; /* of the next channel */
 
 static inline void
@@ -45,11 +45,11 @@ new_channel(unsigned lanes, const char *first, const char *second)
                                            .epoch = 2,
                                            .right = "0123456789abcdef0123456789abcdef",
                                            .client = "test",
-                                           .session = &sessions,
+                                           .next_link = &links,
                                            .durability = policy.durability,
                                            .here = policy.here,
                                            .keep_bytes = policy.keep_bytes,
-                                           .kept = &kept,
+                                           .unflushed = &kept,
                                            .clients = clients,
                                            .info = {.size = 4 * MIB,
                                                     .min_block = 1,

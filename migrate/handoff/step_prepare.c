@@ -280,7 +280,7 @@ make_next_records(struct handoff *h, struct err *e)
     const bool is_park = h->to_text[0] == '\0';
     /* Any number that this service has not used before will do. */
     uint64_t number =
-        atomic_fetch_add_explicit(&h->service->next_session, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&h->service->next_number, 1, memory_order_relaxed);
 
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];

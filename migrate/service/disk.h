@@ -38,13 +38,13 @@ struct disk {
     _Atomic(struct redir *) redir;
     struct session_table *sessions; /* with redir */
     struct flusher flusher;
-    struct guests guests;           /* VMs that are connected */
-    struct leases leases;           /* at the owner: VMs that may write */
-    struct writers writers;         /* writers=one: the client that writes */
-    struct channel_kept_count kept; /* by port B; for status */
-    _Atomic unsigned nr_vms;        /* connections of VMs; relaxed: a plain count */
-    _Atomic unsigned nr_told;       /* who asked whom we gave it to; the same */
-    _Atomic uint64_t device_size;   /* of port A; relaxed: for status */
+    struct guests guests;                /* VMs that are connected */
+    struct leases leases;                /* at the owner: VMs that may write */
+    struct writers writers;              /* writers=one: the client that writes */
+    struct channel_unflushed_count kept; /* by port B; for status */
+    _Atomic unsigned nr_vms;      /* connections of VMs; relaxed: a plain count */
+    _Atomic unsigned nr_told;     /* who asked whom we gave it to; the same */
+    _Atomic uint64_t device_size; /* of port A; relaxed: for status */
 
     struct lk build_lock; /* one thread builds the stack; held over its first reads */
     /* Made under build_lock, then constant; release, and acquire by who has no lock:

@@ -74,7 +74,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
     rc = record_dir_open(cfg->state_dir, e, &s->records);
     if (rc == 0) {
         /* Sessions of this life of the process are newer than those of any before. */
-        atomic_init(&s->next_session, record_dir_incarnation(s->records) << 32);
+        atomic_init(&s->next_number, record_dir_incarnation(s->records) << 32);
         rc = handoff_table_new(&s->handoffs);
     }
     if (rc == 0 && record_dir_is_unwritten(s->records, why)) {

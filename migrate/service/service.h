@@ -23,8 +23,8 @@ struct tls_peer;
 struct service {
     const struct service_config *cfg;
     struct record_dir *records;
-    _Atomic uint64_t next_session; /* relaxed: only uniqueness and growth count */
-    char opaque_filter[64];        /* "" when none; see nbdkit_filters.h */
+    _Atomic uint64_t next_number; /* relaxed: only uniqueness and growth count */
+    char opaque_filter[64];       /* "" when none; see nbdkit_filters.h */
     struct handoff_table *handoffs;
     struct rpc_server *control; /* the unix socket */
     struct rpc_server *net_control[CONFIG_MAX_LISTEN];

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* channel.h - private to port_channel.c and channel_session.c: the channel, which has
- * one session after the other.
+/* channel.h - the inside of a channel, which has one link after the other (what that is
+ * says port_channel.h). Private to port/channel.
  *
  *   IDLE -> CONNECTING ---------> UP -> BROKEN -> CONNECTING
  *     ^----'    '-> RESENDING ---' ^       ^        UP -> IDLE: it rests
  *                        '---------|-------'           any -> RECALLED (final)
  *
- * Whoever needs a session and finds none becomes the one who connects; the others wait.
- * A session breaks as a whole, at the first request that a lane leaves unanswered: its
- * lanes are shut down, so every thread leaves them at once, and only when the last has
- * left are they closed and the next session is asked for. So no request of an older
- * session is sent after one of a newer; what the owner still has of the older ones it
- * fences. */
+ * The thread that needs a link and finds none connects one; the others wait for it. A
+ * link breaks as a whole, at the first request that a lane leaves unanswered: its lanes
+ * are shut down, so that every thread leaves them at once, and only when the last has
+ * left are they closed and the next link is connected. So no request of an older link
+ * is sent after one of a newer link; the owner fences what it still has of the older
+ * ones. */
 #ifndef BATON_CHANNEL_H
 #define BATON_CHANNEL_H
 
@@ -35,8 +35,8 @@ struct channel {
     struct port port;
     struct channel_route route;
     enum channel_durability durability;
-    char here[CHANNEL_INSTANCE_MAX];  /* an owner of this instance dies with us */
-    struct channel_kept_count *count; /* NULL: nobody wants to know */
+    char here[CHANNEL_INSTANCE_MAX];       /* an owner of this instance dies with us */
+    struct channel_unflushed_count *count; /* NULL: nobody wants to know */
     struct lk lock;    /* before the locks of the lanes; not held while connecting */
     struct cv changed; /* the state, or users has become 0, or next_try_ns, or a
                         * doubtful request has its answer, or is_flushing */
@@ -45,15 +45,15 @@ struct channel {
         struct channel_lanes *lanes; /* RESENDING, UP, BROKEN: not NULL */
         unsigned users;              /* threads that use them */
         struct unacked_table unacked;
-        struct kept_table kept;
-        bool is_growing;      /* a thread opens one more lane for this session */
-        bool is_grown;        /* no more lanes join this session */
-        bool is_flushing;     /* a thread has taken it on itself to empty `kept` */
-        int kept_rc;          /* of sending again what was acknowledged; for good */
-        bool has_answered;    /* this session */
-        uint64_t since_ns;    /* this session */
+        struct unflushed_table unflushed;
+        bool is_growing;      /* a thread opens one more lane for this link */
+        bool is_grown;        /* no more lanes join this link */
+        bool is_flushing;     /* a thread has taken it on itself to empty `unflushed` */
+        int unflushed_rc;     /* of sending again what was acknowledged; for good */
+        bool has_answered;    /* this link */
+        uint64_t since_ns;    /* this link */
         uint64_t farewell_ns; /* BROKEN, CONNECTING: until then its answers are taken */
-        uint64_t nr_sessions; /* that came up */
+        uint64_t nr_links;    /* that came up */
         uint64_t nr_rests;    /* of these, ended by port_channel_rest() */
         uint64_t backoff_ns;  /* the latest; 0 after a success */
         uint64_t next_try_ns;
@@ -71,7 +71,7 @@ channel_locked(struct channel *c)
 /* Trace and set it; an assertion that the step is allowed. Wakes all who wait. */
 void channel_set_state(struct channel *c, enum channel_state next) LK_REQUIRES(c->lock);
 
-/* The session ends: -ENOTCONN at once, -ESHUTDOWN after the answers that are on their
+/* The link ends: -ENOTCONN at once, -ESHUTDOWN after the answers that are on their
  * way. UP or RESENDING -> BROKEN. */
 void channel_break(struct channel *c, int rc) LK_REQUIRES(c->lock);
 
@@ -79,8 +79,8 @@ void channel_break(struct channel *c, int rc) LK_REQUIRES(c->lock);
  * nobody stays. */
 void channel_await_users(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock);
 
-/* IDLE or BROKEN: ask for a session once, by deadline_ns, and send again what was kept
- * for it. 0: UP; else IDLE, BROKEN or RECALLED and e says why. */
+/* IDLE or BROKEN: connect a link once, by deadline_ns, and send again what was kept for
+ * it. 0: UP; else IDLE, BROKEN or RECALLED and e says why. */
 int channel_connect(struct channel *c, uint64_t deadline_ns, struct err *e)
     LK_REQUIRES(c->lock);
 
@@ -90,9 +90,10 @@ void channel_reconnect(struct channel *c, const struct unacked *u) LK_REQUIRES(c
 
 /* Perform k at `to` once more, RESENDING or RECALLED; the lock is released meanwhile. A
  * device may recover, so an error is believed the eighth time, after 1.3 s; once one
- * was (kept_rc), at once. -ENOTCONN also when the state has changed. */
-int channel_send_again(struct channel *c, struct port *to, const struct kept_change *k,
-                       uint64_t deadline_ns) LK_REQUIRES(c->lock);
+ * was (unflushed_rc), at once. -ENOTCONN also when the state has changed. */
+int channel_send_again(struct channel *c, struct port *to,
+                       const struct unflushed_change *k, uint64_t deadline_ns)
+    LK_REQUIRES(c->lock);
 
 /* Do more requests wait than the lanes carry well? Then it is the caller's to call
  * channel_grow(), which opens one more lane. Without the lock; takes as long as a
@@ -101,6 +102,6 @@ bool channel_has_to_grow(struct channel *c) LK_REQUIRES(c->lock);
 void channel_grow(struct channel *c);
 
 /* Tell c->count. */
-void channel_count_kept(struct channel *c) LK_REQUIRES(c->lock);
+void channel_count_unflushed(struct channel *c) LK_REQUIRES(c->lock);
 
 #endif

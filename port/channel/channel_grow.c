@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How many lanes a session has: as many as its requests need, none while it rests.
+/* How many lanes a link has: as many as its requests need, none while it rests.
  *
  * Each lane costs the owner a connection and, in nbdkit, 17 threads of which 16 work,
  * so that many lanes for each of many disks are more than a machine has. The request
  * that finds too many others in front of the lanes opens one more when it has its own
- * answer. The new lane names the same session, so nothing is fenced and nothing sent
- * again. If the session has ended meanwhile the lane is dropped unused: it carried
- * nothing. */
+ * answer. The new lane has the number of the same link, so nothing is fenced and
+ * nothing sent again. If the link has ended meanwhile the lane is dropped unused: it
+ * carried nothing. */
 #include <assert.h>
 
 #include "channel.h"
@@ -29,10 +29,10 @@ channel_has_to_grow(struct channel *c)
     return l->is_growing;
 }
 
-/* lane is NULL when it could not be had; then the session stays as it is. Returns the
+/* lane is NULL when it could not be had; then the link stays as it is. Returns the
  * lane if it is of no use. */
-static struct nbd_share *
-join(struct channel *c, struct nbd_share *lane, uint64_t session)
+static struct nbd_shared *
+join(struct channel *c, struct nbd_shared *lane, uint64_t link)
 {
     struct channel_locked *l;
     LK_GUARD(&c->lock);
@@ -40,7 +40,7 @@ join(struct channel *c, struct nbd_share *lane, uint64_t session)
     l = channel_locked(c);
     assert(l->is_growing);
     l->is_growing = false;
-    if (l->state != CHANNEL_UP || l->nr_sessions != session) {
+    if (l->state != CHANNEL_UP || l->nr_links != link) {
         return lane;
     }
     if (lane == NULL) {
@@ -55,12 +55,12 @@ void
 channel_grow(struct channel *c)
 {
     struct channel_lane_like like;
-    struct nbd_share *lane = NULL;
-    uint64_t session;
+    struct nbd_shared *lane = NULL;
+    uint64_t link;
     bool is_up;
 
     lk_acquire(&c->lock);
-    session = channel_locked(c)->nr_sessions;
+    link = channel_locked(c)->nr_links;
     is_up = channel_locked(c)->state == CHANNEL_UP;
     if (is_up) {
         like = channel_lane_like(&c->route, channel_locked(c)->lanes);
@@ -69,7 +69,7 @@ channel_grow(struct channel *c)
     if (is_up && channel_lane_open(&like, clock_deadline_ns(JOIN_NS), &lane) < 0) {
         lane = NULL;
     }
-    nbd_share_close(join(c, lane, session));
+    nbd_shared_close(join(c, lane, link));
 }
 
 void

@@ -29,7 +29,7 @@ channel_route_init(struct channel_route *r, const struct port_channel_opts *opts
     memset(r, 0, sizeof *r);
     r->nr_lanes = opts->lanes;
     r->clients = opts->clients;
-    r->session = opts->session;
+    r->next_link = opts->next_link;
     r->moved = opts->moved;
     r->moved_opaque = opts->moved_opaque;
     r->name.epoch = opts->epoch;
@@ -93,10 +93,10 @@ static const struct port_ops lanes_ops = {
 /* A server that is none of ours says nothing of the kind, and counts as another one
  * each time. */
 static int
-meet_owner(const struct nbd_share *lane, const char *address, struct err *e,
+meet_owner(const struct nbd_shared *lane, const char *address, struct err *e,
            struct channel_owner *ret_owner)
 {
-    const char *text = nbd_share_description(lane);
+    const char *text = nbd_shared_description(lane);
     struct channel_owner owner = {.instance = ""};
 
     if (text != NULL &&
@@ -116,7 +116,7 @@ is_same(const struct channel_owner *a, const struct channel_owner *b)
 }
 
 void
-channel_lanes_join(struct channel_lanes *l, struct nbd_share *lane)
+channel_lanes_join(struct channel_lanes *l, struct nbd_shared *lane)
 {
     unsigned nr = atomic_load_explicit(&l->nr, memory_order_relaxed);
 
@@ -130,8 +130,8 @@ add_lane(struct channel_lanes *l, const struct nbd_conn_opts *o,
          const struct port_info *promised, struct err *e)
 {
     struct channel_owner owner;
-    struct nbd_share *lane;
-    int rc = nbd_share_open(o, e, &lane);
+    struct nbd_shared *lane;
+    int rc = nbd_shared_open(o, e, &lane);
 
     if (rc < 0) {
         return rc;
@@ -170,7 +170,7 @@ channel_lane_like(const struct channel_route *r, const struct channel_lanes *l)
 
 int
 channel_lane_open(const struct channel_lane_like *like, uint64_t deadline_ns,
-                  struct nbd_share **ret_lane)
+                  struct nbd_shared **ret_lane)
 {
     const struct nbd_conn_opts opts = {.address = like->address,
                                        .export_name = like->name,
@@ -180,8 +180,8 @@ channel_lane_open(const struct channel_lane_like *like, uint64_t deadline_ns,
                                        .wants_description = true};
     struct channel_owner owner = {.instance = ""};
     struct port_info info;
-    struct nbd_share *lane;
-    int rc = nbd_share_open(&opts, NULL, &lane);
+    struct nbd_shared *lane;
+    int rc = nbd_shared_open(&opts, NULL, &lane);
 
     if (rc < 0) {
         return rc;
@@ -193,7 +193,7 @@ channel_lane_open(const struct channel_lane_like *like, uint64_t deadline_ns,
         rc = -EAGAIN;
     }
     if (rc < 0) {
-        nbd_share_close(lane);
+        nbd_shared_close(lane);
         return rc;
     }
     *ret_lane = lane;
@@ -271,7 +271,7 @@ open_at_any(const struct channel_route *r, const struct port_info *promised,
         if (deadline_ns < opts.deadline_ns) {
             opts.deadline_ns = deadline_ns;
         }
-        name.session = atomic_fetch_add_explicit(r->session, 1, memory_order_relaxed);
+        name.session = atomic_fetch_add_explicit(r->next_link, 1, memory_order_relaxed);
         channel_name_prove(&name, r->right);
         (void)channel_name_format(&name, text); /* the length is of no interest */
         rc = open_at(&opts, lanes_to_begin_with(r), promised, e, ret_lanes);
@@ -330,7 +330,7 @@ void
 channel_lanes_shutdown(struct channel_lanes *l)
 {
     for (unsigned i = 0; i < l->nr; i++) {
-        nbd_share_shutdown(l->conns[i]);
+        nbd_shared_shutdown(l->conns[i]);
     }
 }
 
@@ -338,7 +338,7 @@ bool
 channel_lanes_are_alive(struct channel_lanes *l)
 {
     for (unsigned i = 0; i < l->nr; i++) {
-        if (!nbd_share_is_alive(l->conns[i])) {
+        if (!nbd_shared_is_alive(l->conns[i])) {
             return false;
         }
     }
@@ -350,7 +350,7 @@ channel_lanes_close(struct channel_lanes *l)
 {
     if (l != NULL) {
         for (unsigned i = 0; i < l->nr; i++) {
-            nbd_share_close(l->conns[i]);
+            nbd_shared_close(l->conns[i]);
         }
         free(l);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* channel_lanes.h - the connections of one session of a channel: opened together, lost
- * together; a session may be joined by more of them. Internal to port/. */
+/* channel_lanes.h - the connections of one link of a channel: opened together, lost
+ * together; more of them may join later. Internal to port/. */
 #ifndef BATON_CHANNEL_LANES_H
 #define BATON_CHANNEL_LANES_H
 
@@ -18,12 +18,12 @@ struct channel_lanes {
     struct port port;
     struct channel_owner owner; /* the same on all of them */
     char address[CHANNEL_URI_LEN];
-    char name[CHANNEL_NAME_MAX]; /* with the session's number */
+    char name[CHANNEL_NAME_MAX]; /* with the link's number */
     _Atomic unsigned nr;         /* release, after conns[nr - 1] was set; acquire */
-    struct nbd_share *conns[CHANNEL_MAX_LANES];
+    struct nbd_shared *conns[CHANNEL_MAX_LANES];
 };
 
-/* What one more lane of a session is opened with: a copy, as the session may end
+/* What one more lane of a link is opened with: a copy, as the link may end
  * meanwhile. */
 struct channel_lane_like {
     char address[CHANNEL_URI_LEN], name[CHANNEL_NAME_MAX];
@@ -39,9 +39,9 @@ struct channel_route {
     char *uris[CHANNEL_MAX_URIS];
     unsigned nr_lanes; /* at most */
     const _Atomic unsigned *clients;
-    struct channel_name name;       /* but for the session and the proof */
+    struct channel_name name;       /* but for the link's number and the proof */
     char right[CHANNEL_RIGHT_SIZE]; /* "": not known yet */
-    _Atomic uint64_t *session;
+    _Atomic uint64_t *next_link;
     int cancel_fd; /* eventfd */
     bool (*moved)(void *opaque, uint64_t epoch, const char *right,
                   struct port_channel_place *ret_place);
@@ -55,7 +55,7 @@ void channel_route_done(struct channel_route *r);
 /* From now on channel_lanes_open() returns -ECANCELED, also where it runs. */
 void channel_route_cancel(struct channel_route *r);
 
-/* Connect a new session to the first address that gives one, by deadline_ns (an
+/* Connect a new link to the first address that gives one, by deadline_ns (an
  * address gets 30 s at most): as many lanes as the route says that there are clients,
  * or one when the export is not safe for more (a flush on one would not cover the
  * others). -EINVAL: the export cannot replace `promised`, e says why; -EPROTO: what the
@@ -74,9 +74,9 @@ bool channel_lanes_may_grow(const struct channel_route *r, struct channel_lanes 
 struct channel_lane_like channel_lane_like(const struct channel_route *r,
                                            const struct channel_lanes *l);
 int channel_lane_open(const struct channel_lane_like *like, uint64_t deadline_ns,
-                      struct nbd_share **ret_lane);
+                      struct nbd_shared **ret_lane);
 /* Requests may be on the others; one thread at a time. */
-void channel_lanes_join(struct channel_lanes *l, struct nbd_share *lane);
+void channel_lanes_join(struct channel_lanes *l, struct nbd_shared *lane);
 
 /* Make every request on them, now and later, return -ENOTCONN. Does not block. */
 void channel_lanes_shutdown(struct channel_lanes *l);

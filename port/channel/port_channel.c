@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of unacknowledged requests is the threads that are inside submit: each has
- * its request, and sends it again by itself when a session ends without an answer
- * (channel.h). What a session left unanswered is doubtful, and newer requests follow:
+ * its request, and sends it again by itself when a link ends without an answer
+ * (channel.h). What a link left unanswered is doubtful, and newer requests follow:
  * unacked.h. What was acknowledged and not flushed is kept, if the disk's policy says
- * so and the owner could vanish without us: unflushed.h. A new session sends what is
- * lost of it before anything else.
+ * so and the owner could vanish without us: unflushed.h. A new link begins with what is
+ * lost of it.
  *
- * Whose time is over leaves without an answer, after its session was broken: what is
- * submitted later goes to a newer session, and the owner fences the older one first.
+ * A request whose time is over ends without an answer, after its link was broken: what
+ * is submitted later goes over a newer link, and the owner fences the older one first.
  *
  * A write with FUA is durable and not kept, nor is any that an owner on our own machine
  * has acknowledged, unless older kept writes to the same place would be sent again over
@@ -85,7 +85,7 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
     struct resumed_sink resumed = resumed_sink(rq->extents, rq->off);
     struct unacked u = {.rq = rq};
     struct req sent = *rq;
-    struct sending sending = {0};
+    struct unflushed_step step = {0};
     bool is_answered = false, has_to_grow;
     unsigned nr_sent = 0;
     int rc = 0;
@@ -101,17 +101,17 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
             break;
         }
         lanes = channel_locked(c)->lanes;
-        sending_begin(c, &sending, rq);
+        unflushed_step_begin(c, &step, rq);
         lk_release(&c->lock);
         if (nr_sent++ > 0) {
             req_trace("sent-again", lanes->name, rq);
         }
-        rc = sending_copy(&sending, rq);
+        rc = unflushed_step_copy(&step, rq);
         rc = rc == 0 ? port_submit(&lanes->port, &sent) : rc;
         lk_acquire(&c->lock);
         is_answered = (rc != -ENOTCONN && rc != -ESHUTDOWN) || resumed.rc != 0;
         if (is_answered) {
-            rc = sending_end(c, &sending, rq, rc);
+            rc = unflushed_step_end(c, &step, rq, rc);
         } else { /* also -ESHUTDOWN: it may have been the second of several (port.h) */
             req_trace("unanswered", lanes->name, rq);
             unacked_doubt(&channel_locked(c)->unacked, &u);
@@ -129,8 +129,8 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
     if (rc == -ESTALE && rq->ret_arrival != NULL) {
         *rq->ret_arrival = u.arrival;
     }
-    free(sending.copy); /* the owner has refused it, or may not forget it */
-    *ret_is_flush_recommended = sending.is_flush_recommended;
+    free(step.copy); /* the owner has refused it, or may not forget it */
+    *ret_is_flush_recommended = step.is_flush_recommended;
     return rc;
 }
 
@@ -166,7 +166,7 @@ make_room(struct channel *c, const struct req *rq)
     int rc = 0;
 
     lk_acquire(&c->lock);
-    while (rc == 0 && kept_is_full(&channel_locked(c)->kept)) {
+    while (rc == 0 && unflushed_is_full(&channel_locked(c)->unflushed)) {
         if (unacked_is_over(&u)) {
             rc = -EIO;
         } else if (channel_locked(c)->is_flushing) { /* whoever does it says so */
@@ -214,8 +214,8 @@ channel_close(struct port *p)
     lk_acquire(&c->lock);
     assert(channel_locked(c)->unacked.nr == 0);
     lanes = channel_locked(c)->lanes;
-    kept_done(&channel_locked(c)->kept);
-    channel_count_kept(c);
+    unflushed_done(&channel_locked(c)->unflushed);
+    channel_count_unflushed(c);
     lk_release(&c->lock);
     channel_lanes_close(lanes);
     cv_done(&c->changed);
@@ -243,12 +243,13 @@ port_channel_new(const struct port_channel_opts *opts, struct port **ret_port)
     c->port.ops = &channel_ops;
     c->port.info = opts->info;
     c->durability = opts->durability;
-    c->count = opts->kept;
+    c->count = opts->unflushed;
     (void)snprintf(c->here, sizeof c->here, "%s", opts->here != NULL ? opts->here : "");
     lk_init(&c->lock);
     cv_init(&c->changed);
     unacked_init(&c->locked_.unacked);
-    kept_init(&c->locked_.kept, opts->keep_bytes != 0 ? opts->keep_bytes : KEEP_BYTES);
+    unflushed_init(&c->locked_.unflushed,
+                   opts->keep_bytes != 0 ? opts->keep_bytes : KEEP_BYTES);
     rc = channel_route_init(&c->route, opts);
     if (rc < 0) {
         channel_close(&c->port);
@@ -315,23 +316,23 @@ port_channel_hand_over(struct port *p, const struct channel_owner *next,
                        struct port *to, uint64_t *ret_nr)
 {
     struct channel *c = channel(p);
-    struct kept_change *k = NULL;
+    struct unflushed_change *k = NULL;
     LK_GUARD(&c->lock);
     struct channel_locked *l = channel_locked(c);
 
     assert(l->state == CHANNEL_RECALLED);
-    kept_meet(&l->kept, next);
+    unflushed_meet(&l->unflushed, next);
     *ret_nr = 0;
-    while ((k = kept_next_lost(&l->kept, k)) != NULL) {
+    while ((k = unflushed_next_lost(&l->unflushed, k)) != NULL) {
         int rc = channel_send_again(c, to, k, 0);
 
-        l->kept_rc = l->kept_rc < 0 ? l->kept_rc : rc;
+        l->unflushed_rc = l->unflushed_rc < 0 ? l->unflushed_rc : rc;
         ++*ret_nr;
     }
-    if (l->kept_rc < 0) {
-        port_note_lost(to, l->kept_rc); /* flushes that failed here fail there */
+    if (l->unflushed_rc < 0) {
+        port_note_lost(to, l->unflushed_rc); /* flushes that failed here fail there */
     }
-    return l->kept_rc;
+    return l->unflushed_rc;
 }
 
 void
@@ -346,5 +347,5 @@ port_channel_status(struct port *p, struct port_channel_status *ret_status)
     ret_status->lanes = l->state == CHANNEL_UP ? l->lanes->nr : 0;
     ret_status->unacknowledged = l->unacked.nr;
     ret_status->reconnects =
-        l->nr_sessions > l->nr_rests ? l->nr_sessions - l->nr_rests - 1 : 0;
+        l->nr_links > l->nr_rests ? l->nr_links - l->nr_rests - 1 : 0;
 }

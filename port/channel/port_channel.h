@@ -2,15 +2,19 @@
 /* port_channel.h - port B: carries requests over NBD connections ("lanes") to the
  * service that owns the device, and survives the loss of them.
  *
+ * A *link* is all the lanes that the channel has at a time: they are connected together
+ * under one number, and lost together. The owner calls its side of a link a session
+ * (migrate/service/session.h), and `session=` is what the number is called on the wire.
+ *
  * Every request that was submitted and not yet answered is in the channel's table of
  * unacknowledged requests. When any lane breaks, or the owner answers NBD_ESHUTDOWN
  * ("not performed, I am not the owner any more"), all lanes are dropped, a newer
- * session is connected (first try at once, then as base/retry.h says), and every
- * unacknowledged request is sent again. The owner fences older sessions of the same
- * client before it serves a newer one (migrate/service/session.h), so a delayed request
- * of the old lanes cannot land later. submit() therefore blocks for as long as there is
+ * link is connected (first try at once, then as base/retry.h says), and every
+ * unacknowledged request is sent again. The owner fences the sessions of older links
+ * of the same client before it serves a newer one, so a delayed request of the old
+ * lanes cannot land later. submit() therefore blocks for as long as there is
  * no owner; it ends with the owner's answer, with -ESTALE after port_channel_recall(),
- * or with -EIO at the request's deadline_ns. If that one was sent, its session is
+ * or with -EIO at the request's deadline_ns. If that one was sent, its link is
  * broken first: whether it was performed is unknown, but it will not be after anything
  * that is submitted later, and it is not sent again.
  *
@@ -44,8 +48,8 @@ enum channel_durability {
     CHANNEL_OWNER,        /* nothing: what the owner does is enough */
 };
 
-/* What is kept now, and is there a session? Relaxed: for people. */
-struct channel_kept_count {
+/* What is kept now, and is there a link? Relaxed: for people. */
+struct channel_unflushed_count {
     _Atomic uint64_t nr, bytes;
     _Atomic bool is_up;
     _Atomic uint64_t seen_ns; /* when one began or ended last; 0: there was none */
@@ -68,24 +72,24 @@ struct port_channel_opts {
     unsigned nr_uris;
     unsigned lanes; /* connections at most, 1..16 */
     /* How many clients may have requests for it; NULL, or outlives the port; relaxed. A
-     * session begins with a lane for each of them and grows when more requests wait
+     * link begins with a lane for each of them and grows when more requests wait
      * than its lanes can carry; NULL: it begins with all lanes. */
     const _Atomic unsigned *clients;
-    const char *uuid;          /* copied */
-    uint64_t epoch;            /* of the owner this channel goes to */
-    const char *right;         /* that it has told; copied; "": not known yet */
-    const char *client;        /* copied */
-    _Atomic uint64_t *session; /* next session number, shared by all channels of the
-                                * process, outlives the port; fetch-and-add, relaxed:
-                                * only uniqueness and growth per channel count */
-    struct port_info info;     /* what the disk promises to its clients; the owner
-                                * must be able to replace it (port_info_can_replace) */
+    const char *uuid;   /* copied */
+    uint64_t epoch;     /* of the owner this channel goes to */
+    const char *right;  /* that it has told; copied; "": not known yet */
+    const char *client; /* copied */
+    /* The number of the next link, shared by all channels of the process; outlives the
+     * port. Fetch-and-add, relaxed: only uniqueness and growth per channel count. */
+    _Atomic uint64_t *next_link;
+    struct port_info info; /* what the disk promises to its clients; the owner
+                            * must be able to replace it (port_info_can_replace) */
     enum channel_durability durability;
     const char *here; /* copied; instance of owners that die only with us; NULL: none */
-    uint64_t keep_bytes;             /* 0: 32 MiB */
-    struct channel_kept_count *kept; /* NULL, or outlives the port */
+    uint64_t keep_bytes;                       /* 0: 32 MiB */
+    struct channel_unflushed_count *unflushed; /* NULL, or outlives the port */
     /* May be NULL. Asked by the thread that connects, without a lock, whenever no
-     * address gave a session: has the owner moved, to an epoch above this one, or has
+     * address gave a link: has the owner moved, to an epoch above this one, or has
      * it another right than this? True: *ret_place is where to go on, and what was not
      * acknowledged is sent there. Must not wait. Only a place whose owner has durably
      * taken the device over may be told: what the one before had not answered it will
@@ -129,7 +133,7 @@ struct port_channel_status {
     bool is_connected;
     unsigned lanes; /* that are there */
     unsigned unacknowledged;
-    uint64_t reconnects; /* sessions after the first, but for those after a rest */
+    uint64_t reconnects; /* links after the first, but for those after a rest */
 };
 void port_channel_status(struct port *p, struct port_channel_status *ret_status);
 

@@ -8,27 +8,27 @@
 #define MAX_NR 65536U /* a copy of nothing costs about as much as 100 bytes */
 
 void
-kept_init(struct kept_table *t, uint64_t max_bytes)
+unflushed_init(struct unflushed_table *t, uint64_t max_bytes)
 {
-    *t = (struct kept_table){.max_nr = MAX_NR, .max_bytes = max_bytes};
+    *t = (struct unflushed_table){.max_nr = MAX_NR, .max_bytes = max_bytes};
     TAILQ_INIT(&t->list);
 }
 
 void
-kept_done(struct kept_table *t)
+unflushed_done(struct unflushed_table *t)
 {
-    kept_flushed(t, kept_mark(t));
+    unflushed_flushed(t, unflushed_mark(t));
 }
 
-struct kept_change *
-kept_copy(const struct req *rq)
+struct unflushed_change *
+unflushed_copy(const struct req *rq)
 {
     uint32_t len = rq->op == REQ_WRITE ? rq->len : 0;
-    struct kept_change *k = malloc(sizeof *k + len);
+    struct unflushed_change *k = malloc(sizeof *k + len);
 
     assert(req_is_change(rq));
     if (k != NULL) {
-        *k = (struct kept_change){.rq = *rq};
+        *k = (struct unflushed_change){.rq = *rq};
         k->rq.flags &= REQ_F_MAY_TRIM | REQ_F_FUA;
         k->rq.deadline_ns = 0; /* it was answered: nobody waits for it any more */
         if (len > 0) {
@@ -40,13 +40,13 @@ kept_copy(const struct req *rq)
 }
 
 static uint64_t
-bytes_of(const struct kept_change *k)
+bytes_of(const struct unflushed_change *k)
 {
     return k->rq.op == REQ_WRITE ? k->rq.len : 0;
 }
 
 void
-kept_add(struct kept_table *t, struct kept_change *k)
+unflushed_add(struct unflushed_table *t, struct unflushed_change *k)
 {
     k->number = t->next_number++;
     TAILQ_INSERT_TAIL(&t->list, k, link);
@@ -55,7 +55,7 @@ kept_add(struct kept_table *t, struct kept_change *k)
 }
 
 void
-kept_drop(struct kept_table *t, struct kept_change *k)
+unflushed_drop(struct unflushed_table *t, struct unflushed_change *k)
 {
     TAILQ_REMOVE(&t->list, k, link);
     t->nr--;
@@ -64,25 +64,25 @@ kept_drop(struct kept_table *t, struct kept_change *k)
 }
 
 uint64_t
-kept_mark(const struct kept_table *t)
+unflushed_mark(const struct unflushed_table *t)
 {
     return t->next_number;
 }
 
 void
-kept_flushed(struct kept_table *t, uint64_t mark)
+unflushed_flushed(struct unflushed_table *t, uint64_t mark)
 {
-    struct kept_change *k;
+    struct unflushed_change *k;
 
     while ((k = TAILQ_FIRST(&t->list)) != NULL && k->number < mark) {
-        kept_drop(t, k);
+        unflushed_drop(t, k);
     }
 }
 
 bool
-kept_overlaps(const struct kept_table *t, const struct req *rq)
+unflushed_overlaps(const struct unflushed_table *t, const struct req *rq)
 {
-    const struct kept_change *k;
+    const struct unflushed_change *k;
 
     TAILQ_FOREACH(k, &t->list, link)
     {
@@ -94,13 +94,13 @@ kept_overlaps(const struct kept_table *t, const struct req *rq)
 }
 
 bool
-kept_is_half_full(const struct kept_table *t)
+unflushed_is_half_full(const struct unflushed_table *t)
 {
     return t->nr >= t->max_nr / 2 || t->bytes >= t->max_bytes / 2;
 }
 
 bool
-kept_is_full(const struct kept_table *t)
+unflushed_is_full(const struct unflushed_table *t)
 {
     return t->nr >= t->max_nr || t->bytes >= t->max_bytes;
 }
@@ -114,12 +114,12 @@ is_flushed(const struct channel_owner *was, const struct channel_owner *now)
 }
 
 void
-kept_meet(struct kept_table *t, const struct channel_owner *owner)
+unflushed_meet(struct unflushed_table *t, const struct channel_owner *owner)
 {
     bool is_same =
         owner->instance[0] != '\0' && strcmp(t->owner.instance, owner->instance) == 0;
     bool is_durable = is_flushed(&t->owner, owner);
-    struct kept_change *k, *next;
+    struct unflushed_change *k, *next;
 
     for (k = TAILQ_FIRST(&t->list); k != NULL; k = next) {
         next = TAILQ_NEXT(k, link);
@@ -127,7 +127,7 @@ kept_meet(struct kept_table *t, const struct channel_owner *owner)
             continue;
         }
         if (is_durable) {
-            kept_drop(t, k);
+            unflushed_drop(t, k);
         } else {
             k->is_lost = !is_same;
         }
@@ -135,8 +135,8 @@ kept_meet(struct kept_table *t, const struct channel_owner *owner)
     t->owner = *owner;
 }
 
-struct kept_change *
-kept_next_lost(const struct kept_table *t, struct kept_change *k)
+struct unflushed_change *
+unflushed_next_lost(const struct unflushed_table *t, struct unflushed_change *k)
 {
     k = k != NULL ? TAILQ_NEXT(k, link) : TAILQ_FIRST(&t->list);
     while (k != NULL && !k->is_lost) {

@@ -4,29 +4,30 @@
 #include <errno.h>
 #include <string.h>
 
-bool
-channel_is_elsewhere(struct channel *c)
+/* Does what is acknowledged now have to outlive the owner? */
+static bool
+is_elsewhere(struct channel *c) LK_REQUIRES(c->lock)
 {
     return c->here[0] == '\0' ||
-           strcmp(channel_locked(c)->kept.owner.instance, c->here) != 0;
+           strcmp(channel_locked(c)->unflushed.owner.instance, c->here) != 0;
 }
 
 void
-sending_begin(struct channel *c, struct sending *s, const struct req *rq)
+unflushed_step_begin(struct channel *c, struct unflushed_step *s, const struct req *rq)
 {
-    const struct kept_table *t = &channel_locked(c)->kept;
+    const struct unflushed_table *t = &channel_locked(c)->unflushed;
 
-    s->mark = kept_mark(t);
+    s->mark = unflushed_mark(t);
     s->is_to_keep = c->durability == CHANNEL_KEEP && req_is_change(rq) &&
-                    (((rq->flags & REQ_F_FUA) == 0 && channel_is_elsewhere(c)) ||
-                     kept_overlaps(t, rq));
+                    (((rq->flags & REQ_F_FUA) == 0 && is_elsewhere(c)) ||
+                     unflushed_overlaps(t, rq));
 }
 
 int
-sending_copy(struct sending *s, const struct req *rq)
+unflushed_step_copy(struct unflushed_step *s, const struct req *rq)
 {
     if (s->is_to_keep && s->copy == NULL) {
-        s->copy = kept_copy(rq);
+        s->copy = unflushed_copy(rq);
         return s->copy != NULL ? 0 : -ENOMEM;
     }
     return 0;
@@ -37,11 +38,12 @@ sending_copy(struct sending *s, const struct req *rq)
 static bool
 is_flush_due(struct channel *c) LK_REQUIRES(c->lock)
 {
-    return kept_is_half_full(&channel_locked(c)->kept) || !channel_is_elsewhere(c);
+    return unflushed_is_half_full(&channel_locked(c)->unflushed) || !is_elsewhere(c);
 }
 
 int
-sending_end(struct channel *c, struct sending *s, const struct req *rq, int rc)
+unflushed_step_end(struct channel *c, struct unflushed_step *s, const struct req *rq,
+                   int rc)
 {
     struct channel_locked *l = channel_locked(c);
 
@@ -49,16 +51,16 @@ sending_end(struct channel *c, struct sending *s, const struct req *rq, int rc)
         return rc;
     }
     if (rq->op == REQ_FLUSH) {
-        kept_flushed(&l->kept, s->mark);
-        rc = l->kept_rc;
+        unflushed_flushed(&l->unflushed, s->mark);
+        rc = l->unflushed_rc;
     } else if (s->is_to_keep) {
-        kept_add(&l->kept, s->copy);
+        unflushed_add(&l->unflushed, s->copy);
         s->copy = NULL;
         s->is_flush_recommended = !l->is_flushing && is_flush_due(c);
         l->is_flushing |= s->is_flush_recommended;
     } else {
         return 0;
     }
-    channel_count_kept(c);
+    channel_count_unflushed(c);
     return rc;
 }

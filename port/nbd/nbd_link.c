@@ -10,7 +10,7 @@
 
 struct nbd_link {
     unsigned nr;
-    struct nbd_share *conns[NBD_LINK_MAX];
+    struct nbd_shared *conns[NBD_LINK_MAX];
     struct nbd_peer peers[NBD_LINK_MAX]; /* of each; written while it is opened */
     struct port_info info;
     _Atomic bool is_shut; /* relaxed: the shut down connections say the same */
@@ -21,7 +21,7 @@ struct nbd_link {
 static int
 meet_peer(struct nbd_link *l, const char *uri, struct err *e)
 {
-    struct nbd_share *s = l->conns[l->nr - 1];
+    struct nbd_shared *s = l->conns[l->nr - 1];
     struct nbd_peer *p = &l->peers[l->nr - 1];
     const struct port_info info = nbd_request_info(s);
     char buf[65536]; /* min_block is no larger */
@@ -48,7 +48,7 @@ connect_all(struct nbd_link *l, struct nbd_conn_opts *opts, unsigned connections
         int rc;
 
         opts->peer = wants_end ? &l->peers[l->nr] : NULL;
-        rc = nbd_share_open(opts, e, &l->conns[l->nr]);
+        rc = nbd_shared_open(opts, e, &l->conns[l->nr]);
         if (rc < 0) {
             return rc;
         }
@@ -100,7 +100,7 @@ nbd_link_shutdown(struct nbd_link *l)
 {
     if (!atomic_exchange_explicit(&l->is_shut, true, memory_order_relaxed)) {
         for (unsigned i = 0; i < l->nr; i++) {
-            nbd_share_shutdown(l->conns[i]);
+            nbd_shared_shutdown(l->conns[i]);
         }
     }
 }
@@ -123,7 +123,7 @@ bool
 nbd_link_is_alive(struct nbd_link *l)
 {
     for (unsigned i = 0; i < l->nr; i++) {
-        if (!nbd_share_is_alive(l->conns[i])) {
+        if (!nbd_shared_is_alive(l->conns[i])) {
             return false;
         }
     }
@@ -145,7 +145,7 @@ void
 nbd_link_close(struct nbd_link *l)
 {
     for (unsigned i = 0; l != NULL && i < NBD_LINK_MAX; i++) {
-        nbd_share_close(l->conns[i]); /* NULL is accepted */
+        nbd_shared_close(l->conns[i]); /* NULL is accepted */
         nbd_peer_done(&l->peers[i]);
     }
     free(l);

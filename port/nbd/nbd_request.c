@@ -4,9 +4,9 @@
 #include <errno.h>
 
 static int
-submit_payload(struct nbd_share *s, const struct req *rq)
+submit_payload(struct nbd_shared *s, const struct req *rq)
 {
-    const uint32_t max = nbd_share_info(s)->max_block;
+    const uint32_t max = nbd_shared_info(s)->max_block;
     struct req part = *rq;
     uint32_t done = 0;
     struct nbd_call call;
@@ -16,7 +16,7 @@ submit_payload(struct nbd_share *s, const struct req *rq)
         part.off = rq->off + done;
         part.buf = (char *)rq->buf + done;
         part.len = rq->len - done < max ? rq->len - done : max;
-        rc = nbd_share_exchange(s, &part, &call);
+        rc = nbd_shared_exchange(s, &part, &call);
         done += part.len;
     }
     return rc;
@@ -46,7 +46,7 @@ feed_sink(const struct req *rq, const struct nbd_call *call, uint64_t *off)
 }
 
 static int
-submit_extents(struct nbd_share *s, const struct req *rq)
+submit_extents(struct nbd_shared *s, const struct req *rq)
 {
     const uint64_t end = rq->off + rq->len;
     struct req part = *rq;
@@ -55,7 +55,7 @@ submit_extents(struct nbd_share *s, const struct req *rq)
 
     do {
         part.len = (uint32_t)(end - part.off);
-        rc = nbd_share_exchange(s, &part, &call);
+        rc = nbd_shared_exchange(s, &part, &call);
         if (rc == 0) {
             rc = feed_sink(&part, &call, &part.off);
         }
@@ -64,7 +64,7 @@ submit_extents(struct nbd_share *s, const struct req *rq)
 }
 
 int
-nbd_request_submit(struct nbd_share *s, const struct req *rq)
+nbd_request_submit(struct nbd_shared *s, const struct req *rq)
 {
     struct nbd_call call;
 
@@ -80,13 +80,13 @@ nbd_request_submit(struct nbd_share *s, const struct req *rq)
     case REQ_CACHE:
         break;
     }
-    return nbd_share_exchange(s, rq, &call);
+    return nbd_shared_exchange(s, rq, &call);
 }
 
 struct port_info
-nbd_request_info(const struct nbd_share *s)
+nbd_request_info(const struct nbd_shared *s)
 {
-    struct port_info info = *nbd_share_info(s);
+    struct port_info info = *nbd_shared_info(s);
 
     info.max_block = UINT32_MAX;
     return info;

@@ -30,7 +30,7 @@
 #define MAX_BATCH 32 /* answers that a driver takes for others after its own */
 
 struct wait {
-    struct nbd_share *share;
+    struct nbd_shared *share;
     struct wait *prev, *next; /* of those without an answer */
     struct wait *next_to_wake;
     /* Written under the lock. A follower is woken once, by either, and may then read
@@ -43,27 +43,27 @@ struct wait {
     sem_t woken; /* not a cv: who is woken with an answer has no business at the lock */
 };
 
-struct nbd_share {
+struct nbd_shared {
     struct nbd_conn *conn; /* used under the lock, but for its info */
     int wake_fd;           /* eventfd that takes the driver out of poll */
     struct lk lock;        /* leaf but for libnbd's own lock */
-    struct share_locked {
+    struct shared_locked {
         bool is_lost;                 /* it is not used again, only dropped */
         struct wait *oldest, *newest; /* without an answer */
         struct wait *to_wake;         /* as soon as the lock is released */
         struct wait *driver;          /* only one; NULL when nothing waits */
         short polled; /* the events that the driver polls for now; 0: it does not */
-    } locked_;        /* reach it only through share_locked() */
+    } locked_;        /* reach it only through shared_locked() */
 };
 
-static struct share_locked *
-share_locked(struct nbd_share *s) LK_REQUIRES(s->lock)
+static struct shared_locked *
+shared_locked(struct nbd_shared *s) LK_REQUIRES(s->lock)
 {
     return &s->locked_;
 }
 
 static void
-kick(const struct nbd_share *s)
+kick(const struct nbd_shared *s)
 {
     const uint64_t one = 1;
     ssize_t n = write(s->wake_fd, &one, sizeof one);
@@ -72,9 +72,9 @@ kick(const struct nbd_share *s)
 }
 
 static void
-link_wait(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
+link_wait(struct nbd_shared *s, struct wait *w) LK_REQUIRES(s->lock)
 {
-    struct share_locked *l = share_locked(s);
+    struct shared_locked *l = shared_locked(s);
 
     w->prev = l->newest;
     w->next = NULL;
@@ -84,11 +84,11 @@ link_wait(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
 
 /* Who is woken wants the lock for its next request, so it is woken without. */
 static void
-release_and_wake(struct nbd_share *s) LK_ATTR(release_capability(s->lock))
+release_and_wake(struct nbd_shared *s) LK_ATTR(release_capability(s->lock))
 {
-    struct wait *w = share_locked(s)->to_wake, *next;
+    struct wait *w = shared_locked(s)->to_wake, *next;
 
-    share_locked(s)->to_wake = NULL;
+    shared_locked(s)->to_wake = NULL;
     lk_release(&s->lock);
     for (; w != NULL; w = next) {
         next = w->next_to_wake;
@@ -97,16 +97,16 @@ release_and_wake(struct nbd_share *s) LK_ATTR(release_capability(s->lock))
 }
 
 static void
-wake_later(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
+wake_later(struct nbd_shared *s, struct wait *w) LK_REQUIRES(s->lock)
 {
-    w->next_to_wake = share_locked(s)->to_wake;
-    share_locked(s)->to_wake = w;
+    w->next_to_wake = shared_locked(s)->to_wake;
+    shared_locked(s)->to_wake = w;
 }
 
 static void
-finish(struct nbd_share *s, struct wait *w, int rc) LK_REQUIRES(s->lock)
+finish(struct nbd_shared *s, struct wait *w, int rc) LK_REQUIRES(s->lock)
 {
-    struct share_locked *l = share_locked(s);
+    struct shared_locked *l = shared_locked(s);
 
     assert(!w->is_done);
     *(w->prev != NULL ? &w->prev->next : &l->oldest) = w->next;
@@ -122,9 +122,9 @@ finish(struct nbd_share *s, struct wait *w, int rc) LK_REQUIRES(s->lock)
 
 /* End all that wait. Not while the socket is polled; then the driver comes here. */
 static void
-lose(struct nbd_share *s) LK_REQUIRES(s->lock)
+lose(struct nbd_shared *s) LK_REQUIRES(s->lock)
 {
-    struct share_locked *l = share_locked(s);
+    struct shared_locked *l = shared_locked(s);
 
     l->is_lost = true;
     if (l->polled != 0) {
@@ -144,17 +144,17 @@ on_done(struct nbd_call *call, int rc) LK_UNCHECKED
     struct wait *w = call->opaque;
 
     if (rc == -ENOTCONN) {
-        share_locked(w->share)->is_lost = true;
+        shared_locked(w->share)->is_lost = true;
     }
     finish(w->share, w, rc);
 }
 
 /* Have rq sent, or queued in the connection. Afterwards w is linked, or done. */
 static void
-send_request(struct nbd_share *s, struct wait *w, const struct req *rq,
+send_request(struct nbd_shared *s, struct wait *w, const struct req *rq,
              struct nbd_call *call) LK_REQUIRES(s->lock)
 {
-    struct share_locked *l = share_locked(s);
+    struct shared_locked *l = shared_locked(s);
     int rc;
 
     link_wait(s, w);
@@ -170,9 +170,9 @@ send_request(struct nbd_share *s, struct wait *w, const struct req *rq,
 
 /* Wait for the socket, without the lock, until deadline_ns. Returns its events. */
 static short
-poll_socket(struct nbd_share *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
+poll_socket(struct nbd_shared *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
 {
-    struct share_locked *l = share_locked(s);
+    struct shared_locked *l = shared_locked(s);
     struct pollfd fds[3] = {
         {.fd = nbd_conn_fd(s->conn), .events = nbd_conn_events(s->conn)},
         {.fd = s->wake_fd, .events = POLLIN},
@@ -185,7 +185,7 @@ poll_socket(struct nbd_share *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
     }
     l->polled = fds[0].events;
     release_and_wake(s);
-    n = poll(fds, 3, clock_poll_ms(deadline_ns)); /* nbd_share_shutdown() ends it */
+    n = poll(fds, 3, clock_poll_ms(deadline_ns)); /* nbd_shared_shutdown() ends it */
     assert(n >= 0 || errno == EINTR);
     if (fds[2].revents != 0) {
         may_block();
@@ -202,15 +202,15 @@ poll_socket(struct nbd_share *s, uint64_t deadline_ns) LK_REQUIRES(s->lock)
 }
 
 static void
-feed(struct nbd_share *s, short events) LK_REQUIRES(s->lock)
+feed(struct nbd_shared *s, short events) LK_REQUIRES(s->lock)
 {
-    if (nbd_conn_feed(s->conn, events) < 0 || share_locked(s)->is_lost) {
+    if (nbd_conn_feed(s->conn, events) < 0 || shared_locked(s)->is_lost) {
         lose(s);
     }
 }
 
 static bool
-has_input(struct nbd_share *s) LK_REQUIRES(s->lock)
+has_input(struct nbd_shared *s) LK_REQUIRES(s->lock)
 {
     struct pollfd fd = {.fd = nbd_conn_fd(s->conn), .events = POLLIN};
 
@@ -221,9 +221,9 @@ has_input(struct nbd_share *s) LK_REQUIRES(s->lock)
  * costs the appointment of a driver. When libnbd is told that there is one and finds
  * none it no longer sends, not even the rest of a request. */
 static void
-take_answers(struct nbd_share *s) LK_REQUIRES(s->lock)
+take_answers(struct nbd_shared *s) LK_REQUIRES(s->lock)
 {
-    struct share_locked *l = share_locked(s);
+    struct shared_locked *l = shared_locked(s);
 
     for (unsigned i = 0; i < MAX_BATCH && l->oldest != NULL && has_input(s); i++) {
         feed(s, POLLIN);
@@ -232,9 +232,9 @@ take_answers(struct nbd_share *s) LK_REQUIRES(s->lock)
 
 /* Drive the socket until w is done, then appoint the oldest that waits. */
 static void
-drive(struct nbd_share *s, struct wait *w) LK_REQUIRES(s->lock)
+drive(struct nbd_shared *s, struct wait *w) LK_REQUIRES(s->lock)
 {
-    struct share_locked *l = share_locked(s);
+    struct shared_locked *l = shared_locked(s);
 
     while (!w->is_done) {
         short events = poll_socket(s, w->deadline_ns);
@@ -273,7 +273,7 @@ await_wake(struct wait *w)
 
 /* Follow until w is done or appointed; then drive. */
 static void
-follow(struct nbd_share *s, struct wait *w)
+follow(struct nbd_shared *s, struct wait *w)
 {
     const bool is_limited = w->deadline_ns != CLOCK_NEVER;
 
@@ -292,14 +292,14 @@ follow(struct nbd_share *s, struct wait *w)
     }
     if (w->is_driver) { /* perhaps done meanwhile; then it only appoints the next */
         lk_acquire(&s->lock);
-        assert(share_locked(s)->driver == w);
+        assert(shared_locked(s)->driver == w);
         drive(s, w);
         release_and_wake(s);
     }
 }
 
 int
-nbd_share_exchange(struct nbd_share *s, const struct req *rq, struct nbd_call *call)
+nbd_shared_exchange(struct nbd_shared *s, const struct req *rq, struct nbd_call *call)
 {
     struct wait w = {.share = s,
                      .deadline_ns =
@@ -311,9 +311,9 @@ nbd_share_exchange(struct nbd_share *s, const struct req *rq, struct nbd_call *c
     sem_init(&w.woken, 0, 0);
     lk_acquire(&s->lock);
     send_request(s, &w, rq, call);
-    is_follower = share_locked(s)->driver != NULL || w.is_done;
+    is_follower = shared_locked(s)->driver != NULL || w.is_done;
     if (!is_follower) {
-        share_locked(s)->driver = &w;
+        shared_locked(s)->driver = &w;
         w.is_driver = true;
         drive(s, &w);
     }
@@ -326,10 +326,10 @@ nbd_share_exchange(struct nbd_share *s, const struct req *rq, struct nbd_call *c
 }
 
 int
-nbd_share_open(const struct nbd_conn_opts *o, struct err *e,
-               struct nbd_share **ret_share)
+nbd_shared_open(const struct nbd_conn_opts *o, struct err *e,
+                struct nbd_shared **ret_shared)
 {
-    struct nbd_share *s = calloc(1, sizeof *s);
+    struct nbd_shared *s = calloc(1, sizeof *s);
     int rc;
 
     if (s == NULL) {
@@ -340,27 +340,27 @@ nbd_share_open(const struct nbd_conn_opts *o, struct err *e,
     rc = s->wake_fd < 0 ? err_set(e, -errno, "%s: no eventfd", o->address)
                         : nbd_conn_open(o, e, &s->conn);
     if (rc < 0) {
-        nbd_share_close(s);
+        nbd_shared_close(s);
         return rc;
     }
-    *ret_share = s;
+    *ret_shared = s;
     return 0;
 }
 
 const struct port_info *
-nbd_share_info(const struct nbd_share *s)
+nbd_shared_info(const struct nbd_shared *s)
 {
     return nbd_conn_info(s->conn);
 }
 
 const char *
-nbd_share_description(const struct nbd_share *s)
+nbd_shared_description(const struct nbd_shared *s)
 {
     return nbd_conn_description(s->conn);
 }
 
 void
-nbd_share_shutdown(struct nbd_share *s)
+nbd_shared_shutdown(struct nbd_shared *s)
 {
     lk_acquire(&s->lock);
     lose(s);
@@ -368,19 +368,19 @@ nbd_share_shutdown(struct nbd_share *s)
 }
 
 bool
-nbd_share_is_alive(struct nbd_share *s)
+nbd_shared_is_alive(struct nbd_shared *s)
 {
     LK_GUARD(&s->lock);
     struct pollfd fd = {.fd = -1, .events = POLLRDHUP};
 
-    if (!share_locked(s)->is_lost) {
+    if (!shared_locked(s)->is_lost) {
         fd.fd = nbd_conn_fd(s->conn);
     }
     return fd.fd >= 0 && poll(&fd, 1, 0) == 0; /* 0: does not wait */
 }
 
 void
-nbd_share_close(struct nbd_share *s)
+nbd_shared_close(struct nbd_shared *s)
 {
     if (s != NULL) {
         nbd_conn_close(s->conn);

@@ -12,18 +12,18 @@
 
 #include "nbd_conn.h"
 
-struct nbd_share;
+struct nbd_shared;
 
 /* As nbd_conn_open(); also -EMFILE, -ENFILE. */
-int nbd_share_open(const struct nbd_conn_opts *o, struct err *e,
-                   struct nbd_share **ret_share);
+int nbd_shared_open(const struct nbd_conn_opts *o, struct err *e,
+                    struct nbd_shared **ret_shared);
 
 /* What the server offers. max_block is what fits into one request. Valid until close.
  */
-const struct port_info *nbd_share_info(const struct nbd_share *s);
+const struct port_info *nbd_shared_info(const struct nbd_shared *s);
 
 /* As nbd_conn_description(). */
-const char *nbd_share_description(const struct nbd_share *s);
+const char *nbd_shared_description(const struct nbd_shared *s);
 
 /* Send rq as one request and wait for the answer; call receives extents. 0 or -errno,
  * two of them special. -ENOTCONN: the connection was lost before the answer, rq may or
@@ -31,17 +31,17 @@ const char *nbd_share_description(const struct nbd_share *s);
  * server answered NBD_ESHUTDOWN. Without an answer by rq->deadline_ns the connection is
  * shut down, so that the request is not performed when it is not waited for any more:
  * -ENOTCONN for everybody. */
-int nbd_share_exchange(struct nbd_share *s, const struct req *rq,
-                       struct nbd_call *call);
+int nbd_shared_exchange(struct nbd_shared *s, const struct req *rq,
+                        struct nbd_call *call);
 
 /* Drop the connection: every exchange, now and later, returns -ENOTCONN. Does not
  * block; may be repeated. */
-void nbd_share_shutdown(struct nbd_share *s);
+void nbd_shared_shutdown(struct nbd_shared *s);
 
 /* False once the connection is lost, also if nobody has used it since. */
-bool nbd_share_is_alive(struct nbd_share *s);
+bool nbd_shared_is_alive(struct nbd_shared *s);
 
 /* No exchange is running. NULL is accepted. */
-void nbd_share_close(struct nbd_share *s);
+void nbd_shared_close(struct nbd_shared *s);
 
 #endif

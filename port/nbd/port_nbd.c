@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Without `reconnects` there is one link (nbd_link.h) for life, used without a lock.
  *
- * With it there is one link after the other, as a channel has sessions: a request that
+ * With it there is one link after the other, as a channel has them: a request that
  * a link left unanswered is sent again by its own thread, and newer ones that conflict
- * with it follow (unacked.h). Whoever finds no link becomes the one who connects.
+ * with it follow (unacked.h). The thread that finds no link connects one.
  *
  *   UP -> LOST -> CONNECTING -> UP
- *           ^---------'  who connects has no time any more
+ *           ^---------'  the thread that connects has no time any more
  */
 #include "port_nbd.h"
 

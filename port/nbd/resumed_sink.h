@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* resumed_sink.h - private to port_channel.c. */
+/* resumed_sink.h - extents over several tries, for ports that send a request again. */
 #ifndef BATON_RESUMED_SINK_H
 #define BATON_RESUMED_SINK_H
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* unacked.h - private to port_channel.c: its table of unacknowledged requests, in the
- * order of arrival. Entries live on the stacks of the threads inside submit. No lock of
- * its own: every call is made under the channel's.
+/* unacked.h - for a port that has one link to its server after the other: the table of
+ * its unacknowledged requests, in the order of arrival. Entries live on the stacks of
+ * the threads inside submit. No lock of its own: every call is made under the port's.
  *
- * A request that a session left unanswered is doubtful: the owner may have performed
+ * A request that a link left unanswered is doubtful: the server may have performed
  * it, and others may have seen that. Newer requests that conflict with it have to
  * follow its second sending.
  *
  * Changes that overlap are not in flight together at all: of two that are, the newer
- * may be answered, the session end, and the older be performed a second time, over
+ * may be answered, the link end, and the older be performed a second time, over
  * what was acknowledged. */
 #ifndef BATON_UNACKED_H
 #define BATON_UNACKED_H

@@ -38,7 +38,7 @@ nbd_ports_open_nbd(uint64_t size)
 static inline struct port *
 nbd_ports_open_channel(uint64_t size)
 {
-    static _Atomic uint64_t sessions = 1;
+    static _Atomic uint64_t links = 1;
     struct port_channel_opts o = {
         .uris = {nbd_ports_server.address},
         .nr_uris = 1,
@@ -47,7 +47,7 @@ nbd_ports_open_channel(uint64_t size)
         .epoch = 1,
         .right = "0123456789abcdef0123456789abcdef",
         .client = "contract",
-        .session = &sessions,
+        .next_link = &links,
         .info = {.size = size,
                  .min_block = 1,
                  .pref_block = 4096,

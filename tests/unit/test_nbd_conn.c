@@ -19,7 +19,7 @@
 #define NR_THREADS 8
 
 static struct nbdkit_server server;
-static struct nbd_share *share;
+static struct nbd_shared *share;
 
 static int
 open_at(const char *address, uint64_t deadline_ns, int cancel_fd, struct err *e)
@@ -30,7 +30,7 @@ open_at(const char *address, uint64_t deadline_ns, int cancel_fd, struct err *e)
                                     .deadline_ns = deadline_ns,
                                     .dead_after_ms = 5000};
 
-    return nbd_share_open(&o, e, &share);
+    return nbd_shared_open(&o, e, &share);
 }
 
 static int
@@ -45,7 +45,7 @@ read_block(void)
 static void
 close_all(void)
 {
-    nbd_share_close(share);
+    nbd_shared_close(share);
     share = NULL;
     nbdkit_server_done(&server);
 }
@@ -84,7 +84,7 @@ START_TEST(uri_that_wants_ssh_starts_nothing)
     fchmod(fileno(f), 0700);
     fclose(f);
     setenv("PATH", server.dir, 1);
-    ck_assert_int_lt(nbd_share_open(&o, NULL, &share), 0);
+    ck_assert_int_lt(nbd_shared_open(&o, NULL, &share), 0);
     was_started = access(server.file, F_OK) == 0;
     setenv("PATH", path, 1);
     free(path);
@@ -167,11 +167,11 @@ START_TEST(connection_that_is_shut_down_says_so_to_everybody)
 {
     nbdkit_server_memory(&server, "4M");
     ck_assert_int_eq(open_at(server.address, CLOCK_NEVER, -1, NULL), 0);
-    ck_assert(nbd_share_is_alive(share));
+    ck_assert(nbd_shared_is_alive(share));
     ck_assert_int_eq(read_block(), 0);
-    nbd_share_shutdown(share);
-    nbd_share_shutdown(share);
-    ck_assert(!nbd_share_is_alive(share));
+    nbd_shared_shutdown(share);
+    nbd_shared_shutdown(share);
+    ck_assert(!nbd_shared_is_alive(share));
     ck_assert_int_eq(read_block(), -ENOTCONN);
     close_all();
 }
@@ -182,7 +182,7 @@ START_TEST(idle_connection_notices_the_death_of_its_server)
     nbdkit_server_memory(&server, "4M");
     ck_assert_int_eq(open_at(server.address, CLOCK_NEVER, -1, NULL), 0);
     nbdkit_server_kill(&server);
-    ck_assert(!nbd_share_is_alive(share));
+    ck_assert(!nbd_shared_is_alive(share));
     ck_assert_int_eq(read_block(), -ENOTCONN);
     close_all();
 }
@@ -211,7 +211,7 @@ START_TEST(shutdown_ends_the_requests_of_all_threads)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, read_until_lost, NULL), 0);
     }
     ck_assert_int_eq(read_block(), 0);
-    nbd_share_shutdown(share);
+    nbd_shared_shutdown(share);
     for (unsigned i = 0; i < NR_THREADS; i++) {
         pthread_join(threads[i], &result);
         ck_assert_ptr_null(result);
@@ -273,7 +273,7 @@ START_TEST(driver_makes_room_for_a_payload_that_another_thread_sends)
     ck_assert_int_eq(pthread_create(&driver, NULL, read_until_lost, NULL), 0);
     mute_server_wait(&mute, 1); /* it drives now, and waits for input only */
     ck_assert_int_eq(nbd_request_submit(share, &rq), 0);
-    nbd_share_shutdown(share);
+    nbd_shared_shutdown(share);
     pthread_join(driver, NULL);
     mute_server_done(&mute);
     free(buf);

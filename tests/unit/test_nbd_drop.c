@@ -22,7 +22,7 @@
 
 static struct nbdkit_server server;
 static struct mute_server mute;
-static struct nbd_share *share;
+static struct nbd_shared *share;
 
 /* Of commands that libnbd has accepted. Used under the lock of the share. */
 static struct command {
@@ -120,13 +120,13 @@ open_share(void)
     at_issue = AS_USUAL;
     nr_commands = 0;
     mute_server_start(&mute, &server);
-    ck_assert_int_eq(nbd_share_open(&o, NULL, &share), 0);
+    ck_assert_int_eq(nbd_shared_open(&o, NULL, &share), 0);
 }
 
 static void
 close_all(void)
 {
-    nbd_share_close(share); /* by now nobody's request is known to libnbd */
+    nbd_shared_close(share); /* by now nobody's request is known to libnbd */
     mute_server_done(&mute);
     nbdkit_server_done(&server);
 }
@@ -134,7 +134,7 @@ close_all(void)
 static void
 shut_down(void)
 {
-    nbd_share_shutdown(share);
+    nbd_shared_shutdown(share);
 }
 
 static void
@@ -171,7 +171,7 @@ START_TEST(requests_of_a_lost_connection_end_once_whatever_closing_does)
         pthread_join(readers[i], &result);
         ck_assert_int_eq((int)(intptr_t)result, -ENOTCONN);
     }
-    ck_assert(!nbd_share_is_alive(share));
+    ck_assert(!nbd_shared_is_alive(share));
     ck_assert_int_eq(read_block(0), -ENOTCONN);
     close_all();
 }
@@ -186,7 +186,7 @@ START_TEST(request_that_is_completed_while_it_is_issued_ends_once)
     ck_assert_int_eq(read_block(0), -EIO);
     at_issue = ONLY_FAILS;
     ck_assert_int_lt(read_block(0), 0); /* libnbd's last errno is of something else */
-    ck_assert(nbd_share_is_alive(share));
+    ck_assert(nbd_shared_is_alive(share));
     close_all();
 }
 END_TEST

@@ -7,7 +7,7 @@
 #include "suite.h"
 #include "unflushed.h"
 
-static struct kept_table t;
+static struct unflushed_table t;
 static char data[512];
 static const struct channel_owner m1 = {.instance = "m1", .epoch = 2};
 
@@ -16,18 +16,18 @@ add(uint64_t off)
 {
     const struct req rq = {
         .op = REQ_WRITE, .flags = REQ_F_FUA, .off = off, .len = 512, .buf = data};
-    struct kept_change *k = kept_copy(&rq);
+    struct unflushed_change *k = unflushed_copy(&rq);
 
     ck_assert_ptr_nonnull(k);
-    kept_add(&t, k);
+    unflushed_add(&t, k);
 }
 
 /* A table with two changes that m1 has acknowledged. */
 static void
 set_up(void)
 {
-    kept_init(&t, 4096);
-    kept_meet(&t, &m1);
+    unflushed_init(&t, 4096);
+    unflushed_meet(&t, &m1);
     add(0);
     add(512);
 }
@@ -37,7 +37,8 @@ nr_lost(void)
 {
     unsigned n = 0;
 
-    for (struct kept_change *k = NULL; (k = kept_next_lost(&t, k)) != NULL; n++) {
+    for (struct unflushed_change *k = NULL; (k = unflushed_next_lost(&t, k)) != NULL;
+         n++) {
     }
     return n;
 }
@@ -49,30 +50,30 @@ meet(const char *instance, uint64_t epoch, const char *flushed_by)
 
     (void)snprintf(o.instance, sizeof o.instance, "%s", instance);
     (void)snprintf(o.flushed_by, sizeof o.flushed_by, "%s", flushed_by);
-    kept_meet(&t, &o);
+    unflushed_meet(&t, &o);
 }
 
 START_TEST(copy_is_of_the_data_and_has_time)
 {
     struct req rq = {
         .op = REQ_WRITE, .flags = REQ_F_FUA, .len = 512, .buf = data, .deadline_ns = 1};
-    struct kept_change *k;
+    struct unflushed_change *k;
 
-    kept_init(&t, 4096);
+    unflushed_init(&t, 4096);
     memset(data, 'x', sizeof data);
-    k = kept_copy(&rq);
+    k = unflushed_copy(&rq);
     memset(data, 'y', sizeof data);
     ck_assert_int_eq(*(char *)k->rq.buf, 'x');
     ck_assert_uint_eq(k->rq.flags, REQ_F_FUA);
     ck_assert_uint_eq(k->rq.deadline_ns, 0);
-    kept_add(&t, k);
+    unflushed_add(&t, k);
     rq = (struct req){.op = REQ_ZERO, .flags = REQ_F_MAY_TRIM | REQ_F_FAST, .len = 512};
-    k = kept_copy(&rq);
+    k = unflushed_copy(&rq);
     ck_assert_uint_eq(k->rq.flags, REQ_F_MAY_TRIM);
-    kept_add(&t, k);
+    unflushed_add(&t, k);
     ck_assert_uint_eq(t.nr, 2);
     ck_assert_uint_eq(t.bytes, 512);
-    kept_done(&t);
+    unflushed_done(&t);
 }
 END_TEST
 
@@ -81,29 +82,29 @@ START_TEST(flush_forgets_only_what_was_there_when_it_began)
     uint64_t mark;
 
     set_up();
-    mark = kept_mark(&t);
+    mark = unflushed_mark(&t);
     add(1024);
-    kept_flushed(&t, mark);
+    unflushed_flushed(&t, mark);
     ck_assert_uint_eq(t.nr, 1);
     ck_assert_uint_eq(t.bytes, 512);
     ck_assert_uint_eq(TAILQ_FIRST(&t.list)->rq.off, 1024);
-    kept_done(&t);
+    unflushed_done(&t);
     ck_assert_uint_eq(t.nr, 0);
 }
 END_TEST
 
 START_TEST(another_instance_has_lost_everything_in_its_order)
 {
-    struct kept_change *k;
+    struct unflushed_change *k;
 
     set_up();
     meet("m2", 2, "");
-    k = kept_next_lost(&t, NULL);
+    k = unflushed_next_lost(&t, NULL);
     ck_assert_uint_eq(k->rq.off, 0);
-    k = kept_next_lost(&t, k);
+    k = unflushed_next_lost(&t, k);
     ck_assert_uint_eq(k->rq.off, 512);
-    ck_assert_ptr_null(kept_next_lost(&t, k));
-    kept_done(&t);
+    ck_assert_ptr_null(unflushed_next_lost(&t, k));
+    unflushed_done(&t);
 }
 END_TEST
 
@@ -113,7 +114,7 @@ START_TEST(the_same_instance_has_lost_nothing)
     meet("m1", 7, "");
     ck_assert_uint_eq(nr_lost(), 0);
     ck_assert_uint_eq(t.nr, 2);
-    kept_done(&t);
+    unflushed_done(&t);
 }
 END_TEST
 
@@ -122,10 +123,10 @@ START_TEST(who_says_nothing_of_itself_is_another_each_time)
     set_up();
     meet("", 2, "");
     ck_assert_uint_eq(nr_lost(), 2);
-    kept_next_lost(&t, NULL)->is_lost = false; /* was sent again */
+    unflushed_next_lost(&t, NULL)->is_lost = false; /* was sent again */
     meet("", 2, "");
     ck_assert_uint_eq(nr_lost(), 2);
-    kept_done(&t);
+    unflushed_done(&t);
 }
 END_TEST
 
@@ -134,7 +135,7 @@ START_TEST(what_the_giver_has_flushed_is_forgotten)
     set_up();
     meet("m2", 3, "m1");
     ck_assert_uint_eq(t.nr, 0);
-    kept_done(&t);
+    unflushed_done(&t);
 }
 END_TEST
 
@@ -144,11 +145,11 @@ START_TEST(flush_of_somebody_else_covers_nothing)
     set_up();
     meet("m2", 3, "m1b");
     ck_assert_uint_eq(nr_lost(), 2);
-    kept_done(&t);
+    unflushed_done(&t);
     set_up();
     meet("m2", 2, "m1"); /* not after our epoch */
     ck_assert_uint_eq(nr_lost(), 2);
-    kept_done(&t);
+    unflushed_done(&t);
 }
 END_TEST
 
@@ -156,13 +157,13 @@ START_TEST(what_is_lost_stays_so_until_it_is_sent_again)
 {
     set_up();
     meet("m2", 2, "");
-    kept_next_lost(&t, NULL)->is_lost =
+    unflushed_next_lost(&t, NULL)->is_lost =
         false; /* the first one was sent, then m2 gave */
     meet("m3", 3, "m2");
     ck_assert_uint_eq(t.nr, 1); /* what m2 had was flushed, it never had the second */
     ck_assert_uint_eq(nr_lost(), 1);
-    ck_assert_uint_eq(kept_next_lost(&t, NULL)->rq.off, 512);
-    kept_done(&t);
+    ck_assert_uint_eq(unflushed_next_lost(&t, NULL)->rq.off, 512);
+    unflushed_done(&t);
 }
 END_TEST
 
@@ -170,12 +171,12 @@ START_TEST(table_says_when_it_is_half_full_and_full)
 {
     set_up();
     for (unsigned i = 2; i < 8; i++) {
-        ck_assert_int_eq(kept_is_half_full(&t), i >= 4);
-        ck_assert(!kept_is_full(&t));
+        ck_assert_int_eq(unflushed_is_half_full(&t), i >= 4);
+        ck_assert(!unflushed_is_full(&t));
         add(i * UINT64_C(512));
     }
-    ck_assert(kept_is_full(&t));
-    kept_done(&t);
+    ck_assert(unflushed_is_full(&t));
+    unflushed_done(&t);
 }
 END_TEST
 

@@ -3,10 +3,10 @@
  * performed, or not. These answers are taken before the lanes are shut down, because a
  * request that was performed and whose answer is thrown away would be performed twice.
  *
- * After a session that gave an answer the next is tried at once; otherwise the back-off
+ * After a link that gave an answer the next is tried at once; otherwise the back-off
  * grows. An owner that answers some requests and refuses others with NBD_ESHUTDOWN
- * would then be asked for sessions as fast as it can give them, so a session that ends
- * in a refusal has to have lasted, too. */
+ * would then be asked for links as fast as it can give them, so a link that ends in a
+ * refusal has to have lasted, too. */
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -59,9 +59,9 @@ channel_set_state(struct channel *c, enum channel_state next)
 }
 
 void
-channel_count_kept(struct channel *c)
+channel_count_unflushed(struct channel *c)
 {
-    const struct kept_table *t = &channel_locked(c)->kept;
+    const struct unflushed_table *t = &channel_locked(c)->unflushed;
 
     if (c->count != NULL) {
         atomic_store_explicit(&c->count->nr, t->nr, memory_order_relaxed);
@@ -69,7 +69,7 @@ channel_count_kept(struct channel *c)
     }
 }
 
-/* Channels of this process that have requests and no session; relaxed: it bounds. */
+/* Channels of this process that have requests and no link; relaxed: it bounds. */
 static _Atomic unsigned nr_reconnecting;
 
 static void
@@ -135,7 +135,7 @@ drop_lanes(struct channel *c) LK_REQUIRES(c->lock)
 }
 
 int
-channel_send_again(struct channel *c, struct port *to, const struct kept_change *k,
+channel_send_again(struct channel *c, struct port *to, const struct unflushed_change *k,
                    uint64_t deadline_ns)
 {
     struct channel_locked *l = channel_locked(c);
@@ -153,7 +153,7 @@ channel_send_again(struct channel *c, struct port *to, const struct kept_change 
         lk_release(&c->lock);
         rc = port_submit(to, &rq); /* nobody else touches the table */
         lk_acquire(&c->lock);
-        if (rc == 0 || rc == -ENOTCONN || rc == -ESHUTDOWN || l->kept_rc != 0 ||
+        if (rc == 0 || rc == -ENOTCONN || rc == -ESHUTDOWN || l->unflushed_rc != 0 ||
             pause_ns > REPEAT_MAX_NS) {
             return rc;
         }
@@ -169,12 +169,12 @@ channel_send_again(struct channel *c, struct port *to, const struct kept_change 
 
 /* One after the other, in their order: what overlaps must not change places. What the
  * owner cannot write is given up, and every later flush says so. What it does not
- * answer by deadline_ns ends the session, and stays lost for the next. */
+ * answer by deadline_ns ends the link, and stays lost for the next one. */
 static int
 resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
-    struct kept_change *k = kept_next_lost(&l->kept, NULL), *next;
+    struct unflushed_change *k = unflushed_next_lost(&l->unflushed, NULL), *next;
 
     for (; k != NULL && l->state == CHANNEL_RESENDING; k = next) {
         int rc = channel_send_again(c, &l->lanes->port, k, deadline_ns);
@@ -183,12 +183,12 @@ resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
             return rc;
         }
         l->has_answered = true;
-        next = kept_next_lost(&l->kept, k);
+        next = unflushed_next_lost(&l->unflushed, k);
         if (rc == 0) {
             k->is_lost = false;
         } else {
-            l->kept_rc = rc;
-            kept_drop(&l->kept, k);
+            l->unflushed_rc = rc;
+            unflushed_drop(&l->unflushed, k);
         }
     }
     return l->state == CHANNEL_RESENDING ? 0 : -ESTALE;
@@ -196,20 +196,19 @@ resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
 
 /* Lanes are there: afterwards the state is UP, BROKEN or RECALLED. */
 static int
-begin_session(struct channel *c, uint64_t deadline_ns, struct err *e)
-    LK_REQUIRES(c->lock)
+begin_link(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
     int rc = 0;
 
-    kept_meet(&l->kept, &l->lanes->owner);
-    channel_count_kept(c);
-    if (kept_next_lost(&l->kept, NULL) != NULL) {
+    unflushed_meet(&l->unflushed, &l->lanes->owner);
+    channel_count_unflushed(c);
+    if (unflushed_next_lost(&l->unflushed, NULL) != NULL) {
         channel_set_state(c, CHANNEL_RESENDING);
         l->users++; /* a recall waits for us */
         rc = resend_all(c, deadline_ns);
         l->users--;
-        channel_count_kept(c);
+        channel_count_unflushed(c);
         cv_broadcast(&c->changed);
     }
     if (rc == 0) {
@@ -250,13 +249,13 @@ try_connect(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(
     if (trace_on) {
         trace_write("event=connected for=%.*s address=%s unanswered=%u kept=%" PRIu64,
                     channel_name_shown(lanes->name), lanes->name, lanes->address,
-                    l->unacked.nr, (uint64_t)l->kept.nr);
+                    l->unacked.nr, (uint64_t)l->unflushed.nr);
     }
-    l->nr_sessions++;
+    l->nr_links++;
     l->has_answered = false;
     l->is_grown = false;
     l->since_ns = clock_now_ns();
-    return begin_session(c, deadline_ns, e);
+    return begin_link(c, deadline_ns, e);
 }
 
 int
