@@ -59,7 +59,7 @@ static const char *const names[] = {
     "next-serving",   /* gates open, the giver notified; no durable record yet */
     "next-assigned",  /* all gates open, no reply sent yet */
     "next-refused",   /* refused, no reply sent yet */
-    /* records, of whoever writes one */
+    /* records, in every process that writes one */
     "record-written", /* temporary file written and fsynced */
     "record-renamed", /* renamed, folder not fsynced */
     "group-spread",   /* of a committed group one disk's file is written */
@@ -106,7 +106,8 @@ breakpoint_is_set(const char *name)
     return file_of(name, "", path) && access(path, F_OK) == 0;
 }
 
-/* Until the file is there. For ever if need be: who armed the point ends the test. */
+/* Until the file is there. For ever if need be: the test that armed the point ends it.
+ */
 static void
 await_file(const char *path)
 {

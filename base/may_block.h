@@ -23,9 +23,9 @@ may_block(void)
     }
 }
 
-/* For who waits in poll(2): it need not say may_block() if it polls this descriptor for
- * input as well, unless it is -1, and says so when there is some. The client's; nothing
- * but poll may be done with it. */
+/* A thread that waits in poll(2) need not say may_block() if it polls this descriptor
+ * for input as well, unless it is -1, and says so when there is some. The client's;
+ * nothing but poll may be done with it. */
 static inline int
 may_block_fd(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* read_ahead.h - fewer system calls for who receives small pieces with recv(2). The
- * guard of nbdkit (stack/nbdkit/entry_guard_recv.c) receives for them what else has
- * arrived. Costs a test where there is no guard. */
+/* read_ahead.h - fewer system calls for a thread that receives small pieces with
+ * recv(2). The guard of nbdkit (stack/nbdkit/entry_guard_recv.c) receives for it what
+ * else has arrived. Costs a test where there is no guard. */
 #ifndef BATON_READ_AHEAD_H
 #define BATON_READ_AHEAD_H
 

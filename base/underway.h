@@ -3,7 +3,7 @@
  *
  * A request stays on one thread from its entry to its answer, so each thread has one
  * place to note it, and notes it with a store or two: nothing is shared, nothing waits.
- * Whoever looks goes through all threads; what it sees may be a request late. */
+ * A reader goes through all threads; what it sees may be a request late. */
 #ifndef BATON_UNDERWAY_H
 #define BATON_UNDERWAY_H
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* loss.h - private to port/: a server said that it may have lost what it had
- * acknowledged. It says so once, and who hears it may be a flush of our own, or one
+ * acknowledged. It says so once, in answer perhaps to a flush of our own, or to one
  * VM's durable write, when another VM's data is gone. So everybody hears it: the next
  * flush of each requester (req.requester) that was there fails with it, once; then it
- * is theirs to know, as with an open file of the kernel. Whoever came later hears it if
- * nobody has yet. Flushes of our own fail until somebody was told: nobody could be told
- * any more if the disk was given away.
+ * is theirs to know, as with an open file of the kernel. A requester that came later
+ * hears it if nobody has yet. Flushes of our own fail until somebody was told: nobody
+ * could be told any more if the disk was given away.
  *
  * Functions may be called on any thread; they do not block. */
 #ifndef BATON_LOSS_H
@@ -16,7 +16,7 @@
 
 #include "lock.h"
 
-#define LOSS_MAX_TOLD 64 /* whoever does not fit is told once more */
+#define LOSS_MAX_TOLD 64 /* a requester that does not fit is told once more */
 
 struct loss {
     /* Losses so far. Written under the lock; relaxed: a flush that began before a loss

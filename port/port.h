@@ -54,7 +54,8 @@ struct req {
     struct extent_sink *extents; /* extents only */
     const void *origin;          /* NULL: a VM; else a channel session, only compared */
     uint64_t requester;          /* whose it is: req_new_requester(), or REQ_OF_OURS */
-    uint64_t deadline_ns;  /* 0: never; for who waits for a server that may come back */
+    uint64_t
+        deadline_ns; /* 0: never; when waiting for a server that may come back ends */
     uint64_t *ret_arrival; /* NULL, or takes its place among those given back */
 };
 
@@ -134,13 +135,14 @@ int port_check(const struct port_info *info, const struct req *rq);
  * volatile or it cannot be helped; can_flush tells the client); zero is written as
  * zeroes (-ENOTSUP with REQ_F_FAST); trim and cache are 0 (they are hints); extents are
  * one run of data. Returns 0 or -errno; -ESTALE as in the table, but -EIO once a part
- * was performed: who gives requests back (the redirector) can FUA and zero itself. */
+ * was performed: a port that gives requests back (the redirector) can FUA and zero
+ * itself. */
+int port_submit(struct port *p, const struct req *rq);
 /* A number for a new connection of a VM, or a new session: higher than any before, so
  * that nobody is taken for another. */
 uint64_t req_new_requester(void);
 uint64_t req_newest_requester(void);
 
-int port_submit(struct port *p, const struct req *rq);
 int port_own(struct port *p, struct err *e);
 void port_disown(struct port *p);
 int port_identify(struct port *p, char *id, int id_size);

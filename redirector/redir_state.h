@@ -55,11 +55,11 @@ void redir_set_state(struct redir *r, enum redir_state next) LK_REQUIRES(r->lock
  * last that a drain waits for. */
 void redir_tell_drain(struct redir *r) LK_REQUIRES(r->lock);
 
-/* Let what is queued go when the time of a pause is over. Whoever waits in the queue
- * looks, and whoever asks for the state. */
+/* Let what is queued go when the time of a pause is over. Each thread that waits in
+ * the queue looks, and so does one that asks for the state. */
 void redir_end_pause_if_due(struct redir *r) LK_REQUIRES(r->lock);
 
-/* What was held has ended: whoever is late may go, and new requests pass the gate. */
+/* What was held has ended: late requests may go, and new ones pass the gate. */
 void redir_open_if_replayed(struct redir *r) LK_REQUIRES(r->lock);
 
 #endif

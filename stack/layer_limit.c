@@ -5,9 +5,9 @@
  * admitted when that bucket is full and leaves it in debt, so that any length passes
  * and the average still holds.
  *
- * Who cannot be admitted waits in a list, on the thread that brought the request. Only
- * the head has a deadline; when it goes it wakes the next. So admission is in order of
- * arrival, and a small request never overtakes a large one. */
+ * A request that cannot be admitted waits in a list, on the thread that brought it.
+ * Only the head has a deadline; when it goes it wakes the next. So admission is in
+ * order of arrival, and a small request never overtakes a large one. */
 #include "layer_limit.h"
 
 #include <assert.h>

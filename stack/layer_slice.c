@@ -90,14 +90,18 @@ parse_range(const char *off, const char *size, struct err *e,
                        off == NULL ? "offset" : "size");
     }
     rc = layer_param_bytes("offset", off, e, &ret_place->off);
-    if (rc == 0) {
-        rc = layer_param_bytes("size", size, e, &ret_place->size);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0 && ret_place->size == 0) {
-        rc = err_set(e, -EINVAL, "size=%s: must be more than 0", size);
+    rc = layer_param_bytes("size", size, e, &ret_place->size);
+    if (rc < 0) {
+        return rc;
+    }
+    if (ret_place->size == 0) {
+        return err_set(e, -EINVAL, "size=%s: must be more than 0", size);
     }
     ret_place->is_range = true;
-    return rc;
+    return 0;
 }
 
 static int
@@ -180,12 +184,16 @@ slice_open(struct port *below, const struct layer_param *params, unsigned nr,
     struct slice *s;
     int rc = parse(params, nr, e, &place);
 
-    if (rc == 0 && !place.is_range) {
+    if (rc < 0) {
+        return rc;
+    }
+    if (!place.is_range) {
         rc = partition_find(below, &place.want, e, &place.off, &place.size);
+        if (rc < 0) {
+            return rc;
+        }
     }
-    if (rc == 0) {
-        rc = check_fits(&below->info, place.off, place.size, e);
-    }
+    rc = check_fits(&below->info, place.off, place.size, e);
     if (rc < 0) {
         return rc;
     }

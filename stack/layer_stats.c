@@ -117,13 +117,11 @@ stats_open(struct port *below, const struct layer_param *params, unsigned nr,
 {
     int rc = stats_check(params, nr, e);
 
-    if (rc == 0) {
-        rc = layer_stats_new(below, ret_layer);
-        if (rc < 0) {
-            return err_set(e, rc, "out of memory");
-        }
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
+    rc = layer_stats_new(below, ret_layer);
+    return rc < 0 ? err_set(e, rc, "out of memory") : 0;
 }
 
 const struct layer_type layer_stats = {

@@ -170,7 +170,10 @@ identity_compare(const struct identity *before, const struct identity *after,
 {
     int rc = port_info_can_replace(&before->info, &theirs->info, e);
 
-    rc = rc == 0 ? compare_sizes(before, theirs, e) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    rc = compare_sizes(before, theirs, e);
     if (rc < 0) {
         return rc;
     }

@@ -86,9 +86,9 @@ struct record_dir;
  * -EBADMSG: a file is damaged. Each open has a higher incarnation than any before,
  * which is written down.
  *
- * A folder that is full or read-only is enough for who need not write: what a crash
- * interrupted is finished in memory, and the incarnation is taken from the wall clock.
- * It is written before anything else is, when that is possible again. */
+ * A folder that is full or read-only is enough for a service that need not write: what
+ * a crash interrupted is finished in memory, and the incarnation is taken from the wall
+ * clock. It is written before anything else is, when that is possible again. */
 int record_dir_open(const char *path, struct err *e, struct record_dir **ret_dir);
 void record_dir_close(struct record_dir *d); /* NULL is accepted */
 
@@ -117,9 +117,9 @@ uint64_t record_time(struct record_dir *d, const char *name);
 int record_commit(struct record_dir *d, const struct record *records, unsigned nr,
                   struct err *e, bool *ret_is_committed);
 
-/* A commit in two parts, for who must be quick at the second: a draft is the file that
- * record_commit() would rename, written and fsynced under another name. It means
- * nothing until it is committed, and an open of the directory removes it. */
+/* A commit in two parts, for a caller that must be quick at the second: a draft is the
+ * file that record_commit() would rename, written and fsynced under another name. It
+ * means nothing until it is committed, and an open of the directory removes it. */
 struct record_draft;
 
 /* Errors as those of record_commit() before its rename. */

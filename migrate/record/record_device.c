@@ -53,7 +53,9 @@ replace(struct record_dir *d, const char *file, const char *text)
     n = d->io->write(d->io, fd, text, strlen(text));
     (void)close(fd); /* nobody counts on its being durable */
     rc = n == (ssize_t)strlen(text) ? 0 : n < 0 ? (int)n : -EIO;
-    rc = rc < 0 ? rc : d->io->rename(d->io, d->disk_fd, tmp, file);
+    if (rc == 0) {
+        rc = d->io->rename(d->io, d->disk_fd, tmp, file);
+    }
     if (rc < 0) {
         (void)d->io->unlink(d->io, d->disk_fd, tmp); /* the next open does it too */
     }
@@ -87,10 +89,15 @@ record_device_remove(struct record_dir *d, const char *disk, struct err *e)
 
     (void)snprintf(file, sizeof file, "%s.device", disk);
     rc = d->io->unlink(d->io, d->disk_fd, file);
-    rc = rc == 0 ? d->io->fsync(d->io, d->disk_fd) : rc;
-    return rc == 0 || rc == -ENOENT ? 0
-                                    : err_set(e, rc, "state directory %s: disk/%s: %s",
-                                              d->path, file, err_text(NULL, rc));
+    if (rc == -ENOENT) {
+        return 0;
+    }
+    if (rc == 0) {
+        rc = d->io->fsync(d->io, d->disk_fd);
+    }
+    return rc < 0 ? err_set(e, rc, "state directory %s: disk/%s: %s", d->path, file,
+                            err_text(NULL, rc))
+                  : 0;
 }
 
 /* The rest of the next line if it begins so; NULL. */

@@ -56,7 +56,9 @@ record_vm_write(struct record_dir *d, const char *disk, const struct record_vm *
         rc = rc == -ENOENT ? 0 : rc;
     } else {
         rc = write_line(d, tmp, vm);
-        rc = rc < 0 ? rc : d->io->rename(d->io, d->disk_fd, tmp, file);
+        if (rc == 0) {
+            rc = d->io->rename(d->io, d->disk_fd, tmp, file);
+        }
         if (rc < 0) {
             (void)d->io->unlink(d->io, d->disk_fd, tmp); /* the next open does it too */
         }

@@ -69,8 +69,8 @@ struct rpc_server;
 int rpc_server_new(int listen_fd, const struct rpc_method *methods, void *ctx,
                    struct err *e, struct rpc_server **ret_server);
 /* The same for a TCP or vsock listener. A client of the former has to prove by TLS who
- * it is (the process's tls_settings.h) within RPC_TLS_TIMEOUT_NS; who does not is
- * logged. Each call needs the consent of admit: 0, or -errno and the sentence of the
+ * it is (the process's tls_settings.h) within RPC_TLS_TIMEOUT_NS; one that does not
+ * is logged. Each call needs the consent of admit: 0, or -errno and the sentence of the
  * refusal in e. */
 #define RPC_TLS_TIMEOUT_NS UINT64_C(10000000000)
 typedef int (*rpc_admit)(void *ctx, const struct tls_peer *peer, const char *method,

@@ -197,7 +197,9 @@ run_handler(struct rpc_call *c, const struct rpc_method *m, json_t *id, json_t *
     if (s->peer != NULL) {
         rc = s->admit(s->ctx, s->peer, m->name, params, &e);
     }
-    rc = rc == 0 ? m->handler(s->ctx, c, params, &e, &result) : rc;
+    if (rc == 0) {
+        rc = m->handler(s->ctx, c, params, &e, &result);
+    }
     if (rc == 0) {
         return json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "id", id, "result",
                          result != NULL ? result : json_null());

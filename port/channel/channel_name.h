@@ -9,8 +9,8 @@
  * owner's. A channel passes the layers of a disk and fences sessions of the client that
  * it names. So it has to prove that it was told the right of the disk's owner, a secret
  * of this ownership that goes over control connections only. P is a MAC of all that
- * stands before it, with the right as its key: who sees a name can repeat it as long as
- * it is that client's newest, and can make no other one. */
+ * stands before it, with the right as its key: a peer that sees a name can repeat it as
+ * long as it is that client's newest, and can make no other one. */
 #ifndef BATON_CHANNEL_NAME_H
 #define BATON_CHANNEL_NAME_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* HMAC-SHA256 over the name up to the proof. The key is the text of the right, so that
- * it is the same for who reads it in a record. */
+ * it is the same for a service that reads it in a record. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

@@ -107,7 +107,9 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
             req_trace("sent-again", lanes->name, rq);
         }
         rc = unflushed_step_copy(&step, rq);
-        rc = rc == 0 ? port_submit(&lanes->port, &sent) : rc;
+        if (rc == 0) {
+            rc = port_submit(&lanes->port, &sent);
+        }
         lk_acquire(&c->lock);
         is_answered = (rc != -ENOTCONN && rc != -ESHUTDOWN) || resumed.rc != 0;
         if (is_answered) {
@@ -119,7 +121,7 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
         leave(c, is_answered, rc);
     }
     if (unacked_depart(&channel_locked(c)->unacked, &u)) {
-        cv_broadcast(&c->changed); /* who has to follow it may go */
+        cv_broadcast(&c->changed); /* requests that have to follow it may go */
     }
     has_to_grow = is_answered && channel_has_to_grow(c);
     lk_release(&c->lock);
@@ -169,7 +171,7 @@ make_room(struct channel *c, const struct req *rq)
     while (rc == 0 && unflushed_is_full(&channel_locked(c)->unflushed)) {
         if (unacked_is_over(&u)) {
             rc = -EIO;
-        } else if (channel_locked(c)->is_flushing) { /* whoever does it says so */
+        } else if (channel_locked(c)->is_flushing) { /* its thread says when it has */
             (void)cv_wait_until(&c->changed, &c->lock, unacked_deadline_ns(&u));
         } else {
             channel_locked(c)->is_flushing = true;

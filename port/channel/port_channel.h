@@ -40,9 +40,9 @@
 enum channel_durability {
     /* Keep copies of them, as long as the owner's instance is not `here` or older ones
      * of the same place are kept, until a flush succeeds; at half of keep_bytes the
-     * channel flushes by itself. When an owner of
-     * another instance is met they are sent again in their order, before doubtful
-     * requests and new ones. What cannot be written again fails every later flush. */
+     * channel flushes by itself. When an owner of another instance is met they are
+     * sent again in their order, before doubtful requests and new ones. What cannot be
+     * written again fails every later flush. */
     CHANNEL_KEEP,
     CHANNEL_WRITETHROUGH, /* every one is sent with FUA */
     CHANNEL_OWNER,        /* nothing: what the owner does is enough */
@@ -107,7 +107,7 @@ int port_channel_new(const struct port_channel_opts *opts, struct port **ret_por
  * the port is as before and can be tried again. p was made by port_channel_new(). */
 int port_channel_connect(struct port *p, uint64_t deadline_ns, struct err *e);
 
-/* The reason to back off is gone: who waits for its next try, tries now. */
+/* The reason to back off is gone: a thread that waits for its next try, tries now. */
 void port_channel_hurry(struct port *p);
 
 /* Let the lanes go while nobody needs them; the next request connects anew. Does

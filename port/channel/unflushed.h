@@ -27,7 +27,7 @@ struct unflushed_table {
     uint64_t next_number;
     uint64_t nr, bytes; /* in it; bytes of copies */
     uint64_t max_nr, max_bytes;
-    struct channel_owner owner; /* who has acknowledged what is not lost */
+    struct channel_owner owner; /* that has acknowledged what is not lost */
 };
 
 void unflushed_init(struct unflushed_table *t, uint64_t max_bytes);

@@ -66,8 +66,8 @@ learn_block_device(struct file_dev *dev, const struct stat *st,
     return 0;
 }
 
-/* They take a write before they know that there is room for it, and tell whoever writes
- * or syncs next. Others reserve the room first. */
+/* These file systems take a write before they know that there is room for it, and tell
+ * the next write or sync. Others reserve the room first. */
 static bool
 writes_behind(unsigned type)
 {
@@ -174,12 +174,15 @@ file_dev_sync(struct file_dev *dev)
 {
     int rc = atomic_load_explicit(&dev->lost, memory_order_relaxed);
 
-    if (rc == 0) {
-        rc = file_io_sync(dev->fd);
-        rc = rc < 0 ? file_dev_note_lost(dev, rc)
-                    : atomic_load_explicit(&dev->lost, memory_order_relaxed);
+    if (rc < 0) {
+        return rc;
     }
-    return rc; /* also what was noted while we synced: it may be of writes before */
+    rc = file_io_sync(dev->fd);
+    if (rc < 0) {
+        return file_dev_note_lost(dev, rc);
+    }
+    /* What was noted while we synced may be of writes before. */
+    return atomic_load_explicit(&dev->lost, memory_order_relaxed);
 }
 
 /* How much of it is in the page cache, and read now. */

@@ -90,13 +90,18 @@ claim_bytes(int fd, const struct claim *c, off_t *ret_refused)
 {
     int rc = lock_bytes(fd, USES_BASE, c->uses, ret_refused);
 
-    if (rc == 0) {
-        rc = lock_bytes(fd, BARS_BASE, c->bars, ret_refused);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0) {
-        rc = test_bytes(fd, BARS_BASE, c->uses, ret_refused);
+    rc = lock_bytes(fd, BARS_BASE, c->bars, ret_refused);
+    if (rc < 0) {
+        return rc;
     }
-    return rc == 0 ? test_bytes(fd, USES_BASE, c->bars, ret_refused) : rc;
+    rc = test_bytes(fd, BARS_BASE, c->uses, ret_refused);
+    if (rc < 0) {
+        return rc;
+    }
+    return test_bytes(fd, USES_BASE, c->bars, ret_refused);
 }
 
 /* The sentence for what a claim or a test said. */

@@ -124,10 +124,14 @@ file_zero_range(struct file_dev *dev, uint64_t off, uint64_t len, uint32_t flags
     if (rc == -ENOTSUP && (flags & REQ_F_FAST) == 0) {
         return write_zeroes(dev, off, len);
     }
-    if (rc == 0) {
-        rc = write_zeroes(dev, off, start - off);
+    if (rc < 0) {
+        return rc;
     }
-    return rc == 0 ? write_zeroes(dev, start + nr, off + len - start - nr) : rc;
+    rc = write_zeroes(dev, off, start - off);
+    if (rc < 0) {
+        return rc;
+    }
+    return write_zeroes(dev, start + nr, off + len - start - nr);
 }
 
 static int

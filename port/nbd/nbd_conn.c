@@ -82,7 +82,10 @@ begin_connect(struct nbd_handle *h, const char *text, struct err *e)
     struct nbd_address a;
     int rc = nbd_address_parse(text, e, &a);
 
-    rc = rc == 0 ? set_up_tls(h, text, &a, e) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    rc = set_up_tls(h, text, &a, e);
     if (rc < 0) {
         return rc;
     }
@@ -222,6 +225,30 @@ set_up(struct nbd_handle *h, const struct nbd_conn_opts *o, struct err *e)
     return 0;
 }
 
+static int
+open_steps(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
+{
+    int rc;
+
+    c->h = nbd_create();
+    if (c->h == NULL) {
+        return fail(e, o->address);
+    }
+    rc = set_up(c->h, o, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = begin_connect(c->h, o->address, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = negotiate(c, o, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return get_info(c, o, e);
+}
+
 int
 nbd_conn_open(const struct nbd_conn_opts *o, struct err *e, struct nbd_conn **ret_conn)
 {
@@ -233,12 +260,7 @@ nbd_conn_open(const struct nbd_conn_opts *o, struct err *e, struct nbd_conn **re
         return err_set(e, -ENOMEM, "%s: out of memory", o->address);
     }
     c->peer = o->peer;
-    c->h = nbd_create();
-    rc = c->h == NULL ? fail(e, o->address) : 0;
-    rc = rc < 0 ? rc : set_up(c->h, o, e);
-    rc = rc < 0 ? rc : begin_connect(c->h, o->address, e);
-    rc = rc < 0 ? rc : negotiate(c, o, e);
-    rc = rc < 0 ? rc : get_info(c, o, e);
+    rc = open_steps(c, o, e);
     if (rc < 0) {
         nbd_conn_close(c);
         return rc;

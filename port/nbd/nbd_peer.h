@@ -3,7 +3,7 @@
  * be told from the end of the connection. Internal to port/.
  *
  * SO_PEERCRED names who called listen(), which may be systemd or a parent that is gone.
- * Who sends is named by the kernel with what was sent. Not thread-safe. */
+ * The kernel names the sender with what was sent. Not thread-safe. */
 #ifndef BATON_NBD_PEER_H
 #define BATON_NBD_PEER_H
 

@@ -8,9 +8,9 @@
  *
  * A thread leaves when the connection does not know its request and its buffer any
  * more: with the answer, or when a connection that was lost has been dropped. Nobody
- * may be polling then, so the driver does it, or whoever finds that there is none at
- * it. Whether dropping calls on_done() for those without an answer is up to the version
- * of libnbd; here both are right.
+ * may be polling then, so the driver drops it, or the thread that finds that none is
+ * polling. Whether dropping calls on_done() for those without an answer is up to the
+ * version of libnbd; here both are right.
  */
 #include "nbd_shared.h"
 
@@ -40,7 +40,8 @@ struct wait {
     bool is_done;
     uint64_t deadline_ns; /* then the connection is given up; used by its thread */
     int rc;               /* once done */
-    sem_t woken; /* not a cv: who is woken with an answer has no business at the lock */
+    sem_t woken; /* not a cv: a thread woken with its answer has no business at the lock
+                  */
 };
 
 struct nbd_shared {
@@ -82,7 +83,8 @@ link_wait(struct nbd_shared *s, struct wait *w) LK_REQUIRES(s->lock)
     l->newest = w;
 }
 
-/* Who is woken wants the lock for its next request, so it is woken without. */
+/* A thread that is woken wants the lock for its next request, so it is released first.
+ */
 static void
 release_and_wake(struct nbd_shared *s) LK_ATTR(release_capability(s->lock))
 {

@@ -298,23 +298,31 @@ nbd_note_lost(struct port *p, int rc)
         &nbd_port(p)->lost, &none, rc, memory_order_relaxed, memory_order_relaxed);
 }
 
-/* A failed flush is told to who asked for it and, by loss.h, to all others. So is a
+/* What an earlier loss makes of a flush that is about to begin. */
+static int
+before_flush(struct nbd_port *n, const struct req *rq)
+{
+    int rc = atomic_load_explicit(&n->lost, memory_order_relaxed);
+
+    return rc < 0 ? rc : loss_tell(&n->loss, rq->requester);
+}
+
+/* A failed flush is told to its requester and, by loss.h, to all others. So is a
  * durable change that succeeds when it need not be durable: it has failed for what was
  * there before. A server does not say whether it may still have what it could not
- * write, so who was told may try again. */
+ * write, so a requester that was told may try again. */
 static int
 nbd_submit(struct port *p, const struct req *rq)
 {
     struct nbd_port *n = nbd_port(p);
     struct req plain = *rq;
-    int rc = 0;
+    int rc;
 
     if (rq->op == REQ_FLUSH) {
-        rc = atomic_load_explicit(&n->lost, memory_order_relaxed);
-        rc = rc < 0 ? rc : loss_tell(&n->loss, rq->requester);
-    }
-    if (rc < 0) {
-        return rc;
+        rc = before_flush(n, rq);
+        if (rc < 0) {
+            return rc;
+        }
     }
     rc = submit(n, rq);
     plain.flags &= ~REQ_F_FUA;

@@ -24,7 +24,8 @@ struct port_nbd_opts {
                            * safe */
     bool reconnects;
     /* May be NULL. The server was lost, or there is news of why it stays so: what to
-     * tell people; NULL: it is back. Called without locks, by whoever notices. */
+     * tell people; NULL: it is back. Called without locks, by the thread that notices.
+     */
     void (*told)(void *opaque, const char *text);
     void *told_opaque; /* outlives the port */
 };

@@ -331,8 +331,8 @@ read(int fd, void *buf, size_t len)
     return r;
 }
 
-/* See base/may_block.h. Whose client has more to say lets another worker read it now:
- * what was read ahead shows on no descriptor. */
+/* See base/may_block.h. A worker whose client has more to say lets another one read it
+ * now: what was read ahead shows on no descriptor. */
 int
 baton_guard_kept_fd(void)
 {

@@ -29,7 +29,7 @@ struct incoming {
     char ahead[AHEAD_MAX];
 };
 
-/* Kept for whoever has the number next. One thread at a time for each. */
+/* Kept for the next connection with this number. One thread at a time for each. */
 static _Atomic(struct incoming *) table[MAX_FDS]; /* release when made, acquire */
 
 static ssize_t (*real_recv)(int, void *, size_t, int);

@@ -31,7 +31,7 @@ struct corked {
     char head[HEAD_MAX];
 };
 
-/* Who sends first makes it; it is kept for whoever has the number next. */
+/* The first to send makes it; it is kept for the next connection with this number. */
 static _Atomic(struct corked *) corks[MAX_FDS]; /* release when made, acquire */
 static struct corked needs_none;                /* stands for a TCP connection */
 

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* All workers of a connection wait for one mutex, nbdkit's read lock; who has it reads
- * a request, unlocks, and performs the request. So each request wakes another thread,
- * which at best finds that there is nothing to read yet. When the request takes less
- * time than that wake-up (data in the page cache), it is better performed by whoever
- * reads, with nobody woken.
+/* All workers of a connection wait for one mutex, nbdkit's read lock; the one that has
+ * it reads a request, unlocks, and performs the request. So each request wakes another
+ * thread, which at best finds that there is nothing to read yet. When the request takes
+ * less time than that wake-up (data in the page cache), it is better performed by the
+ * worker that has read it, with nobody woken.
  *
  * Idea: the worker that has read such a request does not really unlock. It keeps the
  * turn
  *   until it locks the same mutex again, for its next request: nobody was woken; or
  *   until it may block (the plugin and our send say so), ends, or closes the
- *   connection: then it unlocks, and all is as without us. Who waits in poll(2) may
- *   keep it and look out for the client's next request meanwhile; a client that has one
- *   request at a time has nobody woken then either.
- * A VM that has one request at a time, which is performed here, is served better by two
- * workers in turn (baton_guard_ends_here()): one that stays where it is has its client
- * on another processor, and each request wakes one that has halted, 75 us and more
- * under a hypervisor. Who only waits for the next request is woken by the client,
+ *   connection: then it unlocks, and all is as without us. A worker that waits in
+ *   poll(2) may keep it and look out for the client's next request meanwhile; a client
+ * that has one request at a time has nobody woken then either. A VM that has one
+ * request at a time, which is performed here, is served better by two workers in turn
+ * (baton_guard_ends_here()): one that stays where it is has its client on another
+ * processor, and each request wakes one that has halted, 75 us and more under a
+ * hypervisor. A worker that only waits for the next request is woken by the client,
  * beside itself.
  *
  * So what the mutex protects stays protected, by the same lock, a little longer, and a
@@ -186,7 +186,7 @@ pthread_mutex_lock(pthread_mutex_t *m)
         rc = real_lock(m);
     } else {
         rc = real_trylock(m);
-        if (rc != 0) { /* who has it may be waiting for us */
+        if (rc != 0) { /* its holder may be waiting for us */
             baton_guard_may_block();
             rc = real_lock(m);
         }
