@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lock.h - mutex and condition variable with clang's thread-safety annotations, and
- * waits that end at a monotonic deadline.
+/* lock.h - mutex (lk_*) and condition variable (cv_*) with clang's thread-safety
+ * annotations, and waits that end at a monotonic deadline.
  *
  * clang 14 in C cannot say "guarded by a sibling field", so guarded fields live in a
  * nested struct behind an accessor that is LK_REQUIRES(the lock). gcc sees no

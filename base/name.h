@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* name.h - how people and services call things: the names of disks, VMs and services
- * (name_), and the UUIDs that tell two of one name apart (uuid_). */
+ * (name_*), and the UUIDs that tell two of one name apart (uuid_*). */
 #ifndef BATON_NAME_H
 #define BATON_NAME_H
 

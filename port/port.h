@@ -2,6 +2,7 @@
 /* port.h - one place where a disk's requests can end up: a file, an NBD server, the
  * channel to another service, memory, a fault injector, or a redirector or layer in
  * front of another port. Call the checked port_*() functions; ops are port.c's.
+ * Functions of a request alone are req_*.
  *
  * Methods may block, run on any thread and at the same time, return 0 or -errno, and do
  * not log. Buffers stay the caller's, valid until return. All lengths are bytes. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* redir_state.h - private to redirector/: the struct that the way of a request
- * (redirector.c) and the way of a handoff (redir_control.c) share. */
+/* redir_state.h - private to redirector/ (redir_*): the struct that the way of a
+ * request (redirector.c) and the way of a handoff (redir_control.c) share. */
 #ifndef BATON_REDIR_STATE_H
 #define BATON_REDIR_STATE_H
 

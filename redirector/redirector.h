@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* redirector.h - itself a port; sends a disk's requests to the active port, and can
- * stop doing so without refusing any of them, exchange the port, and go on.
+/* redirector.h - itself a port (redir_*); sends a disk's requests to the active port,
+ * and can stop doing so without refusing any of them, exchange the port, and go on.
  *
  * Fast path: two atomic operations on a striped counter, no lock. While the gate is
  * closed requests wait in the hold queue, on the threads that brought them.

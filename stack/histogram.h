@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* histogram.h - how often which value occurred, log-linear: 16 buckets per power of
- * two, so a bucket's upper bound is at most 1/16 above any value in it. Values below 16
- * are exact; every uint64_t has a bucket.
+/* histogram.h - how often which value occurred (hist_*), log-linear: 16 buckets per
+ * power of two, so a bucket's upper bound is at most 1/16 above any value in it. Values
+ * below 16 are exact; every uint64_t has a bucket.
  *
  * A histogram is zeroed memory, nothing else: no init, no allocation when a value is
  * added. Put it into fresh anonymous pages and only those that are used cost memory:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tls_settings.h - who this process is to others, and whom it trusts: the files of its
- * TLS. A process is one service or one command, so there is one answer; it is set once,
- * before threads start, as the name in log lines is. */
+/* tls_settings.h (tls_*) - who this process is to others, and whom it trusts: the files
+ * of its TLS. A process is one service or one command, so there is one answer; it is
+ * set once, before threads start, as the name in log lines is. */
 #ifndef BATON_TLS_SETTINGS_H
 #define BATON_TLS_SETTINGS_H
 

@@ -217,7 +217,7 @@ identity_compare_parked(const struct identity *parked, bool is_here,
 }
 
 json_t *
-port_info_to_json(const struct port_info *info)
+identity_info_to_json(const struct port_info *info)
 {
     return json_pack("{s:I,s:I,s:I,s:I,s:I}", "size", (json_int_t)info->size,
                      "min_block", (json_int_t)info->min_block, "pref_block",
@@ -226,7 +226,7 @@ port_info_to_json(const struct port_info *info)
 }
 
 int
-port_info_from_json(const json_t *j, struct err *e, struct port_info *ret_info)
+identity_info_from_json(const json_t *j, struct err *e, struct port_info *ret_info)
 {
     json_int_t size, min_block, pref_block, max_block, caps;
 
@@ -259,7 +259,7 @@ identity_to_json(const struct identity *id)
     for (unsigned i = 0; i < IDENTITY_SAMPLES; i++) {
         (void)json_array_append_new(samples, json_string(id->samples[i]));
     }
-    return json_pack("{s:o,s:s,s:o,s:I}", "info", port_info_to_json(&id->info),
+    return json_pack("{s:o,s:s,s:o,s:I}", "info", identity_info_to_json(&id->info),
                      "device_id", id->device_id, "samples", samples, "device_size",
                      (json_int_t)size_of(id));
 }
@@ -280,7 +280,7 @@ identity_from_json(const json_t *j, struct err *e, struct identity *ret_id)
         json_array_size(samples) != IDENTITY_SAMPLES) {
         return err_set(e, -EBADMSG, "malformed identity of a device");
     }
-    rc = port_info_from_json(info, e, &id.info);
+    rc = identity_info_from_json(info, e, &id.info);
     if (rc < 0) {
         return rc;
     }

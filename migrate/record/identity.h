@@ -68,7 +68,7 @@ json_t *identity_to_json(const struct identity *id);
 /* -EBADMSG and a sentence for anything that is not an identity. */
 int identity_from_json(const json_t *j, struct err *e, struct identity *ret_id);
 
-json_t *port_info_to_json(const struct port_info *info);
-int port_info_from_json(const json_t *j, struct err *e, struct port_info *ret_info);
+json_t *identity_info_to_json(const struct port_info *info);
+int identity_info_from_json(const json_t *j, struct err *e, struct port_info *ret_info);
 
 #endif

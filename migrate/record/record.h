@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* record.h - a service's durable statements of its role for each disk.
+/* record.h - a service's durable statements of its role (role_*) for each disk.
  *
  * State directory (mode 0700, locked by one service at a time):
  *   service              {"id": UUID, "incarnation": N}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* record_json.h - what the files of a state directory say, as text. Does no I/O.
+/* record_json.h - what the files of a state directory say, as text: written by
+ * record_format_*, read by record_parse_*. Does no I/O.
  *
  * A file is {"baton": 1, "sha256": HEX, "body": BODY}. The body is of one of three
  * kinds, which have no members in common that could make one pass for another: disk

@@ -190,7 +190,8 @@ need_redir(struct disk *d, const struct batch *b, unsigned i, const struct port 
     struct port_info info;
     int rc;
 
-    if (port_info_from_json(json_object_get(b->items[i], "info"), NULL, &info) < 0) {
+    if (identity_info_from_json(json_object_get(b->items[i], "info"), NULL, &info) <
+        0) {
         return disk_need_redir(d, &port->info, e);
     }
     rc = disk_need_redir(d, &info, e);

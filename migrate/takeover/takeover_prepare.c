@@ -32,7 +32,7 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     int rc = incoming_check(d, b->uuids[i], b->epochs[i], e);
 
     if (rc == 0) {
-        rc = port_info_from_json(json_object_get(b->items[i], "info"), e, &info);
+        rc = identity_info_from_json(json_object_get(b->items[i], "info"), e, &info);
     }
     if (rc == 0 && b->rights[i][0] == '\0') {
         rc = err_set(e, -EINVAL,

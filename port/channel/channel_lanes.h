@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* channel_lanes.h - the connections of one link of a channel: opened together, lost
- * together; more of them may join later. Internal to port/. */
+ * together; more of them (channel_lane_*) may join later. Where they lead to is the
+ * channel's route (channel_route_*). Internal to port/. */
 #ifndef BATON_CHANNEL_LANES_H
 #define BATON_CHANNEL_LANES_H
 

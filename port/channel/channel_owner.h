@@ -4,9 +4,10 @@
  *
  *   baton-owner;instance=I;epoch=N;flushed-by=J
  *
- * I names where acknowledged writes are until they are flushed: as long as it is the
- * same, they are there. J ("-": nobody) is the owner that has flushed, after the last
- * request that it performed, when it gave the device away at an epoch before N. */
+ * I names the owner's instance (channel_instance_*), which has what was acknowledged
+ * and not flushed yet: as long as it is the same, that is there. J ("-": nobody) is the
+ * owner that has flushed, after the last request that it performed, when it gave the
+ * device away at an epoch before N. */
 #ifndef BATON_CHANNEL_OWNER_H
 #define BATON_CHANNEL_OWNER_H
 

@@ -82,10 +82,7 @@ begin_connect(struct nbd_handle *h, const char *text, struct err *e)
     struct nbd_address a;
     int rc = nbd_address_parse(text, e, &a);
 
-    if (rc < 0) {
-        return rc;
-    }
-    rc = set_up_tls(h, text, &a, e);
+    rc = rc == 0 ? set_up_tls(h, text, &a, e) : rc;
     if (rc < 0) {
         return rc;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* guard_recv.h - private to the guard (entry_guard.c): see entry_guard_recv.c. */
+/* guard_recv.h - private to the guard (entry_guard.c): what was received
+ * ahead (incoming_*). See entry_guard_recv.c. */
 #ifndef BATON_GUARD_RECV_H
 #define BATON_GUARD_RECV_H
 

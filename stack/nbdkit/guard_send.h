@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* guard_send.h - private to the guard (entry_guard.c): sends on unix sockets. See
- * entry_guard_send.c. */
+/* guard_send.h - private to the guard (entry_guard.c): sends (send_*) on unix sockets,
+ * some of them held back for a while (cork_*). See entry_guard_send.c. */
 #ifndef BATON_GUARD_SEND_H
 #define BATON_GUARD_SEND_H
 

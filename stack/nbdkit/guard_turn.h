@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* guard_turn.h - private to the guard (entry_guard.c): whose turn it is to read the
- * next request of a connection. See entry_guard_turn.c. */
+ * next request of a connection (turn_*). See entry_guard_turn.c. */
 #ifndef BATON_GUARD_TURN_H
 #define BATON_GUARD_TURN_H
 
