@@ -20,8 +20,9 @@ redir_state_name(enum redir_state s)
     return names[s];
 }
 
-void
-redir_set_state(struct redir *r, enum redir_state next)
+/* The only writer of the state; opens and closes the gate with it. */
+static void
+set_state(struct redir *r, enum redir_state next) LK_REQUIRES(r->lock)
 {
     static const bool allowed[REDIR_NR_STATES][REDIR_NR_STATES] = {
         [REDIR_OPEN] = {[REDIR_HOLDING] = true},
@@ -46,7 +47,7 @@ redir_open_if_replayed(struct redir *r)
     struct redir_locked *l = redir_locked(r);
 
     if (l->state == REDIR_REPLAYING && l->queue.nr_held == 0) {
-        redir_set_state(r, REDIR_OPEN);
+        set_state(r, REDIR_OPEN);
         hold_queue_dispatch(&l->queue);
     }
 }
@@ -60,7 +61,7 @@ close_gate(struct redir *r) LK_REQUIRES(r->lock)
     l->max_held_ns = 0;
     l->held = l->queue.nr_waiting;
     l->queue.nr_sent = 0;
-    redir_set_state(r, REDIR_HOLDING);
+    set_state(r, REDIR_HOLDING);
     hold_queue_rehold(&l->queue);
 }
 
@@ -155,7 +156,7 @@ redir_drain(struct redir *r, uint64_t deadline_ns)
         l->is_drain_cancelled = false;
         return -ECANCELED;
     }
-    redir_set_state(r, REDIR_QUIESCED);
+    set_state(r, REDIR_QUIESCED);
     sum = ledger_sum(&r->ledger);
     l->performed_at_quiesce = sum.local + sum.remote;
     return 0;
@@ -196,7 +197,7 @@ redir_swap(struct redir *r, struct port *next, enum redir_side side, struct err 
 static void
 let_go(struct redir *r) LK_REQUIRES(r->lock)
 {
-    redir_set_state(r, REDIR_REPLAYING);
+    set_state(r, REDIR_REPLAYING);
     hold_queue_dispatch(&redir_locked(r)->queue);
     redir_open_if_replayed(r);
 }

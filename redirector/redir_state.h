@@ -48,9 +48,6 @@ redir_locked(struct redir *r)
     return &r->locked_;
 }
 
-/* The only writer of the state; opens and closes the gate with it. */
-void redir_set_state(struct redir *r, enum redir_state next) LK_REQUIRES(r->lock);
-
 /* A request has ended or was queued while the gate was closed: it may have been the
  * last that a drain waits for. */
 void redir_tell_drain(struct redir *r) LK_REQUIRES(r->lock);

@@ -49,9 +49,6 @@ struct rpc_method {
  * that is gone stops nothing. */
 void rpc_notify(struct rpc_call *call, const char *method, json_t *params);
 
-/* Who calls, by TLS or vsock; NULL over a local socket: its file mode says who may. */
-const struct tls_peer *rpc_caller(const struct rpc_call *call);
-
 /* Of the connection's thread and of what brings its messages, from now on. NULL is
  * accepted: only the thread. */
 void rpc_set_urgency(const struct rpc_call *call, enum urgency u);

@@ -116,12 +116,6 @@ rpc_set_urgency(const struct rpc_call *call, enum urgency u)
     }
 }
 
-const struct tls_peer *
-rpc_caller(const struct rpc_call *call)
-{
-    return call->service->peer;
-}
-
 void
 rpc_at_end(struct rpc_call *call, void (*fn)(void *arg), void *arg)
 {
