@@ -10,13 +10,12 @@
 /* The caller frees the copy, if there is one in the end: the owner has refused the
  * change, or may not forget it. */
 struct unflushed_step {
-    bool is_to_keep; /* the owner may forget it without us; or, whoever the
-                      * owner is and however durable the change, something
-                      * older that is kept would be sent again over it */
-    uint64_t mark;   /* a flush: it covers what was kept till then */
-    struct unflushed_change
-        *copy;                 /* made before it is sent: what is answered is kept */
-    bool is_flush_recommended; /* and this thread has taken it on itself */
+    /* The owner may forget it without us; or, whoever the owner is and however durable
+     * the change, something older that is kept would be sent again over it. */
+    bool is_to_keep;
+    uint64_t mark;                 /* a flush: it covers what was kept till then */
+    struct unflushed_change *copy; /* made before sending: what is answered is kept */
+    bool is_flush_recommended;     /* and this thread has taken it on itself */
 };
 
 /* rq is about to be sent, perhaps not for the first time. */

@@ -40,8 +40,7 @@ struct wait {
     bool is_done;
     uint64_t deadline_ns; /* then the connection is given up; used by its thread */
     int rc;               /* once done */
-    sem_t woken; /* not a cv: a thread woken with its answer has no business at the lock
-                  */
+    sem_t woken; /* not a cv: a thread that is woken with its answer needs no lock */
 };
 
 struct nbd_shared {
@@ -83,7 +82,7 @@ link_wait(struct nbd_shared *s, struct wait *w) LK_REQUIRES(s->lock)
     l->newest = w;
 }
 
-/* A thread that is woken wants the lock for its next request, so it is released first.
+/* A thread that is woken wants the lock for its next request: that is released first.
  */
 static void
 release_and_wake(struct nbd_shared *s) LK_ATTR(release_capability(s->lock))
