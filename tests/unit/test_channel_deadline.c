@@ -91,7 +91,7 @@ START_TEST(requests_at_an_owner_that_does_not_answer_end_at_their_time)
     start_threads(threads, read_limited);
     ck_assert_int_eq(join_threads(threads), 0);
     ck_assert_uint_eq(unacknowledged(), 0);
-    ck_assert_int_eq(do_io(REQ_WRITE, buf, 0, BLOCK), 0); /* in a newer session */
+    ck_assert_int_eq(do_io(REQ_WRITE, buf, 0, BLOCK), 0); /* over a newer link */
     port_channel_status(port, &status);
     ck_assert_uint_ge(status.reconnects, 1);
     mute_server_done(&mute);
@@ -107,7 +107,7 @@ read_until_recalled(void *opaque)
     return do_io(REQ_READ, buf, BLOCK, BLOCK) == -ESTALE ? NULL : opaque;
 }
 
-/* The session that ends takes the answers of others with it: they are sent again. */
+/* The link that ends takes the answers of others with it: they are sent again. */
 START_TEST(requests_that_have_time_are_sent_again)
 {
     char buf[BLOCK];

@@ -50,7 +50,7 @@ read_some(void *opaque)
     return NULL;
 }
 
-START_TEST(a_session_begins_with_a_lane_for_each_client_up_to_the_most)
+START_TEST(a_link_begins_with_a_lane_for_each_client_up_to_the_most)
 {
     static const unsigned clients_and_lanes[][2] = {{0, 1}, {1, 1}, {3, 3}, {9, 4}};
 
@@ -111,7 +111,7 @@ START_TEST(a_channel_with_a_request_on_its_way_does_not_rest)
 END_TEST
 
 /* Eight that wait want two lanes, not four. */
-START_TEST(lanes_grow_with_what_waits_and_join_the_session)
+START_TEST(lanes_grow_with_what_waits_and_join_the_link)
 {
     const char *const args[] = {"--filter=delay", "memory", "4M", "rdelay=10ms", NULL};
     pthread_t threads[NR_THREADS];
@@ -130,8 +130,8 @@ END_TEST
 
 SUITE("channel_grow") = {
     CASE("channel_grow"),
-    TEST(a_session_begins_with_a_lane_for_each_client_up_to_the_most),
+    TEST(a_link_begins_with_a_lane_for_each_client_up_to_the_most),
     TEST(a_rest_lets_the_lanes_go_until_the_next_request),
     TEST(a_channel_with_a_request_on_its_way_does_not_rest),
-    TEST(lanes_grow_with_what_waits_and_join_the_session),
+    TEST(lanes_grow_with_what_waits_and_join_the_link),
 };

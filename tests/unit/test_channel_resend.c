@@ -153,7 +153,7 @@ done_leaving_owner(void)
     }
 }
 
-START_TEST(shutdown_answer_is_retried_in_a_new_session_with_back_off)
+START_TEST(shutdown_answer_is_retried_over_a_new_link_with_back_off)
 {
     struct port_channel_status status;
     uint64_t start = clock_now_ns();
@@ -282,7 +282,7 @@ start_forgetful_owner(void)
     nbdkit_server_start(&server, args);
 }
 
-START_TEST(extents_go_on_where_the_older_session_ended)
+START_TEST(extents_go_on_where_the_older_link_ended)
 {
     struct counting_sink sink = {.sink.add = count_extent};
     const struct req rq = {.op = REQ_EXTENTS, .len = 4 * MIB, .extents = &sink.sink};
@@ -293,7 +293,7 @@ START_TEST(extents_go_on_where_the_older_session_ended)
     new_channel(1, server.address, NULL);
     ck_assert_int_eq(port_submit(port, &rq), 0);
     ck_assert_uint_eq(sink.next, 4 * MIB);
-    ck_assert_int_eq(rmdir(path), 0); /* it was made: the session did end */
+    ck_assert_int_eq(rmdir(path), 0); /* it was made: the link did end */
     close_all();
 }
 END_TEST
@@ -338,9 +338,9 @@ END_TEST
 SUITE("channel_resend") = {
     CASE("channel_resend"),
     TEST(owner_may_be_killed_at_any_time_and_no_request_notices),
-    TEST(shutdown_answer_is_retried_in_a_new_session_with_back_off),
+    TEST(shutdown_answer_is_retried_over_a_new_link_with_back_off),
     TEST(refusal_on_one_lane_has_the_requests_of_the_others_sent_again),
     TEST(error_of_a_sink_ends_the_request_whatever_it_is),
     TEST(a_recall_takes_the_answers_that_are_on_their_way),
-    TEST(extents_go_on_where_the_older_session_ended),
+    TEST(extents_go_on_where_the_older_link_ended),
 };

@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+#include "suite.h"
 #include "thread_number.h"
 
 #define NR_THREADS 8
@@ -37,19 +38,7 @@ START_TEST(threads_have_the_first_numbers_and_keep_them)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("thread_number");
-    TCase *tc = tcase_create("thread_number");
-    SRunner *sr;
-    int failed;
-
-    tcase_add_test(tc, threads_have_the_first_numbers_and_keep_them);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
-}
+SUITE("thread_number") = {
+    CASE("thread_number"),
+    TEST(threads_have_the_first_numbers_and_keep_them),
+};

@@ -180,8 +180,8 @@ START_TEST(table_says_when_it_is_half_full_and_full)
 }
 END_TEST
 
-SUITE("kept") = {
-    CASE("kept"),
+SUITE("unflushed") = {
+    CASE("unflushed"),
     TEST(copy_is_of_the_data_and_has_time),
     TEST(flush_forgets_only_what_was_there_when_it_began),
     TEST(another_instance_has_lost_everything_in_its_order),
