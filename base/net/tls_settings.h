@@ -25,8 +25,4 @@ const struct tls_settings *tls_settings_get(void);
 /* Are there certificates or keys? Then every TCP connection needs TLS. */
 bool tls_is_on(const struct tls_settings *settings);
 
-/* Is host a number of this machine's loopback, or "localhost"? By number and not by
- * name: what a resolver says today proves nothing tomorrow. */
-bool host_is_loopback(const char *host);
-
 #endif

@@ -18,8 +18,6 @@
 
 #include <jansson.h>
 
-#include "tls_settings.h"
-
 static const char *const allowed_forms[] = {
     [URI_FOR_LISTEN] = "unix:PATH, tcp:ADDRESS:PORT, vsock:PORT",
     [URI_FOR_CONTROL_LISTEN] = "unix:PATH, tcp:ADDRESS:PORT, vsock:PORT",
@@ -266,10 +264,27 @@ parse_kind(const char *s, enum uri_use use, struct uri *u)
     return "unknown kind";
 }
 
+/* Is host a number of this machine's loopback, or "localhost"? By number and not by
+ * name: what a resolver says today proves nothing tomorrow. */
+static bool
+is_loopback(const char *host)
+{
+    struct in6_addr a6;
+    struct in_addr a4;
+
+    if (strcmp(host, "localhost") == 0) {
+        return true;
+    }
+    if (inet_pton(AF_INET, host, &a4) == 1) {
+        return (ntohl(a4.s_addr) >> 24) == IN_LOOPBACKNET;
+    }
+    return inet_pton(AF_INET6, host, &a6) == 1 && IN6_IS_ADDR_LOOPBACK(&a6);
+}
+
 bool
 uri_is_local(const struct uri *u)
 {
-    return u->kind != URI_TCP || host_is_loopback(u->host);
+    return u->kind != URI_TCP || is_loopback(u->host);
 }
 
 int

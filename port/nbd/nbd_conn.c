@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,9 +20,9 @@
 
 #include "clock.h"
 #include "may_block.h"
-#include "nbd_address.h"
 #include "read_ahead.h"
 #include "tls_settings.h"
+#include "uri.h"
 
 #define MAX_PAYLOAD (INT64_C(32) << 20) /* NBD's when the server names none */
 
@@ -52,55 +53,74 @@ fail(struct err *e, const char *address)
 /* TLS where the address needs it: tcp: and nbds URIs. Unix sockets and vsock do not
  * leave the machine. libnbd verifies that the server is who the address names. */
 static int
-set_up_tls(struct nbd_handle *h, const char *text, const struct nbd_address *a,
-           struct err *e)
+set_up_tls(struct nbd_handle *h, const char *text, bool is_tcp, struct err *e)
 {
     const struct tls_settings *t = tls_settings_get();
 
     if (!tls_is_on(t)) {
-        if (a->kind == NBD_TCP && !t->is_plain_tcp_ok && !host_is_loopback(a->host)) {
-            return err_set(e, -EACCES,
-                           "%s: plain TCP would leave the machine, and there is "
-                           "neither tls-certificates nor tls-psk here",
-                           text);
-        }
         return 0;
     }
     if ((t->certificates != NULL && nbd_set_tls_certificates(h, t->certificates) < 0) ||
         (t->psk != NULL && nbd_set_tls_psk_file(h, t->psk) < 0) ||
         (t->psk_user != NULL && nbd_set_tls_username(h, t->psk_user) < 0) ||
         nbd_set_tls_verify_peer(h, true) < 0 ||
-        (a->kind == NBD_TCP && nbd_set_tls(h, LIBNBD_TLS_REQUIRE) < 0)) {
+        (is_tcp && nbd_set_tls(h, LIBNBD_TLS_REQUIRE) < 0)) {
         return fail(e, text);
     }
     return 0;
 }
 
 static int
-begin_connect(struct nbd_handle *h, const char *text, struct err *e)
+aio_connect(struct nbd_handle *h, const struct uri *u)
 {
-    struct nbd_address a;
-    int rc = nbd_address_parse(text, e, &a);
+    char port[16];
 
-    rc = rc == 0 ? set_up_tls(h, text, &a, e) : rc;
+    switch (u->kind) {
+    case URI_UNIX:
+        return nbd_aio_connect_unix(h, u->path);
+    case URI_TCP:
+        (void)snprintf(port, sizeof port, "%" PRIu32, u->port);
+        return nbd_aio_connect_tcp(h, u->host, port);
+    case URI_VSOCK:
+        return nbd_aio_connect_vsock(h, u->cid, u->port);
+    case URI_SSH:
+        break;
+    }
+    abort(); /* uri_parse() has refused it */
+}
+
+static int
+connect_address(struct nbd_handle *h, const char *text, struct err *e)
+{
+    const struct tls_settings *t = tls_settings_get();
+    struct uri u;
+    int rc = uri_parse(text, URI_FOR_CHANNEL, e, &u);
+
     if (rc < 0) {
         return rc;
     }
-    switch (a.kind) {
-    case NBD_UNIX:
-        rc = nbd_aio_connect_unix(h, a.rest);
-        break;
-    case NBD_TCP:
-        rc = nbd_aio_connect_tcp(h, a.host, a.rest);
-        break;
-    case NBD_VSOCK:
-        rc = nbd_aio_connect_vsock(h, a.cid, a.port);
-        break;
-    case NBD_URI:
-        rc = nbd_aio_connect_uri(h, a.rest);
-        break;
+    if (!tls_is_on(t) && !t->is_plain_tcp_ok && !uri_is_local(&u)) {
+        return err_set(e, -EACCES,
+                       "%s: plain TCP would leave the machine, and there is "
+                       "neither tls-certificates nor tls-psk here",
+                       text);
     }
-    return rc < 0 ? fail(e, text) : 0;
+    rc = set_up_tls(h, text, u.kind == URI_TCP, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return aio_connect(h, &u) < 0 ? fail(e, text) : 0;
+}
+
+static int
+connect_nbd_uri(struct nbd_handle *h, const char *text, struct err *e)
+{
+    int rc = set_up_tls(h, text, false, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    return nbd_aio_connect_uri(h, text) < 0 ? fail(e, text) : 0;
 }
 
 /* A peer whose host vanished sends nothing: data without acknowledgement and a silent
@@ -235,7 +255,8 @@ open_steps(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    rc = begin_connect(c->h, o->address, e);
+    rc = o->export_name != NULL ? connect_address(c->h, o->address, e)
+                                : connect_nbd_uri(c->h, o->address, e);
     if (rc < 0) {
         return rc;
     }

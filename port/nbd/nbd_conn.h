@@ -18,9 +18,9 @@
 struct nbd_conn;
 
 struct nbd_conn_opts {
-    const char *address; /* unix:PATH, tcp:HOST:PORT, tcp:[V6]:PORT, vsock:CID:PORT, or
-                          * an NBD URI (which also names the export) */
-    const char *export_name; /* for the first four; NULL with a URI */
+    const char *address; /* of a server (URI_FOR_CHANNEL of uri.h); without export_name
+                          * an NBD URI, which also names the export */
+    const char *export_name; /* NULL: address is an NBD URI */
     int cancel_fd;           /* as soon as it can be read the attempt ends; -1: none */
     uint64_t deadline_ns;    /* of the attempt, negotiation included */
     unsigned

@@ -50,10 +50,18 @@ close_all(void)
     nbdkit_server_done(&server);
 }
 
-static const char *const bad_addresses[] = {
-    "tcp:",        "tcp:127.0.0.1", "tcp:127.0.0.1:",
-    "tcp::10809",  "vsock:1",       "vsock:one:10809",
-    "vsock:1:two", "vsock:-1:1",    "vsock:4294967296:1"};
+static const char *const bad_addresses[] = {"tcp:",
+                                            "tcp:127.0.0.1",
+                                            "tcp:127.0.0.1:",
+                                            "tcp::10809",
+                                            "vsock:1",
+                                            "vsock:one:10809",
+                                            "vsock:1:two",
+                                            "vsock:-1:1",
+                                            "vsock:4294967296:1",
+                                            "unix:x",
+                                            "/x",
+                                            "nbd+unix:///?socket=/x"};
 #define NR_BAD_ADDRESSES ((int)(sizeof bad_addresses / sizeof bad_addresses[0]))
 
 START_TEST(address_of_another_form_is_refused_by_name)
