@@ -2,9 +2,11 @@
 /* cmd_serve.c - checks everything that can be checked without touching a device, opens
  * the sockets, and becomes nbdkit with our plugin. The plugin reads the same settings
  * with the same code, so what is accepted here is accepted there. */
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +15,7 @@
 #include "cli.h"
 #include "cli_options.h"
 #include "config.h"
+#include "config_rows.h"
 #include "serve_exec.h"
 
 #define PLUGIN "nbdkit-baton-plugin.so"
@@ -20,30 +23,28 @@
 #define MAX_FILTERS 32
 #define MAX_THREADS 1024
 
-#define HELP                                                                           \
+#define SYNOPSIS                                                                       \
     "usage: baton serve --name NAME --listen URI... --control URI [--state-dir DIR]\n" \
-    "                   [--config FILE] --disk name=D,device=PATH-OR-URI[,...]...\n"   \
-    "  --announce URI      how peers reach a listener, where that differs; repeat\n"   \
-    "  --announce-control URI  the same of a tcp control socket\n"                     \
-    "  --tls-certificates DIR  prove and check by certificates who is who\n"           \
-    "  --tls-psk FILE      or by keys that both sides have (psktool)\n"                \
-    "  --tls-psk-user NAME whose key is ours\n"                                        \
-    "  --insecure-plain-tcp on  tcp beyond loopback without either\n"                  \
-    "  --state-dir DIR     the records (default: /var/lib/baton/NAME)\n"               \
-    "  --peer URI          a control socket to ask who owns a disk now; repeat\n"      \
-    "  --handoff-on-term URI  on SIGTERM give every disk to this service first\n"      \
-    "  --config FILE       the same settings in a file\n"                              \
-    "  --socket-owner USER, --socket-group GROUP, --socket-mode MODE\n"                \
-    "                      of unix listeners: who may connect (default mode: 0660)\n"  \
-    "  --control-group GROUP  who may control it besides the owner (default: "         \
-    "nobody)\n"                                                                        \
-    "  --pidfile FILE      has its number, from when it is ready until it ends\n"      \
-    "  --threads N         nbdkit's threads of a connection\n"                         \
-    "  --filter NAME       an nbdkit filter; repeat\n"                                 \
-    "  --filter-param K=V  a parameter of a filter; repeat\n"                          \
-    "  --nbdkit PATH       the program (default: nbdkit in PATH)\n"                    \
-    "  --plugin PATH       the plugin\n"                                               \
-    "  --verbose           nbdkit's debug messages\n"
+    "                   [--config FILE] --disk name=D,device=PATH-OR-URI[,...]...\n"
+
+/* What is no setting of the service, but of the process that it becomes. */
+static const struct process_option {
+    const char *name, *argument; /* NULL: takes none */
+    const char *help;
+    int val;
+} process_options[] = {
+    {"pidfile", "FILE", "has its number, from when it is ready until it ends", 'P'},
+    {"threads", "N", "nbdkit's threads of a connection", 't'},
+    {"filter", "NAME", "an nbdkit filter; repeat", 'f'},
+    {"filter-param", "K=V", "a parameter of a filter; repeat", 'k'},
+    {"nbdkit", "PATH", "the program (default: nbdkit in PATH)", 'n'},
+    {"plugin", "PATH", "the plugin", 'p'},
+    {"verbose", NULL, "nbdkit's debug messages", 'v'},
+    {"help", NULL, NULL, 'h'},
+};
+#define NR_PROCESS_OPTIONS (sizeof process_options / sizeof process_options[0])
+
+#define SETTING_VAL 0x100 /* and the index of its row: an option that is a setting */
 
 struct serving {
     struct service_config config;
@@ -57,27 +58,6 @@ struct serving {
     const char *plugin;
     bool is_verbose;
 };
-
-/* Settings of a service have their index in this table as val, from 0x100. */
-static const char *const settings[] = {"name",
-                                       "listen",
-                                       "announce",
-                                       "control",
-                                       "state-dir",
-                                       "config",
-                                       "disk",
-                                       "peer",
-                                       "handoff-on-term",
-                                       "announce-control",
-                                       "tls-certificates",
-                                       "tls-psk",
-                                       "tls-psk-user",
-                                       "insecure-plain-tcp",
-                                       "socket-owner",
-                                       "socket-group",
-                                       "socket-mode",
-                                       "control-group"};
-#define SETTING_VAL 0x100
 
 static int
 take_setting(struct serving *s, const char *key)
@@ -146,8 +126,8 @@ take_filter_param(struct serving *s)
             "digits, \".\", \"_\" and \"-\", the first one a letter",
             optarg);
     }
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        is_ours = is_ours || is_key(optarg, len, settings[i]);
+    for (const struct config_row *r = config_settings; r->word != NULL; r++) {
+        is_ours = is_ours || is_key(optarg, len, r->word);
     }
     if (is_ours) {
         return cli_fail(
@@ -168,7 +148,7 @@ take_option(struct serving *s, int val)
     bool is_ok = true;
 
     if (val >= SETTING_VAL) {
-        return take_setting(s, settings[val - SETTING_VAL]);
+        return take_setting(s, config_settings[val - SETTING_VAL].word);
     }
     switch (val) {
     case 'f':
@@ -196,44 +176,74 @@ take_option(struct serving *s, int val)
     return is_ok ? CLI_DONE : CLI_USAGE;
 }
 
+static void
+print_help(void)
+{
+    char words[64];
+
+    (void)fputs(SYNOPSIS, stdout);
+    config_rows_help_options(config_settings, stdout);
+    for (size_t i = 0; i < NR_PROCESS_OPTIONS; i++) {
+        const struct process_option *o = &process_options[i];
+
+        (void)snprintf(words, sizeof words, "%s%s%s", o->name,
+                       o->argument != NULL ? " " : "",
+                       o->argument != NULL ? o->argument : "");
+        if (o->help != NULL) {
+            config_rows_help_option(stdout, words, o->help);
+        }
+    }
+}
+
+/* For bash completion and tests (no --help shows --list-options): a line "--WORD
+ * ARGUMENT" for each option; settings of the service come first, and are followed by an
+ * empty line. */
+static int
+print_options(void)
+{
+    for (const struct config_row *r = config_settings; r->word != NULL; r++) {
+        (void)printf("--%s %s\n", r->word, r->argument);
+    }
+    (void)printf("\n");
+    for (size_t i = 0; i < NR_PROCESS_OPTIONS; i++) {
+        const struct process_option *o = &process_options[i];
+
+        (void)printf("--%s %s\n", o->name, o->argument != NULL ? o->argument : "");
+    }
+    return CLI_DONE;
+}
+
+static void
+to_getopt(struct option options[CLI_MAX_OPTIONS])
+{
+    size_t n = 0;
+
+    for (; config_settings[n].word != NULL; n++) {
+        assert(n + NR_PROCESS_OPTIONS + 1 < CLI_MAX_OPTIONS);
+        options[n] = (struct option){config_settings[n].word, required_argument, NULL,
+                                     SETTING_VAL + (int)n};
+    }
+    for (size_t i = 0; i < NR_PROCESS_OPTIONS; i++) {
+        const struct process_option *o = &process_options[i];
+
+        options[n++] = (struct option){
+            o->name, o->argument != NULL ? required_argument : no_argument, NULL,
+            o->val};
+    }
+    options[n] = (struct option){0};
+}
+
 /* Returns the status to end with, or -1 to go on. */
 static int
 parse_options(int argc, char **argv, struct serving *s)
 {
-    static const struct option options[] = {
-        {"name", required_argument, NULL, SETTING_VAL},
-        {"listen", required_argument, NULL, SETTING_VAL + 1},
-        {"announce", required_argument, NULL, SETTING_VAL + 2},
-        {"control", required_argument, NULL, SETTING_VAL + 3},
-        {"state-dir", required_argument, NULL, SETTING_VAL + 4},
-        {"config", required_argument, NULL, SETTING_VAL + 5},
-        {"disk", required_argument, NULL, SETTING_VAL + 6},
-        {"peer", required_argument, NULL, SETTING_VAL + 7},
-        {"handoff-on-term", required_argument, NULL, SETTING_VAL + 8},
-        {"announce-control", required_argument, NULL, SETTING_VAL + 9},
-        {"tls-certificates", required_argument, NULL, SETTING_VAL + 10},
-        {"tls-psk", required_argument, NULL, SETTING_VAL + 11},
-        {"tls-psk-user", required_argument, NULL, SETTING_VAL + 12},
-        {"insecure-plain-tcp", required_argument, NULL, SETTING_VAL + 13},
-        {"socket-owner", required_argument, NULL, SETTING_VAL + 14},
-        {"socket-group", required_argument, NULL, SETTING_VAL + 15},
-        {"socket-mode", required_argument, NULL, SETTING_VAL + 16},
-        {"control-group", required_argument, NULL, SETTING_VAL + 17},
-        {"pidfile", required_argument, NULL, 'P'},
-        {"threads", required_argument, NULL, 't'},
-        {"filter", required_argument, NULL, 'f'},
-        {"filter-param", required_argument, NULL, 'k'},
-        {"nbdkit", required_argument, NULL, 'n'},
-        {"plugin", required_argument, NULL, 'p'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
+    struct option options[CLI_MAX_OPTIONS];
     int val, status;
 
+    to_getopt(options);
     while ((val = cli_next_option(argc, argv, options)) != -1) {
         if (val == 'h') {
-            (void)printf(HELP);
+            print_help();
             return CLI_DONE;
         }
         status = take_option(s, val);
@@ -277,29 +287,31 @@ check_serving(struct serving *s)
 static int
 add_tls_args(const struct tls_settings *t, struct serve_args *a, struct err *e)
 {
-    int rc = 0;
+    int rc;
 
-    if (tls_is_on(t)) {
-        rc = serve_args_add(a, "--tls", "on", e);
+    if (!tls_is_on(t)) {
+        return 0;
     }
-    if (rc == 0 && t->certificates != NULL) {
-        rc = serve_args_add(a, "--tls-certificates", t->certificates, e);
-        rc = rc == 0 ? serve_args_add(a, NULL, "--tls-verify-peer", e) : rc;
+    rc = serve_args_add(a, "--tls", "on", e);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0 && t->psk != NULL) {
-        rc = serve_args_add(a, "--tls-psk", t->psk, e);
+    if (t->psk != NULL) {
+        return serve_args_add(a, "--tls-psk", t->psk, e);
     }
-    return rc;
+    rc = serve_args_add(a, "--tls-certificates", t->certificates, e);
+    return rc < 0 ? rc : serve_args_add(a, NULL, "--tls-verify-peer", e);
 }
 
+/* What nbdkit itself is told. */
 static int
-build_args(const struct serving *s, const char *plugin, struct serve_args *a,
-           struct err *e)
+add_nbdkit_args(const struct serving *s, struct serve_args *a, struct err *e)
 {
-    char fd[16];
     int rc = serve_args_add(a, NULL, "nbdkit", e);
 
-    rc = rc == 0 ? serve_args_add(a, NULL, "--foreground", e) : rc;
+    if (rc == 0) {
+        rc = serve_args_add(a, NULL, "--foreground", e);
+    }
     if (rc == 0 && s->is_verbose) {
         rc = serve_args_add(a, NULL, "--verbose", e);
     }
@@ -309,20 +321,41 @@ build_args(const struct serving *s, const char *plugin, struct serve_args *a,
     for (unsigned i = 0; rc == 0 && i < s->nr_filters; i++) {
         rc = serve_args_add(a, "--filter", s->filters[i], e);
     }
-    rc = rc == 0 ? add_tls_args(&s->config.tls, a, e) : rc;
-    rc = rc == 0 ? serve_args_add(a, NULL, plugin, e) : rc;
-    for (unsigned i = 0; rc == 0 && i < s->settings.nr; i++) {
-        rc = serve_args_add(a, NULL, s->settings.arg[i], e);
+    return rc < 0 ? rc : add_tls_args(&s->config.tls, a, e);
+}
+
+static int
+add_all(const struct serve_args *from, struct serve_args *a, struct err *e)
+{
+    for (unsigned i = 0; i < from->nr; i++) {
+        int rc = serve_args_add(a, NULL, from->arg[i], e);
+
+        if (rc < 0) {
+            return rc;
+        }
     }
-    (void)snprintf(fd, sizeof fd, "%d", serve_control_fd(&s->config));
-    rc = rc == 0 ? serve_args_add(a, "control-fd", fd, e) : rc;
+    return 0;
+}
+
+/* The plugin and its parameters; those of the filters come last. */
+static int
+add_plugin_args(const struct serving *s, const char *plugin, struct serve_args *a,
+                struct err *e)
+{
+    char fd[16];
+    int rc = serve_args_add(a, NULL, plugin, e);
+
+    if (rc == 0) {
+        rc = add_all(&s->settings, a, e);
+    }
+    if (rc == 0) {
+        (void)snprintf(fd, sizeof fd, "%d", serve_control_fd(&s->config));
+        rc = serve_args_add(a, "control-fd", fd, e);
+    }
     if (rc == 0 && s->pidfile != NULL) {
         rc = serve_args_add(a, "pidfile", s->pidfile, e);
     }
-    for (unsigned i = 0; rc == 0 && i < s->filter_params.nr; i++) {
-        rc = serve_args_add(a, NULL, s->filter_params.arg[i], e);
-    }
-    return rc;
+    return rc < 0 ? rc : add_all(&s->filter_params, a, e);
 }
 
 static int
@@ -340,9 +373,18 @@ start(const struct serving *s, struct serve_args *args)
                         s->nbdkit != NULL ? s->nbdkit : "nbdkit", err_text(NULL, rc));
     }
     rc = serve_find_module(s->plugin, PLUGIN, BATON_PLUGIN_DIR, &e, &plugin);
-    rc = rc == 0 ? serve_preload(GUARD, BATON_GUARD_DIR, s->nr_filters == 0, &e) : rc;
-    rc = rc == 0 ? build_args(s, plugin, args, &e) : rc;
-    rc = rc == 0 ? serve_sockets_open(&s->config, &e, &sockets) : rc;
+    if (rc == 0) {
+        rc = serve_preload(GUARD, BATON_GUARD_DIR, s->nr_filters == 0, &e);
+    }
+    if (rc == 0) {
+        rc = add_nbdkit_args(s, args, &e);
+    }
+    if (rc == 0) {
+        rc = add_plugin_args(s, plugin, args, &e);
+    }
+    if (rc == 0) {
+        rc = serve_sockets_open(&s->config, &e, &sockets);
+    }
     if (rc == 0) {
         rc = serve_exec(nbdkit, args, &sockets, &e);
         serve_sockets_close(&s->config, &sockets);
@@ -353,6 +395,7 @@ start(const struct serving *s, struct serve_args *args)
 int
 cmd_serve(int argc, char **argv)
 {
+    const bool wants_list = argc == 2 && strcmp(argv[1], "--list-options") == 0;
     struct serving *s = calloc(1, sizeof *s);
     struct serve_args *args = calloc(1, sizeof *args);
     int status;
@@ -363,7 +406,7 @@ cmd_serve(int argc, char **argv)
         return cli_fail(CLI_REFUSED, "serve", "out of memory");
     }
     service_config_init(&s->config);
-    status = parse_options(argc, argv, s);
+    status = wants_list ? print_options() : parse_options(argc, argv, s);
     if (status == -1) {
         status = check_serving(s);
         if (status == CLI_DONE) {

@@ -12,6 +12,7 @@
 #ifndef BATON_CONFIG_H
 #define BATON_CONFIG_H
 
+#include "config_rows.h"
 #include "err.h"
 #include "port_channel.h"
 #include "port_file.h"
@@ -76,20 +77,19 @@ struct service_config {
     bool has_heir; /* handoff-on-term: who gets the disks when the service is stopped */
     struct uri heir;
     char *state_dir;
-    unsigned nr_disks;
+    unsigned nr_disks, max_disks; /* there are, there is room for */
     struct disk_config *disks;
 };
+
+extern const struct config_row config_settings[];
 
 /* Not config_init(): libconfig exports a symbol of that name. */
 void service_config_init(struct service_config *c);
 void service_config_done(struct service_config *c);
 
-/* One setting: key is name, listen, announce, control, announce-control, state-dir,
- * peer, handoff-on-term, socket-owner, socket-group, socket-mode, control-group,
- * tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp,
- * disk or config (a file to read). where names the place in errors
- * ("--disk", "parameter disk"). -EINVAL with a sentence; c is unchanged by a setting
- * that is refused. */
+/* One setting. key is a word of config_settings[] (config_rows.h), among them config, a
+ * file to read. where names the place in errors ("--disk", "parameter"). -EINVAL with a
+ * sentence; c is unchanged, to the byte, by a setting or a file that is refused. */
 int config_set(struct service_config *c, const char *key, const char *value,
                const char *where, struct err *e);
 

@@ -94,7 +94,7 @@ find_group(const char *text, struct err *e, gid_t *ret_gid)
 }
 
 int
-config_set_socket_owner(struct service_config *c, const char *value, struct err *e)
+config_access_set_owner(struct service_config *c, const char *value, struct err *e)
 {
     if (c->listen_access.owner != URI_NOT_GIVEN) {
         return refuse_second(value, e);
@@ -103,7 +103,7 @@ config_set_socket_owner(struct service_config *c, const char *value, struct err 
 }
 
 int
-config_set_socket_group(struct service_config *c, const char *value, struct err *e)
+config_access_set_group(struct service_config *c, const char *value, struct err *e)
 {
     if (c->listen_access.group != URI_NOT_GIVEN) {
         return refuse_second(value, e);
@@ -112,7 +112,7 @@ config_set_socket_group(struct service_config *c, const char *value, struct err 
 }
 
 int
-config_set_socket_mode(struct service_config *c, const char *value, struct err *e)
+config_access_set_mode(struct service_config *c, const char *value, struct err *e)
 {
     char *end = NULL;
     unsigned long mode = strtoul(value, &end, 8);
@@ -128,7 +128,7 @@ config_set_socket_mode(struct service_config *c, const char *value, struct err *
 }
 
 int
-config_set_control_group(struct service_config *c, const char *value, struct err *e)
+config_access_set_control(struct service_config *c, const char *value, struct err *e)
 {
     int rc;
 

@@ -180,14 +180,21 @@ config_complete(struct service_config *c, struct err *e)
     }
     config_access_complete(c);
     rc = check_sockets(c, e);
-    rc = rc == 0 ? config_check_net(c, e) : rc;
-    if (rc == 0) {
-        rc = check_twins(c, e);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0 && c->state_dir == NULL &&
+    rc = config_net_check(c, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = check_twins(c, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (c->state_dir == NULL &&
         asprintf(&c->state_dir, DEFAULT_STATE_PARENT "/%s", c->name) < 0) {
         c->state_dir = NULL;
-        rc = err_set(e, -ENOMEM, "out of memory");
+        return err_set(e, -ENOMEM, "out of memory");
     }
-    return rc;
+    return 0;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* config_disk.c - one disk as configured: a table of keys, each with its setter. The
- * list of allowed keys in errors is made from the same table. */
-#include <assert.h>
+/* config_disk.c - one disk as configured: the table of its keys, and their parsers. */
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -14,6 +12,7 @@
 #include "clock.h"
 #include "config.h"
 #include "config_parts.h"
+#include "config_text.h"
 #include "port_channel.h"
 #include "port_file.h"
 #include "record.h"
@@ -23,6 +22,8 @@
 #define MAX_CONNECTIONS 16
 #define DEFAULT_CONNECTIONS 4 /* a server that is not multi-conn safe gets one */
 #define MAX_DESCRIPTION 255
+#define MAX_APPEARS_NS                                                                 \
+    (20 * NS_PER_S) /* less than the other side waits for an answer */
 #define NAME_RULE                                                                      \
     "1 to 63 of letters, digits, \".\", \"_\" and \"-\", the first one a letter or "   \
     "digit"
@@ -51,24 +52,30 @@ set_vm(struct disk_config *d, const char *v, struct err *e)
     return 0;
 }
 
-static bool
-is_nbd_uri(const char *v)
-{
-    static const char *const schemes[] = {"nbd://", "nbd+unix://", "nbd+vsock://",
-                                          "nbds://"};
+/* The kinds of URIs that a device can have; libnbd takes the rest of them apart. */
+static const struct nbd_scheme {
+    const char *text;
+    bool is_unix;
+} nbd_schemes[] = {{"nbd://", false},
+                   {"nbd+unix://", true},
+                   {"nbd+vsock://", false},
+                   {"nbds://", false}};
 
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        if (strncmp(v, schemes[i], strlen(schemes[i])) == 0) {
-            return true;
+static const struct nbd_scheme *
+find_scheme(const char *device)
+{
+    for (size_t i = 0; i < sizeof nbd_schemes / sizeof nbd_schemes[0]; i++) {
+        if (strncmp(device, nbd_schemes[i].text, strlen(nbd_schemes[i].text)) == 0) {
+            return &nbd_schemes[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static int
 set_device(struct disk_config *d, const char *v, struct err *e)
 {
-    if (v[0] != '/' && !is_nbd_uri(v)) {
+    if (v[0] != '/' && find_scheme(v) == NULL) {
         return err_set(e, -EINVAL,
                        "allowed: an absolute path, or a URI nbd://, nbds://, "
                        "nbd+unix:// or nbd+vsock://");
@@ -98,23 +105,22 @@ set_role(struct disk_config *d, const char *v, struct err *e)
 }
 
 static int
+set_switch(bool *is_on, const char *v, struct err *e)
+{
+    return config_text_switch(v, is_on) < 0 ? err_set(e, -EINVAL, "allowed: on, off")
+                                            : 0;
+}
+
+static int
 set_readonly(struct disk_config *d, const char *v, struct err *e)
 {
-    if (strcmp(v, "on") != 0 && strcmp(v, "off") != 0) {
-        return err_set(e, -EINVAL, "allowed: on, off");
-    }
-    d->readonly = strcmp(v, "on") == 0;
-    return 0;
+    return set_switch(&d->readonly, v, e);
 }
 
 static int
 set_reconnect(struct disk_config *d, const char *v, struct err *e)
 {
-    if (strcmp(v, "on") != 0 && strcmp(v, "off") != 0) {
-        return err_set(e, -EINVAL, "allowed: on, off");
-    }
-    d->reconnects = strcmp(v, "on") == 0;
-    return 0;
+    return set_switch(&d->reconnects, v, e);
 }
 
 static int
@@ -219,6 +225,50 @@ set_connections(struct disk_config *d, const char *v, struct err *e)
     return 0;
 }
 
+static int
+set_on_hold(struct disk_config *d, const char *v, struct err *e)
+{
+    if (strcmp(v, "wait") != 0) {
+        return err_set(e, -EINVAL,
+                       "allowed: wait (or fail-after=DURATION in its place)");
+    }
+    d->fail_after_ns = CLOCK_NEVER;
+    return 0;
+}
+
+static int
+set_fail_after(struct disk_config *d, const char *v, struct err *e)
+{
+    uint64_t ns;
+    int rc = config_parse_duration(v, e, &ns);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (ns == 0) {
+        return err_set(e, -EINVAL,
+                       "every handoff would fail requests; allowed: more than 0");
+    }
+    d->fail_after_ns = ns;
+    return 0;
+}
+
+static int
+set_appears_within(struct disk_config *d, const char *v, struct err *e)
+{
+    uint64_t ns;
+    int rc = config_parse_duration(v, e, &ns);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (ns > MAX_APPEARS_NS) {
+        return err_set(e, -EINVAL, "allowed: at most 20s");
+    }
+    d->appears_within_ns = ns;
+    return 0;
+}
+
 /* NAME[,NAME]...: as they stand in certificates or in the file of keys. */
 static int
 set_peers_allowed(struct disk_config *d, const char *v, struct err *e)
@@ -249,53 +299,37 @@ set_layer(struct disk_config *d, const char *v, struct err *e)
     return stack_spec_add(&d->layers, v, e);
 }
 
-static const struct disk_key {
-    const char *name;
-    bool may_repeat;
-    int (*set)(struct disk_config *d, const char *value, struct err *e);
-} disk_keys[] = {
-    {"name", false, set_name},
-    {"device", false, set_device},
-    {"vm", false, set_vm},
-    {"role", false, set_role},
-    {"readonly", false, set_readonly},
-    {"cache", false, set_cache},
-    {"durability", false, set_durability},
-    {"writers", false, set_writers},
-    {"uuid", false, set_uuid},
-    {"description", false, set_description},
-    {"on-hold", false, config_set_on_hold},
-    {"fail-after", false, config_set_fail_after},
-    {"connections", false, set_connections},
-    {"peers-allowed", false, set_peers_allowed},
-    {"appears-within", false, config_set_appears_within},
-    {"reconnect", false, set_reconnect},
-    {"layer", true, set_layer},
+const struct config_row config_disk_keys[] = {
+    {.word = "name", .form = CONFIG_SCALAR, .set_disk = set_name},
+    {.word = "device", .form = CONFIG_SCALAR, .set_disk = set_device},
+    {.word = "vm", .form = CONFIG_SCALAR, .set_disk = set_vm},
+    {.word = "role", .form = CONFIG_SCALAR, .set_disk = set_role},
+    {.word = "readonly", .form = CONFIG_SCALAR, .set_disk = set_readonly},
+    {.word = "cache", .form = CONFIG_SCALAR, .set_disk = set_cache},
+    {.word = "durability", .form = CONFIG_SCALAR, .set_disk = set_durability},
+    {.word = "writers", .form = CONFIG_SCALAR, .set_disk = set_writers},
+    {.word = "uuid", .form = CONFIG_SCALAR, .set_disk = set_uuid},
+    {.word = "description", .form = CONFIG_SCALAR, .set_disk = set_description},
+    {.word = "on-hold", .form = CONFIG_SCALAR, .set_disk = set_on_hold},
+    {.word = "fail-after", .form = CONFIG_SCALAR, .set_disk = set_fail_after},
+    {.word = "connections", .form = CONFIG_SCALAR, .set_disk = set_connections},
+    {.word = "peers-allowed", .form = CONFIG_SCALAR, .set_disk = set_peers_allowed},
+    {.word = "appears-within", .form = CONFIG_SCALAR, .set_disk = set_appears_within},
+    {.word = "reconnect", .form = CONFIG_SCALAR, .set_disk = set_reconnect},
+    {.word = "layer",
+     .file_word = "layers",
+     .form = CONFIG_LIST,
+     .repeats = true,
+     .set_disk = set_layer},
+    {0},
 };
-#define NR_DISK_KEYS (sizeof disk_keys / sizeof disk_keys[0])
-
-static const struct disk_key *
-find_key(const char *name)
-{
-    for (size_t i = 0; i < NR_DISK_KEYS; i++) {
-        if (strcmp(disk_keys[i].name, name) == 0) {
-            return &disk_keys[i];
-        }
-    }
-    return NULL;
-}
 
 static int
 refuse_key(const char *key, struct err *e)
 {
-    char allowed[256] = "";
-    size_t n = 0;
+    char allowed[CONFIG_LIST_LEN];
 
-    for (size_t i = 0; i < NR_DISK_KEYS; i++) {
-        n += (size_t)snprintf(allowed + n, sizeof allowed - n, "%s%s",
-                              i == 0 ? "" : ", ", disk_keys[i].name);
-        assert(n < sizeof allowed);
-    }
+    config_rows_list(config_disk_keys, false, allowed, sizeof allowed);
     return err_set(e, -EINVAL, "unknown key \"%.100s\"; allowed: %s", key, allowed);
 }
 
@@ -316,20 +350,20 @@ apply_item(struct disk_config *d, const struct config_items *items, unsigned i,
            struct err *e)
 {
     const struct config_item *it = &items->item[i];
-    const struct disk_key *key = find_key(it->key);
+    const struct config_row *key = config_rows_find(config_disk_keys, it->key, false);
     int rc;
 
     if (key == NULL) {
         return refuse_key(it->key, e);
     }
-    if (!key->may_repeat && find_item(items, it->key, i) != NULL) {
+    if (!key->repeats && find_item(items, it->key, i) != NULL) {
         return err_set(e, -EINVAL, "key \"%s\" is given twice; allowed: once", it->key);
     }
-    rc = config_check_text(it->value, e);
+    rc = config_text_check(it->value, e);
     if (rc < 0) { /* what cannot stand in a sentence is not repeated there */
         return err_prefix(e, rc, "%s=", it->key);
     }
-    rc = key->set(d, it->value, e);
+    rc = key->set_disk(d, it->value, e);
     return rc < 0 ? err_prefix(e, rc, "%s=%.100s", it->key, it->value) : 0;
 }
 
@@ -338,6 +372,8 @@ static int
 check_together(const struct disk_config *d, const struct config_items *items,
                struct err *e)
 {
+    const struct nbd_scheme *scheme;
+
     if (d->device == NULL) {
         return err_set(e, -EINVAL, "has no device; a disk needs name and device");
     }
@@ -352,8 +388,8 @@ check_together(const struct disk_config *d, const struct config_items *items,
                        "cache is for files and block devices; allowed with an NBD "
                        "device: no cache key");
     }
-    if (d->reconnects && strncmp(d->device, "nbd+unix:", 9) != 0 &&
-        strncmp(d->device, "nbds+unix:", 10) != 0) {
+    scheme = find_scheme(d->device);
+    if (d->reconnects && (scheme == NULL || !scheme->is_unix)) {
         return err_set(
             e, -EINVAL,
             "reconnect=on is for an NBD server on a unix socket: whether one "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* config_file.c - the configuration file. It only turns the file into the same settings
- * and items that options give; what they mean is judged in config.c and config_disk.c.
+ * and items that options give; what they mean is judged by the rows' parsers.
  *
  * The file is read here and not by libconfig, whose scanner ends the process when a
  * read fails (a folder, for one). */
@@ -19,10 +19,6 @@
 #include "config_parts.h"
 
 #define MAX_FILE_SIZE (16 * 1024 * 1024)
-#define ALLOWED_IN_FILE                                                                \
-    "name, listen, announce, control, announce-control, state-dir, peers, "            \
-    "handoff-on-term, socket-owner, socket-group, socket-mode, control-group, "        \
-    "tls-certificates, tls-psk, tls-psk-user, insecure-plain-tcp, disks"
 #define PLACE_LEN 512
 
 struct file_reader {
@@ -72,68 +68,66 @@ scalar_text(const config_setting_t *s, char *number)
 }
 
 static int
-apply_text(const struct file_reader *r, const char *key, const config_setting_t *s,
-           const char *text)
+apply_text(const struct file_reader *r, const struct config_row *row,
+           const config_setting_t *s, const char *text)
 {
     char place[PLACE_LEN], where[PLACE_LEN + 32];
 
     format_place(r, s, place);
-    (void)snprintf(where, sizeof where, "%s: %s", place, key);
-    return config_set(r->config, key, text, where, r->e);
+    (void)snprintf(where, sizeof where, "%s: %s", place, row->word);
+    return config_settings_apply(r->config, row, text, where, r->e);
 }
 
 static int
-apply_string(const struct file_reader *r, const char *key, const config_setting_t *s)
+apply_string(const struct file_reader *r, const struct config_row *row,
+             const config_setting_t *s)
 {
     const char *text = config_setting_get_string(s);
 
-    return text != NULL ? apply_text(r, key, s, text)
+    return text != NULL ? apply_text(r, row, s, text)
                         : refuse(r, s, "allowed: a text in double quotes");
 }
 
 static int
-apply_switch(const struct file_reader *r, const char *key, const config_setting_t *s)
+apply_scalar(const struct file_reader *r, const struct config_row *row,
+             const config_setting_t *s, const char *sentence)
 {
     char number[32];
     const char *text = scalar_text(s, number);
 
-    return text != NULL ? apply_text(r, key, s, text)
-                        : refuse(r, s, "allowed: true or false");
+    return text != NULL ? apply_text(r, row, s, text) : refuse(r, s, sentence);
 }
 
-static int
-apply_id(const struct file_reader *r, const char *key, const config_setting_t *s)
+static bool
+has_elements(const config_setting_t *s)
 {
-    char number[32];
-    const char *text = scalar_text(s, number);
-
-    return text != NULL ? apply_text(r, key, s, text)
-                        : refuse(r, s, "allowed: a name in double quotes, or a number");
+    return config_setting_is_array(s) || config_setting_is_list(s);
 }
 
 /* A text, or several in [ ] or ( ). */
 static int
-apply_strings(const struct file_reader *r, const char *key, const config_setting_t *s)
+apply_strings(const struct file_reader *r, const struct config_row *row,
+              const config_setting_t *s)
 {
     int rc = 0;
 
-    if (!config_setting_is_array(s) && !config_setting_is_list(s)) {
-        return apply_string(r, key, s);
+    if (!has_elements(s)) {
+        return apply_string(r, row, s);
     }
     for (int i = 0; rc == 0 && i < config_setting_length(s); i++) {
-        rc = apply_string(r, key, config_setting_get_elem(s, (unsigned)i));
+        rc = apply_string(r, row, config_setting_get_elem(s, (unsigned)i));
     }
     return rc;
 }
 
 static int
-add_layers(const struct file_reader *r, const config_setting_t *s,
-           struct config_items *items)
+add_list(const struct file_reader *r, const char *key, const config_setting_t *s,
+         struct config_items *items)
 {
     char place[PLACE_LEN];
     int rc = 0;
 
-    if (!config_setting_is_array(s) && !config_setting_is_list(s)) {
+    if (!has_elements(s)) {
         return refuse(r, s, "allowed: [ \"NAME:KEY=VALUE\", ... ], lowest first");
     }
     for (int i = 0; rc == 0 && i < config_setting_length(s); i++) {
@@ -144,7 +138,7 @@ add_layers(const struct file_reader *r, const config_setting_t *s,
             return refuse(r, s, "allowed: [ \"NAME:KEY=VALUE\", ... ], lowest first");
         }
         format_place(r, elem, place);
-        rc = config_items_add(items, "layer", text, place, r->e);
+        rc = config_items_add(items, key, text, place, r->e);
     }
     return rc;
 }
@@ -153,11 +147,13 @@ static int
 add_key(const struct file_reader *r, const config_setting_t *s,
         struct config_items *items)
 {
+    const struct config_row *row =
+        config_rows_find(config_disk_keys, config_setting_name(s), true);
     char place[PLACE_LEN], number[32];
     const char *text;
 
-    if (strcmp(config_setting_name(s), "layers") == 0) {
-        return add_layers(r, s, items);
+    if (row != NULL && row->form == CONFIG_LIST) {
+        return add_list(r, row->word, s, items);
     }
     text = scalar_text(s, number);
     if (text == NULL) {
@@ -170,7 +166,8 @@ add_key(const struct file_reader *r, const config_setting_t *s,
 }
 
 static int
-apply_disk(const struct file_reader *r, const config_setting_t *s)
+apply_group(const struct file_reader *r, const struct config_row *row,
+            const config_setting_t *s)
 {
     struct config_items items = {0};
     char place[PLACE_LEN];
@@ -184,60 +181,63 @@ apply_disk(const struct file_reader *r, const config_setting_t *s)
     }
     if (rc == 0) {
         format_place(r, s, place);
-        rc = config_add_disk(r->config, &items, place, r->e);
+        rc = row->add(r->config, &items, place, r->e);
     }
     config_items_done(&items);
     return rc;
 }
 
 static int
-apply_disks(const struct file_reader *r, const char *key, const config_setting_t *s)
+apply_groups(const struct file_reader *r, const struct config_row *row,
+             const config_setting_t *s)
 {
     int rc = 0;
 
-    (void)key; /* each has a place of its own */
     if (!config_setting_is_list(s)) {
         return refuse(r, s, "allowed: a list of groups ( { ... }, { ... } )");
     }
     for (int i = 0; rc == 0 && i < config_setting_length(s); i++) {
-        rc = apply_disk(r, config_setting_get_elem(s, (unsigned)i));
+        rc = apply_group(r, row, config_setting_get_elem(s, (unsigned)i));
     }
     return rc;
 }
 
 static int
+refuse_unknown(const struct file_reader *r, const config_setting_t *s)
+{
+    char list[CONFIG_LIST_LEN], sentence[CONFIG_LIST_LEN + 32];
+
+    config_rows_list(config_settings, true, list, sizeof list);
+    (void)snprintf(sentence, sizeof sentence, "unknown setting; allowed: %s", list);
+    return refuse(r, s, sentence);
+}
+
+static int
 apply_setting(const struct file_reader *r, const config_setting_t *s)
 {
-    static const struct {
-        const char *name; /* in the file */
-        const char *key;  /* as an option */
-        int (*apply)(const struct file_reader *r, const char *key,
-                     const config_setting_t *s);
-    } known[] = {{"name", "name", apply_string},
-                 {"listen", "listen", apply_strings},
-                 {"announce", "announce", apply_strings},
-                 {"control", "control", apply_strings},
-                 {"announce-control", "announce-control", apply_string},
-                 {"state-dir", "state-dir", apply_string},
-                 {"peers", "peer", apply_strings},
-                 {"handoff-on-term", "handoff-on-term", apply_string},
-                 {"socket-owner", "socket-owner", apply_id},
-                 {"socket-group", "socket-group", apply_id},
-                 {"socket-mode", "socket-mode", apply_string},
-                 {"control-group", "control-group", apply_id},
-                 {"tls-certificates", "tls-certificates", apply_string},
-                 {"tls-psk", "tls-psk", apply_string},
-                 {"tls-psk-user", "tls-psk-user", apply_string},
-                 {"insecure-plain-tcp", "insecure-plain-tcp", apply_switch},
-                 {"disks", "disk", apply_disks}};
-    const char *name = config_setting_name(s);
+    const struct config_row *row =
+        config_rows_find(config_settings, config_setting_name(s), true);
 
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(name, known[i].name) == 0) {
-            return known[i].apply(r, known[i].key, s);
-        }
+    if (row == NULL) {
+        return refuse_unknown(r, s);
     }
-    return refuse(r, s, "unknown setting; allowed: " ALLOWED_IN_FILE);
+    switch (row->form) {
+    case CONFIG_TEXT:
+        return apply_string(r, row, s);
+    case CONFIG_TEXTS:
+        return apply_strings(r, row, s);
+    case CONFIG_SWITCH:
+        return apply_scalar(r, row, s, "allowed: true or false");
+    case CONFIG_ID:
+        return apply_scalar(r, row, s, "allowed: a name in double quotes, or a number");
+    case CONFIG_GROUPS:
+        return apply_groups(r, row, s);
+    case CONFIG_SCALAR: /* of a disk */
+    case CONFIG_LIST:
+    case CONFIG_NOT_IN_FILE: /* is not found */
+        break;
+    }
+    abort();
 }
 
 /* The whole file as a string of its own. */

@@ -1,54 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* config_net.c - settings of a service that other hosts reach: who it is (TLS), and
- * which of its addresses others are told. */
+ * whether that goes together with its addresses. */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
 #include "config_parts.h"
+#include "config_text.h"
 #include "tls.h"
-
-static int
-set_text(char **slot, const char *value, struct err *e)
-{
-    if (*slot != NULL) {
-        return err_set(e, -EINVAL, "is given twice (before: %.100s); allowed: once",
-                       *slot);
-    }
-    *slot = strdup(value);
-    return *slot != NULL ? 0 : err_set(e, -ENOMEM, "out of memory");
-}
 
 /* libnbd takes it from a URI, nbdkit as an argument: absolute, so that it means the
  * same to all. */
 static int
 set_path(char **slot, const char *value, struct err *e)
 {
-    if (value[0] != '/' || strlen(value) >= PATH_MAX) {
-        return err_set(e, -EINVAL,
-                       "\"%.100s\": allowed: an absolute path of at most %d bytes",
-                       value, PATH_MAX - 1);
-    }
-    return set_text(slot, value, e);
+    int rc = config_text_path(value, e);
+
+    return rc < 0 ? rc : config_text_keep(slot, value, e);
 }
 
 int
-config_set_tls_certificates(struct service_config *c, const char *value, struct err *e)
+config_net_set_certificates(struct service_config *c, const char *value, struct err *e)
 {
     return set_path(&c->tls.certificates, value, e);
 }
 
 int
-config_set_tls_psk(struct service_config *c, const char *value, struct err *e)
+config_net_set_psk(struct service_config *c, const char *value, struct err *e)
 {
     return set_path(&c->tls.psk, value, e);
 }
 
 int
-config_set_tls_psk_user(struct service_config *c, const char *value, struct err *e)
+config_net_set_psk_user(struct service_config *c, const char *value, struct err *e)
 {
     if (strchr(value, ':') != NULL || strlen(value) > TLS_NAME_MAX) {
         return err_set(e, -EINVAL,
@@ -56,31 +40,16 @@ config_set_tls_psk_user(struct service_config *c, const char *value, struct err 
                        "most %d bytes, no colon",
                        value, TLS_NAME_MAX);
     }
-    return set_text(&c->tls.psk_user, value, e);
+    return config_text_keep(&c->tls.psk_user, value, e);
 }
 
 int
-config_set_plain_tcp(struct service_config *c, const char *value, struct err *e)
+config_net_set_plain_tcp(struct service_config *c, const char *value, struct err *e)
 {
-    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
+    if (config_text_switch(value, &c->tls.is_plain_tcp_ok) < 0) {
         return err_set(e, -EINVAL, "\"%.100s\": allowed: on, off", value);
     }
-    c->tls.is_plain_tcp_ok = strcmp(value, "on") == 0;
     return 0;
-}
-
-int
-config_set_announce_control(struct service_config *c, const char *value, struct err *e)
-{
-    int rc;
-
-    if (c->has_announce_control) {
-        return err_set(e, -EINVAL, "is given twice (before: %.100s); allowed: once",
-                       c->announce_control.text);
-    }
-    rc = uri_parse(value, URI_FOR_CONTROL, e, &c->announce_control);
-    c->has_announce_control = rc == 0;
-    return rc;
 }
 
 static int
@@ -192,42 +161,16 @@ check_allow_lists(const struct service_config *c, struct err *e)
 }
 
 int
-config_check_net(const struct service_config *c, struct err *e)
+config_net_check(const struct service_config *c, struct err *e)
 {
-    int rc = check_tls(&c->tls, e);
-
-    rc = rc == 0 ? check_listeners(c, c->listen, c->nr_listen, e) : rc;
-    rc = rc == 0 ? check_listeners(c, c->announce, c->nr_announce, e) : rc;
-    rc = rc == 0 ? check_controls(c, c->net_control, c->nr_net_control, e) : rc;
-    rc = rc == 0 ? check_controls(c, c->peers, c->nr_peers, e) : rc;
-    rc = rc == 0 ? check_controls(c, &c->heir, c->has_heir ? 1 : 0, e) : rc;
-    rc = rc == 0 ? check_announced(c, e) : rc;
-    rc = rc == 0 ? check_allow_lists(c, e) : rc;
-    return rc == 0 ? tls_check(&c->tls, true, e) : rc;
-}
-
-bool
-config_is_own_control(const struct service_config *c, const struct uri *u)
-{
-    bool is_own =
-        (c->has_control && strcmp(u->text, c->control.text) == 0) ||
-        (c->has_announce_control && strcmp(u->text, c->announce_control.text) == 0);
-
-    for (unsigned i = 0; i < c->nr_net_control && !is_own; i++) {
-        is_own = strcmp(u->text, c->net_control[i].text) == 0;
+    if (check_tls(&c->tls, e) < 0 ||
+        check_listeners(c, c->listen, c->nr_listen, e) < 0 ||
+        check_listeners(c, c->announce, c->nr_announce, e) < 0 ||
+        check_controls(c, c->net_control, c->nr_net_control, e) < 0 ||
+        check_controls(c, c->peers, c->nr_peers, e) < 0 ||
+        check_controls(c, &c->heir, c->has_heir ? 1 : 0, e) < 0 ||
+        check_announced(c, e) < 0 || check_allow_lists(c, e) < 0) {
+        return -EINVAL;
     }
-    return is_own;
-}
-
-const char *
-config_control_for(const struct service_config *c, const struct uri *to)
-{
-    /* The path of a socket means something on its own host only. */
-    if (to->kind != URI_UNIX && c->has_announce_control) {
-        return c->announce_control.text;
-    }
-    if (to->kind != URI_UNIX && c->nr_net_control > 0) {
-        return c->net_control[0].text;
-    }
-    return c->has_control ? c->control.text : "";
+    return tls_check(&c->tls, true, e);
 }

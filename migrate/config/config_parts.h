@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* config_parts.h - what config.c, config_disk.c and config_file.c share; nobody else
- * includes it. A disk arrives as items (key, value, place) from either source, so that
- * both are judged by the same code. */
+/* config_parts.h - what the files of this folder share; nobody else includes it. A disk
+ * arrives as items (key, value, place) from an option and from the file alike, so that
+ * both are judged by the same code. Who calls whom: config.c calls config_file.c, that
+ * calls config_settings.c, that calls all others. */
 #ifndef BATON_CONFIG_PARTS_H
 #define BATON_CONFIG_PARTS_H
 
+#include "config_rows.h"
 #include "err.h"
 
 #define CONFIG_MAX_ITEMS 32 /* every key once and every layer, with room to spare */
-
-struct service_config;
-struct disk_config;
 
 struct config_item {
     char *key;
@@ -36,43 +35,36 @@ void config_items_done(struct config_items *items);
 int config_disk_build(const struct config_items *items, const char *place,
                       struct err *e, struct disk_config *ret_disk);
 void config_disk_done(struct disk_config *d);
+extern const struct config_row config_disk_keys[];
 
-/* Add a disk of these items to c. */
-int config_add_disk(struct service_config *c, const struct config_items *items,
-                    const char *place, struct err *e);
+/* Apply one setting to c, which is unchanged when it is refused. row is not "config".
+ */
+int config_settings_apply(struct service_config *c, const struct config_row *row,
+                          const char *value, const char *where, struct err *e);
 
-/* Apply a file's settings to c, which is half changed after an error: the caller
- * rolls back. where is for a file that cannot be read. */
+/* Apply a file's settings to c, which is half changed after an error. where is for a
+ * file that cannot be read. */
 int config_file_apply(struct service_config *c, const char *path, const char *where,
                       struct err *e);
 
-/* Setters of config_net.c, called by config_set(). */
-int config_set_tls_certificates(struct service_config *c, const char *value,
+/* Parsers of rows (config_rows.h). */
+int config_net_set_certificates(struct service_config *c, const char *value,
                                 struct err *e);
-int config_set_tls_psk(struct service_config *c, const char *value, struct err *e);
-int config_set_tls_psk_user(struct service_config *c, const char *value, struct err *e);
-int config_set_plain_tcp(struct service_config *c, const char *value, struct err *e);
-int config_set_announce_control(struct service_config *c, const char *value,
-                                struct err *e);
-/* Setters of config_access.c; config_access_init() is what holds without them. */
-void config_access_init(struct service_config *c);
-int config_set_socket_owner(struct service_config *c, const char *value, struct err *e);
-int config_set_socket_group(struct service_config *c, const char *value, struct err *e);
-int config_set_socket_mode(struct service_config *c, const char *value, struct err *e);
-int config_set_control_group(struct service_config *c, const char *value,
+int config_net_set_psk(struct service_config *c, const char *value, struct err *e);
+int config_net_set_psk_user(struct service_config *c, const char *value, struct err *e);
+int config_net_set_plain_tcp(struct service_config *c, const char *value,
                              struct err *e);
+int config_access_set_owner(struct service_config *c, const char *value, struct err *e);
+int config_access_set_group(struct service_config *c, const char *value, struct err *e);
+int config_access_set_mode(struct service_config *c, const char *value, struct err *e);
+int config_access_set_control(struct service_config *c, const char *value,
+                              struct err *e);
+
+/* What holds without them: before the first setting, and after the last. */
+void config_access_init(struct service_config *c);
 void config_access_complete(struct service_config *c);
 
 /* Do TLS, addresses and allow-lists go together? */
-int config_check_net(const struct service_config *c, struct err *e);
-
-/* UTF-8 without control characters, not empty: what can go into JSON, logs and lists.
- * 0 or -EINVAL and a sentence. */
-int config_check_text(const char *s, struct err *e);
-
-/* Keys of a disk that are about time (config_disk_time.c). */
-int config_set_on_hold(struct disk_config *d, const char *v, struct err *e);
-int config_set_fail_after(struct disk_config *d, const char *v, struct err *e);
-int config_set_appears_within(struct disk_config *d, const char *v, struct err *e);
+int config_net_check(const struct service_config *c, struct err *e);
 
 #endif

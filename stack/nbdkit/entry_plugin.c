@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 
 #include "access.h"
 #include "config.h"
+#include "config_rows.h"
 #include "guard_tls.h"
 #include "log.h"
 #include "pidfile.h"
@@ -383,26 +385,6 @@ static struct nbdkit_plugin plugin = {
     .unload = baton_unload,
     .config = baton_config,
     .config_complete = baton_config_complete,
-    .config_help = "name=NAME        (required) name of this service\n"
-                   "state-dir=DIR    where it keeps its records\n"
-                   "listen=URI       where it is reached (several)\n"
-                   "announce=URI     the same, as other services reach it (several)\n"
-                   "control=URI      its control sockets: unix:PATH, and by TLS\n"
-                   "                 tcp:ADDRESS:PORT\n"
-                   "control-fd=N     their descriptor, listening already\n"
-                   "announce-control=URI  the second one, as other services reach it\n"
-                   "tls-certificates=DIR  who we are, and whom we trust\n"
-                   "tls-psk=FILE     the same by keys that both sides have\n"
-                   "tls-psk-user=NAME  whose key is ours\n"
-                   "insecure-plain-tcp=on  tcp beyond loopback without TLS\n"
-                   "peer=URI         whom to ask who owns a disk (several)\n"
-                   "handoff-on-term=URI  who gets the disks on SIGTERM\n"
-                   "socket-owner=USER, socket-group=GROUP, socket-mode=MODE\n"
-                   "                 of the listeners that baton serve opens\n"
-                   "control-group=GROUP  who may control it besides the owner\n"
-                   "pidfile=FILE     has our number while the service is ready\n"
-                   "config=FILE      read these from a file\n"
-                   "disk=name=NAME,device=PATH-OR-NBD-URI[,...]  a disk (several)",
     .after_fork = baton_after_fork,
     .list_exports = baton_list_exports,
     .default_export = baton_default_export,
@@ -430,6 +412,27 @@ static struct nbdkit_plugin plugin = {
     .extents = baton_extents,
     .errno_is_preserved = 1,
 };
+
+/* nbdkit copies the struct before it calls load(). */
+static void __attribute__((constructor)) make_config_help(void)
+{
+    static char help[4096];
+    FILE *f = fmemopen(help, sizeof help - 1, "w");
+    size_t len;
+
+    if (f == NULL) { /* no memory: nbdkit will not come far either */
+        return;
+    }
+    config_rows_help_parameters(config_settings, f);
+    config_rows_help_parameter(f, "control-fd=N",
+                               "descriptor of the control sockets, listening already");
+    config_rows_help_parameter(f, "pidfile=FILE",
+                               "has our number while the service is ready");
+    (void)fclose(f);
+    len = strlen(help);
+    help[len > 0 ? len - 1 : 0] = '\0'; /* nbdkit ends the last line */
+    plugin.config_help = help;
+}
 
 struct nbdkit_plugin *plugin_init(void); /* the macro defines it without a prototype */
 NBDKIT_REGISTER_PLUGIN(plugin)

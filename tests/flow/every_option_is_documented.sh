@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # What each command names as allowed when it refuses an option is in its --help, in
 # baton(1) and in the bash completion, and the completion offers nothing else, and goes on
-# behind options without a value. Settings,
-# keys of a disk and layers are in nbdkit-baton-plugin(1).
+# behind options without a value; the values of serve's are completed by their kind.
+# Settings, keys of a disk and layers are in nbdkit-baton-plugin(1).
 set -u
 baton=${BATON_BIN_DIR:?}/baton
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -80,18 +80,31 @@ if [ -x "$BATON_BIN_DIR/baton-vm" ]; then
     done
 fi
 
-# By the sentences of the configuration.
+# What stands in the table of the configuration is an option (checked above) and a
+# parameter; keys of a disk and layers, by the sentences of their refusals.
 serve=(serve --name a --listen unix:/l --control unix:/c)
+settings=$("$baton" serve --list-options | sed -n '/^$/q; s/^--\([^ ]*\).*/\1/p')
+[ -n "$settings" ] || wrong "baton serve --list-options names no settings"
+for key in $settings control-fd pidfile; do
+    grep -qE "^\.It .*Cm $key Ns" "$plugin" || wrong "nbdkit-baton-plugin(1): no $key"
+    grep -qE "^\.(Op )?.*Cm $key Ns" <(sed '/^\.Sh DESCRIPTION/q' "$plugin") ||
+        wrong "nbdkit-baton-plugin(1), SYNOPSIS: no $key"
+done
 keys=$("$baton" "${serve[@]}" --disk name=D,device=/x,nonsense=1 2>&1 |
     sed 's/.*; allowed: //' | tr -d ',')
 for key in $keys; do
     grep -qE "^\.It Cm $key( |$)" "$plugin" || wrong "nbdkit-baton-plugin(1): no key $key"
 done
-settings=$(grep -ohE '\{"[a-z-]+", (set|add|config_set)_' "$root"/migrate/config/*.c | cut -d'"' -f2)
-[ -n "$settings" ] || wrong "no settings are found in migrate/config"
-for key in $settings control-fd pidfile config disk; do
-    grep -qE "^\.It .*Cm $key Ns" "$plugin" || wrong "nbdkit-baton-plugin(1): no $key"
+# Its values are files, users, groups, or one word; of the others nothing is known.
+complete_line serve --insecure-plain-tcp "" | grep -qx on || wrong "completion: no on"
+complete_line serve --state-dir /et | grep -qx /etc || wrong "completion: no files"
+complete_line serve --socket-owner roo | grep -qx root || wrong "completion: no users"
+complete_line serve --control-group roo | grep -qx root || wrong "completion: no groups"
+for option in --name --disk --threads; do
+    [ -z "$(complete_line serve "$option" "")" ] || wrong "completion behind $option"
 done
+said=$(complete_line serve --config /etc/x --ver 2>&1)
+[ "$said" = --verbose ] || wrong "completion behind a value: $said"
 layers=$("$baton" "${serve[@]}" --disk name=D,device=/x,layer=nonsense 2>&1 |
     sed 's/.*; allowed: //' | tr -d ',')
 for layer in $layers; do

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "config.h"
-#include "config_parts.h"
+#include "config_text.h"
 #include "fuzz.h"
 #include "record.h"
 #include "record_json.h"
@@ -104,7 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     text = fuzz_text(data + 1, size - 1);
     fuzz_uri(text, (enum uri_use)(data[0] % (URI_FOR_CHANNEL + 1)));
-    if (config_check_text(text, NULL) == 0) {
+    if (config_text_check(text, NULL) == 0) {
         fuzz_duration(text);
     }
     fuzz_names(text);

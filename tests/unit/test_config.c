@@ -58,6 +58,10 @@ static const struct row rows[] = {
     {"tls-psk", "/etc/baton/keys.psk", NULL},
     {"tls-psk", "keys.psk", "allowed: an absolute path"},
     {"tls-psk-user", "alpha", NULL},
+    {"peer", "tcp:host-b:1", NULL},
+    {"peer", "host-b", "--x: "},
+    {"handoff-on-term", "unix:/run/b.ctl", NULL},
+    {"handoff-on-term", "b", "--x: "},
     {"tls-psk-user", "a:b", "no colon"},
     {"tls-psk-user", "a\nb", "control character"},
     {"socket-owner", "root", NULL},
@@ -319,6 +323,108 @@ START_TEST(a_refused_file_changes_nothing)
     ck_assert(!config.tls.is_plain_tcp_ok && config.tls.psk == NULL);
     ck_assert_ptr_null(config.tls.psk_user);
     ck_assert_ptr_null(config.state_dir);
+}
+END_TEST
+
+/* Each kind of setting that a file can have; none is said before it. */
+static const char *const file_lines[] = {
+    "listen = [ \"unix:/l\", \"unix:/m\" ];",
+    "announce = \"unix:/n\";",
+    "control = (\"unix:/c\", \"vsock:1\");",
+    "announce-control = \"vsock:2:1\";",
+    "state-dir = \"/s\";",
+    "peers = [ \"unix:/p\" ];",
+    "handoff-on-term = \"unix:/h\";",
+    "socket-owner = 1; socket-group = 2; socket-mode = \"0600\"; control-group = 3;",
+    "tls-psk = \"/k\"; tls-psk-user = \"u\"; tls-certificates = \"/pki\";",
+    "insecure-plain-tcp = true;",
+    "disks = ( { name = \"E\"; device = \"/y\"; layers = [ \"stats\" ]; },"
+    " { name = \"F\"; device = \"/z\"; description = \"f\"; } );",
+};
+#define NR_FILE_LINES ((int)(sizeof file_lines / sizeof file_lines[0]))
+
+/* All lines, with a mistake before the one with this number. */
+static int
+set_file_with_mistake(int before)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    int rc;
+
+    ck_assert_ptr_nonnull(f);
+    for (int i = 0; i <= NR_FILE_LINES; i++) {
+        (void)fprintf(f, "%s\n", i == before ? "name = \"no name\";" : "");
+        (void)fprintf(f, "%s\n", i < NR_FILE_LINES ? file_lines[i] : "");
+    }
+    ck_assert_int_eq(fclose(f), 0);
+    rc = set_file(text);
+    free(text);
+    return rc;
+}
+
+START_TEST(a_mistake_in_the_middle_of_a_file_leaves_what_there_was)
+{
+    struct service_config before;
+    struct disk_config disk;
+
+    ck_assert_int_eq(set_option("listen", "unix:/old"), 0);
+    ck_assert_int_eq(set_option("disk", "name=D,device=/x,description=d"), 0);
+    memcpy(&before, &config, sizeof before); /* the gaps, too */
+    memcpy(&disk, config.disks, sizeof disk);
+    ck_assert_int_eq(set_file_with_mistake(_i), -EINVAL);
+    assert_says("is not a name");
+    ck_assert_mem_eq(&before, &config, sizeof before);
+    ck_assert_mem_eq(&disk, config.disks, sizeof disk);
+
+    ck_assert_msg(set_file_with_mistake(-1) == 0, "%s", err.msg);
+    ck_assert_uint_eq(config.nr_disks, 3);
+    ck_assert_str_eq(config.disks[0].description, "d");
+    ck_assert_str_eq(config.disks[2].description, "f");
+    ck_assert_uint_eq(config.nr_listen, 3);
+}
+END_TEST
+
+START_TEST(a_refused_disk_leaves_those_that_there_are)
+{
+    struct service_config before;
+
+    ck_assert_int_eq(set_option("disk", "name=D,device=/x"), 0);
+    memcpy(&before, &config, sizeof before);
+    ck_assert_int_eq(set_option("disk", "name=E,device=/y,size=1"), -EINVAL);
+    ck_assert_mem_eq(&before, &config, sizeof before);
+}
+END_TEST
+
+/* A value that is accepted where nothing was said before. */
+static const char *
+good_value(const char *word)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].key, word) == 0 && rows[i].sentence == NULL) {
+            return rows[i].value;
+        }
+    }
+    return NULL;
+}
+
+/* "insecure-plain-tcp" and addresses that differ may be said again. */
+START_TEST(a_setting_repeats_only_where_its_row_says_so)
+{
+    for (const struct config_row *r = config_settings; r->word != NULL; r++) {
+        const char *value = good_value(r->word);
+        bool is_single = !r->repeats && r->form != CONFIG_SWITCH;
+
+        if (r->form == CONFIG_NOT_IN_FILE) {
+            continue;
+        }
+        ck_assert_msg(value != NULL, "%s: no value in rows[]", r->word);
+        ck_assert_msg(set_option(r->word, value) == 0, "%s", err.msg);
+        if (is_single) {
+            ck_assert_msg(set_option(r->word, value) == -EINVAL, "%s", r->word);
+            assert_says("is given twice");
+        }
+    }
 }
 END_TEST
 
@@ -586,6 +692,9 @@ SUITE("config") = {
     EACH(each_setting_is_accepted_or_refused_with_its_sentence, rows),
     EACH(each_file_is_accepted_or_refused_with_file_and_line, file_rows),
     TEST(a_refused_file_changes_nothing),
+    LOOP(a_mistake_in_the_middle_of_a_file_leaves_what_there_was, NR_FILE_LINES + 1),
+    TEST(a_refused_disk_leaves_those_that_there_are),
+    TEST(a_setting_repeats_only_where_its_row_says_so),
     TEST(a_setting_of_a_file_may_not_repeat_an_option),
     TEST(a_ninth_listener_is_refused),
     TEST(what_is_left_out_of_a_disk_has_its_default),
