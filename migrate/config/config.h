@@ -24,19 +24,12 @@
 #define CONFIG_MAX_LISTEN 8
 #define CONFIG_MAX_DISKS 4096
 
-/* Keys of a disk: name, device (an absolute path, or an NBD URI nbd://, nbds://,
- * nbd+unix://, nbd+vsock://), peers-allowed=NAME[,NAME], vm, role=owner|standby,
- * readonly=on|off, cache=none|writeback|writethrough, durability=keep|writethrough|
- * owner, uuid, description, on-hold=wait | fail-after=DURATION (30s, 500ms),
- * writers=vm|one|any, connections=N (1..16, of an nbd device and of the
- * channel), appears-within=DURATION (of a device that is being plugged in),
- * reconnect=on|off (to an nbd device on a unix socket),
- * layer=NAME[:k=v]... (may repeat, lowest first). A comma in a value is
- * written ",,". */
 /* Who may write at a time: one VM of those that libvirt tells of (lease.h); also one of
  * the clients that nobody tells of (writers.h); or anybody. */
 enum config_writers { WRITERS_VM, WRITERS_ONE, WRITERS_ANY };
 
+/* What config_disk_keys[] (config_disk.c) says of a disk; nbdkit-baton-plugin(1) says
+ * what the keys mean. */
 struct disk_config {
     char name[NAME_MAX_LEN + 1];
     char vm[NAME_MAX_LEN + 1]; /* "" when none */

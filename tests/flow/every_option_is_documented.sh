@@ -95,7 +95,7 @@ keys=$("$baton" "${serve[@]}" --disk name=D,device=/x,nonsense=1 2>&1 |
 for key in $keys; do
     grep -qE "^\.It Cm $key( |$)" "$plugin" || wrong "nbdkit-baton-plugin(1): no key $key"
 done
-# Its values are files, users, groups, or one word; of the others nothing is known.
+# Values of serve's options are files, users, groups, or one word; others are unknown.
 complete_line serve --insecure-plain-tcp "" | grep -qx on || wrong "completion: no on"
 complete_line serve --state-dir /et | grep -qx /etc || wrong "completion: no files"
 complete_line serve --socket-owner roo | grep -qx root || wrong "completion: no users"
