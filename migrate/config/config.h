@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* config.h - what a service is told by options, plugin parameters and its file.
+/* config.h (config_*, service_config_*) - what a service is told by options, plugin
+ * parameters and its file.
  *
  * The three say the same things in the same words: --disk name=D,device=/x on the
  * command line, disk=name=D,device=/x to the plugin, and in the file (libconfig)
