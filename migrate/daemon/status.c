@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "disk.h"
 #include "disk_durability.h"
+#include "disk_latency.h"
 #include "handoff.h"
 #include "mend.h"
 #include "owner_follow.h"
@@ -24,30 +25,6 @@ ledger_json(const struct redir_ledger *l)
                      "local", (json_int_t)l->local, "remote", (json_int_t)l->remote,
                      "failed", (json_int_t)l->failed, "bounced", (json_int_t)l->bounced,
                      "pending", (json_int_t)l->pending);
-}
-
-json_t *
-status_latency(struct disk *d)
-{
-    json_t *all = json_object();
-    struct stack *stack = atomic_load_explicit(&d->stack, memory_order_acquire);
-
-    for (unsigned op = 0; stack != NULL && op < REQ_NR_OPS; op++) {
-        struct layer_latency lat;
-
-        stack_latency(stack, op, &lat);
-        if (lat.count > 0) {
-            (void)json_object_set_new(
-                all, req_op_name(op),
-                json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "count",
-                          (json_int_t)lat.count, "errors", (json_int_t)lat.errors,
-                          "bytes", (json_int_t)lat.bytes, "p50_ns",
-                          (json_int_t)lat.p50_ns, "p99_ns", (json_int_t)lat.p99_ns,
-                          "p999_ns", (json_int_t)lat.p999_ns, "max_ns",
-                          (json_int_t)lat.max_ns));
-        }
-    }
-    return all;
 }
 
 static json_t *
@@ -151,7 +128,7 @@ add_news(struct service *s, struct disk *d, const struct record *rec,
         (void)json_object_set_new(j, "taken_at",
                                   json_integer((json_int_t)rec->taken_at));
     }
-    if (handoff_now_of(s, d->cfg->name, &now)) {
+    if (handoff_now_of(s, d, &now)) {
         (void)json_object_set_new(j, "handoff",
                                   json_string(handoff_phase_name(now.phase)));
         (void)json_object_set_new(j, "handoff_us",
@@ -191,7 +168,7 @@ disk_json(struct service *s, struct disk *d)
         (json_int_t)((st.under_way_ns > st.oldest_ns ? st.under_way_ns : st.oldest_ns) /
                      NS_PER_US),
         "in_flight", (json_int_t)st.in_flight, "ledger", ledger_json(&st.ledger),
-        "latency", status_latency(d), "kept", kept_json(&d->kept.nr), "kept_bytes",
+        "latency", disk_latency_json(d), "kept", kept_json(&d->kept.nr), "kept_bytes",
         kept_json(&d->kept.bytes), "sessions", sessions_json(d));
     if (j != NULL) {
         add_news(s, d, &rec, &st, j);

@@ -12,11 +12,4 @@
 int status_report(struct service *s, const char *disk_name, struct err *e,
                   json_t **ret_report);
 
-struct disk;
-
-/* {"read": {count, errors, bytes, p50_ns, p99_ns, p999_ns, max_ns}, ...} of the
- * requests that VMs sent to d since its stack was opened; operations without any are
- * left out. */
-json_t *status_latency(struct disk *d);
-
 #endif

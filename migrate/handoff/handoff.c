@@ -5,31 +5,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
-#include "handoff_abort.h"
-#include "job.h"
+#include "engine.h"
+#include "handoff_table.h"
 #include "owner_follow.h"
 
 #define COMMITTED_PATIENCE_NS (10 * NS_PER_S) /* then a caller gets -EINPROGRESS */
 #define TELL_AGAIN_NS NS_PER_S /* a caller hears so often that it goes on */
-
-int
-handoff_table_new(struct handoff_table **ret_t)
-{
-    struct handoff_table *t = calloc(1, sizeof *t);
-
-    if (t == NULL) {
-        return -ENOMEM;
-    }
-    lk_init(&t->lock);
-    cv_init(&t->turn);
-    LIST_INIT(&t->jobs);
-    *ret_t = t;
-    return 0;
-}
 
 static int
 find_disks(struct service *s, const char *target, struct handoff *h, struct err *e)
@@ -119,66 +103,29 @@ refuse_unless_owner(struct handoff *h, struct err *e)
     return 0;
 }
 
-int
-job_claim_disks(struct handoff *h, struct err *e)
+/* What rq names, claimed. */
+static int
+claim(struct handoff *h, const struct handoff_request *rq, struct err *e)
 {
+    struct service *s = h->service;
     int rc = 0;
-    unsigned i;
 
-    for (i = 0; i < h->nr && rc == 0; i++) {
-        rc =
-            disk_claim(h->disks[i], h->to_text[0] != '\0' ? "a handoff" : "parking", e);
+    if (rq->to != NULL) {
+        rc = uri_parse(rq->to, URI_FOR_CONTROL, e, &h->to);
+        if (rc < 0) {
+            return rc;
+        }
+        if (config_is_own_control(s->cfg, &h->to)) {
+            return err_set(e, -EINVAL, "%s is %s itself; give another service's URI",
+                           h->to.text, s->cfg->name);
+        }
     }
-    while (rc < 0 && --i > 0) {
-        disk_unclaim(h->disks[i - 1]);
+    rc = find_disks(s, rq->target, h, e);
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
-}
-
-int
-job_start(struct handoff *h, struct err *e)
-{
-    pthread_t thread;
-    int rc;
-
-    h->locked_.refs = 2; /* the table's and the thread's */
-    h->started_ns = clock_now_ns();
-    h->locked_.phase_began_ns = h->started_ns;
-    LIST_INSERT_HEAD(&h->service->handoffs->jobs, h, link);
-    rc = pthread_create(&thread, NULL, job_run, h);
-    if (rc != 0) {
-        LIST_REMOVE(h, link);
-        return err_set(e, -rc, "no thread for the handoff");
-    }
-    (void)pthread_detach(thread);
-    return 0;
-}
-
-struct handoff *
-job_alloc(struct service *s, const struct handoff_request *rq)
-{
-    struct handoff *h = calloc(1, sizeof *h);
-
-    if (h != NULL) {
-        h->service = s;
-        (void)snprintf(h->target, sizeof h->target, "%s", rq->target);
-        (void)snprintf(h->to_text, sizeof h->to_text, "%s", rq->to ? rq->to : "");
-        h->deadline_len_ns = rq->deadline_ns;
-        h->deadline_ns = CLOCK_NEVER; /* counts from HOLD on */
-        h->locked_.peer_fd = -1;
-        h->budget_ns = rq->budget_ns;
-        lk_init(&h->lock);
-        cv_init(&h->changed);
-    }
-    return h;
-}
-
-void
-job_free(struct handoff *h)
-{
-    cv_done(&h->changed);
-    lk_done(&h->lock);
-    free(h);
+    set_aside_those_elsewhere(h);
+    return job_claim_disks(h, e);
 }
 
 /* A new job for rq; the table's lock is held. */
@@ -192,25 +139,14 @@ begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
     if (h == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
-    rc = rq->to != NULL ? uri_parse(rq->to, URI_FOR_CONTROL, e, &h->to) : 0;
-    if (rc == 0 && rq->to != NULL && config_is_own_control(s->cfg, &h->to)) {
-        rc = err_set(e, -EINVAL, "%s is %s itself; give another service's URI",
-                     h->to.text, s->cfg->name);
-    }
-    if (rc == 0) {
-        rc = find_disks(s, rq->target, h, e);
-    }
-    if (rc == 0) {
-        set_aside_those_elsewhere(h);
-        rc = job_claim_disks(h, e);
-    }
+    rc = claim(h, rq, e);
     if (rc == 0) {
         rc = refuse_unless_owner(h, e);
         if (rc == 0) {
-            rc = job_start(h, e);
+            rc = engine_start(h, e);
         }
-        for (unsigned i = 0; i < h->nr && rc < 0; i++) {
-            disk_unclaim(h->disks[i]);
+        if (rc < 0) {
+            job_unclaim_disks(h);
         }
     }
     if (rc < 0) {
@@ -221,34 +157,12 @@ begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
     return 0;
 }
 
-void
-job_ref(struct handoff *h)
-{
-    LK_GUARD(&h->lock);
-
-    job_locked(h)->refs++;
-}
-
 static bool
 is_being_aborted(struct handoff *h)
 {
     LK_GUARD(&h->lock);
 
     return job_locked(h)->is_abort_wanted;
-}
-
-struct handoff *
-handoff_find_locked(struct handoff_table *t, const char *target)
-{
-    struct handoff *h;
-
-    LIST_FOREACH(h, &t->jobs, link)
-    {
-        if (strcmp(h->target, target) == 0) {
-            return h;
-        }
-    }
-    return NULL;
 }
 
 /* Attach to the same handoff, or begin it. The caller has a reference then. */
@@ -262,7 +176,7 @@ attach_or_begin(struct service *s, const struct handoff_request *rq, struct err 
     int rc;
     LK_GUARD(&t->lock);
 
-    h = handoff_find_locked(t, rq->target);
+    h = handoff_table_find_locked(t, rq->target);
     if (h != NULL && strcmp(h->to_text, to) != 0) {
         return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target,
                        h->to_text[0] != '\0' ? h->to_text : "nobody (it is parked)");

@@ -10,22 +10,8 @@
 #include <jansson.h>
 
 #include "err.h"
+#include "handoff_phase.h"
 #include "service.h"
-
-enum handoff_phase {
-    HANDOFF_PREPARE,
-    HANDOFF_HOLD,
-    HANDOFF_DRAIN,
-    HANDOFF_FLUSH,
-    HANDOFF_EJECT,
-    HANDOFF_ASSIGN, /* from here on it is committed */
-    HANDOFF_REPLAY,
-    HANDOFF_DONE,
-    HANDOFF_ABORTED,    /* before the commit: everything is as it was */
-    HANDOFF_TAKEN_BACK, /* the other side refused: we own the disks again */
-};
-#define HANDOFF_NR_PHASES 10
-const char *handoff_phase_name(enum handoff_phase p);
 
 struct handoff_table;
 int handoff_table_new(struct handoff_table **ret_t);
@@ -81,7 +67,7 @@ struct handoff_now {
 };
 
 /* Is there one of this disk? */
-bool handoff_now_of(struct service *s, const char *disk_name,
+bool handoff_now_of(struct service *s, const struct disk *d,
                     struct handoff_now *ret_now);
 
 #endif

@@ -3,30 +3,24 @@
 #include <errno.h>
 
 #include "clock.h"
-#include "job.h"
+#include "handoff_table.h"
 
 /* One question to the next owner may take 30 s, and is not broken off: its answer would
  * be the better way out. */
 #define ABANDON_WAIT_NS (40 * NS_PER_S)
 
+/* With a reference, or NULL. */
 static struct handoff *
-find_job(struct service *s, const struct disk *d)
+find_job(struct handoff_table *t, const struct disk *d)
 {
     struct handoff *h;
-    LK_GUARD(&s->handoffs->lock);
+    LK_GUARD(&t->lock);
 
-    LIST_FOREACH(h, &s->handoffs->jobs, link)
-    {
-        for (unsigned i = 0; i < h->nr; i++) {
-            if (h->disks[i] == d) {
-                lk_acquire(&h->lock);
-                job_locked(h)->refs++;
-                lk_release(&h->lock);
-                return h;
-            }
-        }
+    h = handoff_table_of_disk_locked(t, d);
+    if (h != NULL) {
+        job_ref(h);
     }
-    return NULL;
+    return h;
 }
 
 /* Ask the thread to stop, and wait until it has: 0, or -EALREADY when it got an answer
@@ -68,7 +62,7 @@ stop_asking(struct handoff *h, struct err *e)
 int
 handoff_abandon(struct service *s, struct disk *d, struct err *e)
 {
-    struct handoff *h = find_job(s, d);
+    struct handoff *h = find_job(s->handoffs, d);
     int rc;
 
     if (h == NULL) {

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stopping a handoff before its commit, and what one is at just now. Whoever aborts
  * waits until it has ended: before, nobody can say that nothing will change. */
-#include "handoff_abort.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "handoff_table.h"
 
 #define PATIENCE_NS (10 * NS_PER_S) /* of who aborts */
 #define TELL_AGAIN_NS NS_PER_S
@@ -41,7 +40,7 @@ ask(struct service *s, const char *target, struct err *e, struct handoff **ret_h
     int rc;
     LK_GUARD(&t->lock);
 
-    h = handoff_find_locked(t, target);
+    h = handoff_table_find_locked(t, target);
     if (h == NULL) {
         return err_set(e, -ENOENT, "no handoff of %s is going on", target);
     }
@@ -119,27 +118,22 @@ handoff_abort(struct service *s, const char *target, handoff_on_progress on_prog
 }
 
 bool
-handoff_now_of(struct service *s, const char *disk_name, struct handoff_now *ret_now)
+handoff_now_of(struct service *s, const struct disk *d, struct handoff_now *ret_now)
 {
     struct handoff *h;
     LK_GUARD(&s->handoffs->lock);
 
-    LIST_FOREACH(h, &s->handoffs->jobs, link)
-    {
-        for (unsigned i = 0; i < h->nr; i++) {
-            if (strcmp(h->disks[i]->cfg->name, disk_name) == 0) {
-                lk_acquire(&h->lock);
-                *ret_now = (struct handoff_now){
-                    .phase = job_locked(h)->phase,
-                    .phase_us =
-                        (clock_now_ns() - job_locked(h)->phase_began_ns) / NS_PER_US,
-                    .is_abort_wanted = job_locked(h)->is_abort_wanted};
-                (void)snprintf(ret_now->detail, sizeof ret_now->detail, "%s",
-                               job_locked(h)->detail);
-                lk_release(&h->lock);
-                return true;
-            }
-        }
+    h = handoff_table_of_disk_locked(s->handoffs, d);
+    if (h == NULL) {
+        return false;
     }
-    return false;
+    lk_acquire(&h->lock);
+    *ret_now = (struct handoff_now){
+        .phase = job_locked(h)->phase,
+        .phase_us = (clock_now_ns() - job_locked(h)->phase_began_ns) / NS_PER_US,
+        .is_abort_wanted = job_locked(h)->is_abort_wanted};
+    (void)snprintf(ret_now->detail, sizeof ret_now->detail, "%s",
+                   job_locked(h)->detail);
+    lk_release(&h->lock);
+    return true;
 }

@@ -5,7 +5,8 @@
 
 #include "breakpoint.h"
 #include "clock.h"
-#include "job.h"
+#include "engine.h"
+#include "handoff_table.h"
 
 /* -EBUSY: one of them is busy, is in trouble (mend.c resumes it when it is not any
  * more), or was, and has another record now than was read before. */
@@ -24,8 +25,8 @@ claim_unchanged(struct handoff *h, struct err *e)
             rc = err_set(e, -EBUSY, "%s was busy", now.name);
         }
     }
-    for (unsigned i = 0; i < h->nr && rc < 0; i++) {
-        disk_unclaim(h->disks[i]);
+    if (rc < 0) {
+        job_unclaim_disks(h);
     }
     return rc;
 }
@@ -66,9 +67,9 @@ resume_group(struct service *s, unsigned first, const struct record *rec, struct
     if (rc == 0) {
         LK_GUARD(&s->handoffs->lock);
 
-        rc = job_start(h, e);
-        for (unsigned i = 0; i < h->nr && rc < 0; i++) {
-            disk_unclaim(h->disks[i]);
+        rc = engine_start(h, e);
+        if (rc < 0) {
+            job_unclaim_disks(h);
         }
     }
     if (rc < 0) {

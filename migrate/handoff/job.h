@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* job.h - private to handoff*.c: one running handoff.
+/* job.h - private to migrate/handoff: one running handoff.
  *
  * The job's thread is the only one that calls the steps and touches the fields above
  * the lock. A step returns 0, or a negative errno and a sentence; the thread decides
- * what follows (handoff.c). What holds after a step failed:
+ * what follows (engine.c). What holds after a step failed:
  *   prepare   nothing has happened; the next owner was told to forget it
  *   hold      )
  *   drain     ) the gates are opened again to port A; nothing else happened
@@ -93,25 +93,15 @@ job_locked(struct handoff *h)
     return &h->locked_;
 }
 
-struct handoff_table {
-    struct lk lock; /* before a job's lock; makes "look, then begin" one step */
-    LIST_HEAD(, handoff) jobs;
-    struct cv turn; /* is_turn_taken became false */
-    bool is_turn_taken;
-};
-
 /* A job that is not started; NULL: no memory. */
 struct handoff *job_alloc(struct service *s, const struct handoff_request *rq);
 void job_free(struct handoff *h); /* never started, or its last reference is gone */
+void job_ref(struct handoff *h);
+void job_unref(struct handoff *h);
+
 /* All of its disks, or none. */
 int job_claim_disks(struct handoff *h, struct err *e);
-
-/* Put it into the table, whose lock is held, and start its thread. */
-int job_start(struct handoff *h, struct err *e);
-
-/* The thread of a job. It holds a reference, and so does the table. */
-void *job_run(void *job);
-void job_unref(struct handoff *h);
+void job_unclaim_disks(struct handoff *h);
 
 /* The only writer of the phase. */
 void job_set_phase(struct handoff *h, enum handoff_phase next);
@@ -120,31 +110,14 @@ void job_detail(struct handoff *h, const char *fmt, ...)
 /* -ECANCELED with a sentence when somebody wants an abort, -ETIMEDOUT when the deadline
  * of HOLD..FLUSH has passed, else 0. */
 int job_check(struct handoff *h, struct err *e);
-
-/* The steps, in order. */
-int job_prepare(struct handoff *h, struct err *e);
-int job_hold(struct handoff *h, struct err *e);
-int job_drain(struct handoff *h, struct err *e);
-int job_flush(struct handoff *h, struct err *e);
-int job_eject(struct handoff *h, struct err *e);
-/* 0; -EREMOTEIO: refused, e has the reason; -ECANCELED: no answer, and a person wants
- * it abandoned. Goes on until one of them. */
-int job_assign(struct handoff *h, struct err *e);
-void job_replay(struct handoff *h);
-/* An rpc_on_notify: the next owner serves, and is about to make that durable. The queue
- * is replayed at once; the handoff ends with its answer. */
-void job_hear(void *job, const char *method, json_t *params);
-/* Put the channels in as port B: what was held waits there for an answer. */
-void job_follow(struct handoff *h);
-
-/* Undo hold..flush: open the gates to port A, tell the next owner to forget it. */
-void job_roll_back(struct handoff *h);
-/* The next owner refused: own the disks again, at epoch N+2. Goes on until done. */
-void job_take_back(struct handoff *h);
+/* Wait for a while, or until the process ends anyway. Only an abandonment wakes it
+ * earlier: then false. */
+bool job_back_off(struct handoff *h, uint64_t *wait_ns);
 
 /* What is handed, as every call names it (docs/control-protocol.md). */
 json_t *job_disk_list(const struct handoff *h);
 
-json_t *job_report(struct handoff *h, const char *outcome);
+/* Write what the commit will rename. */
+int job_draft(struct handoff *h, struct err *e);
 
 #endif

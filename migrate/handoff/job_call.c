@@ -22,56 +22,76 @@ set_peer(struct handoff *h, struct rpc_client *c, struct err *e)
                : 0;
 }
 
-/* NOLINTBEGIN(readability-function-size): as rpc_call() */
-int
-job_call(struct handoff *h, const char *method, json_t *params, uint64_t timeout_ns,
-         struct err *e, int *ret_code, json_t **ret_result)
-/* NOLINTEND(readability-function-size) */
+static int
+call(struct handoff *h, const struct job_question *q, struct err *e, int *ret_code,
+     json_t **ret_result)
 {
-    int rc = -ECONNRESET;
+    return rpc_call(h->peer, q->method, json_incref(q->params), q->on_notify, h,
+                    clock_deadline_ns(q->timeout_ns), e, ret_code, ret_result);
+}
 
-    if (h->peer != NULL) {
-        rc = rpc_call(h->peer, method, json_incref(params), job_hear, h,
-                      clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
-        if (*ret_code == 0 &&
-            rc < 0) { /* no answer: the connection is of no more use */
-            struct rpc_client *old = h->peer;
+/* On the connection that there is: -ECONNRESET: there is none, or it has just turned
+ * out to be dead, and is closed. */
+static int
+call_again(struct handoff *h, const struct job_question *q, struct err *e,
+           int *ret_code, json_t **ret_result)
+{
+    struct rpc_client *old = h->peer;
+    int rc;
 
-            (void)set_peer(h, NULL, NULL);
-            rpc_client_close(old);
-        }
+    if (old == NULL) {
+        return -ECONNRESET;
     }
-    if (h->peer == NULL && rc == -ECONNRESET) {
-        struct rpc_client *new = NULL;
-
-        rc = rpc_client_open(&h->to, clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &new);
-        rc = rc == 0 ? set_peer(h, new, e) : rc;
-        if (rc == 0) {
-            rc = rpc_call(h->peer, method, json_incref(params), job_hear, h,
-                          clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
-        }
+    rc = call(h, q, e, ret_code, ret_result);
+    if (rc < 0 && *ret_code == 0) { /* no answer: it is of no more use */
+        (void)set_peer(h, NULL, NULL);
+        rpc_client_close(old);
     }
-    json_decref(params);
     return rc;
 }
 
-/* NOLINTBEGIN(readability-function-size): as rpc_call() */
-int
-job_call_asked(struct handoff *h, const char *method, json_t *params,
-               uint64_t timeout_ns, struct err *e, int *ret_code, json_t **ret_result)
-/* NOLINTEND(readability-function-size) */
+static int
+call_anew(struct handoff *h, const struct job_question *q, struct err *e, int *ret_code,
+          json_t **ret_result)
 {
-    int rc = rpc_call(h->peer, method, params, NULL, NULL,
-                      clock_deadline_ns(timeout_ns), e, ret_code, ret_result);
+    struct rpc_client *new = NULL;
+    int rc = rpc_client_open(&h->to, clock_deadline_ns(CONNECT_TIMEOUT_NS), e, &new);
 
-    return rc < 0 && *ret_code == 0
-               ? err_prefix(e, rc, "%s has gone since it was asked",
-                            h->next[0].peer_name)
-               : rc;
+    if (rc == 0) {
+        rc = set_peer(h, new, e);
+    }
+    return rc == 0 ? call(h, q, e, ret_code, ret_result) : rc;
+}
+
+int
+job_call(struct handoff *h, const struct job_question *q, struct err *e, int *ret_code,
+         json_t **ret_result)
+{
+    int rc = call_again(h, q, e, ret_code, ret_result);
+
+    if (h->peer == NULL && rc == -ECONNRESET) {
+        rc = call_anew(h, q, e, ret_code, ret_result);
+    }
+    json_decref(q->params);
+    return rc;
+}
+
+int
+job_call_asked(struct handoff *h, const struct job_question *q, struct err *e,
+               int *ret_code, json_t **ret_result)
+{
+    int rc = call(h, q, e, ret_code, ret_result);
+
+    json_decref(q->params);
+    if (rc < 0 && *ret_code == 0) {
+        return err_prefix(e, rc, "%s has gone since it was asked",
+                          h->next[0].peer_name);
+    }
+    return rc;
 }
 
 uint64_t
-job_us_of(const json_t *answer, const char *key)
+job_call_us(const json_t *answer, const char *key)
 {
     json_int_t us = json_integer_value(json_object_get(answer, key));
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a handoff says when it has ended; the fields are those of "handoff --json". */
+#include "job_report.h"
+
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
-#include "job.h"
-#include "status.h"
+#include "disk_latency.h"
 
 static json_t *
 phases(const struct handoff *h)
@@ -57,7 +59,7 @@ one_disk(const struct handoff *h, unsigned i, json_int_t *queued, json_int_t *re
         (json_int_t)st.ledger.accepted, "local", (json_int_t)st.ledger.local, "remote",
         (json_int_t)st.ledger.remote, "failed", (json_int_t)st.ledger.failed, "bounced",
         (json_int_t)st.ledger.bounced, "pending", (json_int_t)st.ledger.pending,
-        "latency", status_latency(d));
+        "latency", disk_latency_json(d));
 }
 
 json_t *

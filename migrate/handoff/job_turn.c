@@ -5,11 +5,12 @@
 #include <errno.h>
 
 #include "clock.h"
+#include "handoff_table.h"
 
 #define TURN_NS (10 * NS_PER_S)
 
 void
-job_take_turn(struct handoff *h)
+job_turn_take(struct handoff *h)
 {
     struct handoff_table *t = h->service->handoffs;
     uint64_t deadline_ns = clock_deadline_ns(TURN_NS);
@@ -35,7 +36,7 @@ job_take_turn(struct handoff *h)
 }
 
 void
-job_leave_turn(struct handoff *h)
+job_turn_leave(struct handoff *h)
 {
     struct handoff_table *t = h->service->handoffs;
     LK_GUARD(&t->lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* job_turn.h - private to handoff*.c: one group at a time. */
+/* job_turn.h - private to migrate/handoff: one group at a time. */
 #ifndef BATON_JOB_TURN_H
 #define BATON_JOB_TURN_H
 
@@ -9,7 +9,7 @@
  * would have to spread the records of the one before, 64 files, while requests wait. A
  * courtesy: a group that waits for an answer for ever does not stop the others for
  * long. Does nothing for a single disk. */
-void job_take_turn(struct handoff *h);
-void job_leave_turn(struct handoff *h);
+void job_turn_take(struct handoff *h);
+void job_turn_leave(struct handoff *h);
 
 #endif

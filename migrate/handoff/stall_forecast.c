@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "clock.h"
-#include "handoff_abort.h"
 #include "job_call.h"
+#include "job_flush.h"
 #include "load.h"
 
 #define WRITE_BACK_NS (120 * NS_PER_S) /* for all that a large cache may hold */
@@ -50,16 +50,13 @@ await_flush(struct handoff *h, struct disk *d, uint64_t deadline_ns, struct err 
 static int
 flush_all(struct handoff *h, uint64_t deadline_ns, struct err *e)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        int rc = job_begin_flush(h, h->disks[i], URGENCY_CONTROL, deadline_ns, e);
+    int rc = job_flush_start(h, URGENCY_CONTROL, deadline_ns, e);
 
-        if (rc < 0) {
-            return rc;
-        }
+    if (rc < 0) {
+        return rc;
     }
     for (unsigned i = 0; i < h->nr; i++) {
-        int rc = await_flush(h, h->disks[i], deadline_ns, e);
-
+        rc = await_flush(h, h->disks[i], deadline_ns, e);
         if (rc < 0) {
             return rc;
         }
@@ -115,11 +112,12 @@ predict_drain(struct handoff *h)
 static int
 measure_trip(struct handoff *h, struct err *e)
 {
+    const struct job_question q = {
+        .method = "ping", .params = json_object(), .timeout_ns = PING_TIMEOUT_NS};
     uint64_t began_ns = clock_now_ns();
     json_t *result = NULL;
     int code = 0;
-    int rc =
-        job_call_asked(h, "ping", json_object(), PING_TIMEOUT_NS, e, &code, &result);
+    int rc = job_call_asked(h, &q, e, &code, &result);
 
     json_decref(result);
     h->forecast.trip_ns = clock_now_ns() - began_ns;

@@ -8,39 +8,17 @@
 #include "breakpoint.h"
 #include "clock.h"
 #include "device_check.h"
-#include "job.h"
+#include "handoff_table.h"
 #include "job_call.h"
 #include "job_turn.h"
 #include "log.h"
 #include "owner_follow.h"
 #include "port_channel.h"
-#include "step_parked.h"
+#include "step.h"
 #include "urgency.h"
 
 #define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
 #define REPLAY_REPORT_NS (5 * NS_PER_S)
-
-/* Jobs that ask again and again; relaxed: it bounds. */
-static _Atomic unsigned nr_asking;
-
-bool
-job_back_off(struct handoff *h, uint64_t *wait_ns)
-{
-    uint64_t until_ns = clock_deadline_ns(*wait_ns);
-    LK_GUARD(&h->lock);
-
-    *wait_ns = clock_earlier(2 * *wait_ns, retry_max_ns(atomic_load_explicit(
-                                               &nr_asking, memory_order_relaxed)));
-    for (;;) {
-        if (job_locked(h)->is_abandon_wanted && !job_locked(h)->is_answered) {
-            job_locked(h)->is_abandoned = true;
-            return false;
-        }
-        if (cv_wait_until(&h->changed, &h->lock, until_ns) == -ETIMEDOUT) {
-            return true;
-        }
-    }
-}
 
 static void
 set_answered(struct handoff *h)
@@ -114,6 +92,45 @@ end_sharing(struct handoff *h)
     }
 }
 
+void
+step_follow(struct handoff *h)
+{
+    for (unsigned i = 0; i < h->nr && !h->has_followed; i++) {
+        disk_follow(h->disks[i], h->channels[i]);
+        h->channels[i] = NULL;
+        (void)BREAKPOINT("owner-following");
+    }
+    h->has_followed = true;
+}
+
+static void
+begin_replay(struct handoff *h)
+{
+    job_set_phase(h, HANDOFF_REPLAY);
+    share_claims(h);
+    h->opened_at_ns = clock_now_ns(); /* afterwards who was held runs before us */
+    step_follow(h);
+    (void)urgency_set(URGENCY_CONTROL); /* who was held comes first now */
+}
+
+/* An rpc_on_notify: the next owner serves, and is about to make that durable. The queue
+ * is replayed at once; the handoff ends with its answer. */
+static void
+hear(void *job, const char *method, json_t *params)
+{
+    struct handoff *h = job;
+
+    (void)params;
+    if (strcmp(method, "assigned") == 0 && !h->has_followed) {
+        struct err ignored;
+
+        begin_replay(h);
+        /* While the next owner does the same; then another group may be held. */
+        (void)record_settle(h->service->records, &ignored); /* else the next commit */
+        job_turn_leave(h);
+    }
+}
+
 static int
 assign(struct handoff *h, struct err *e)
 {
@@ -121,20 +138,23 @@ assign(struct handoff *h, struct err *e)
     bool is_told = false;
 
     for (;;) {
+        const struct job_question q = {.method = "peer.assign",
+                                       .params = assign_params(h),
+                                       .timeout_ns = ASSIGN_TIMEOUT_NS,
+                                       .on_notify = hear};
         json_t *result = NULL;
         int code = 0;
         int rc;
 
         (void)BREAKPOINT("owner-assigning");
-        rc = job_call(h, "peer.assign", assign_params(h), ASSIGN_TIMEOUT_NS, e, &code,
-                      &result);
-        end_sharing(h); /* job_hear() may have begun it */
+        rc = job_call(h, &q, e, &code, &result);
+        end_sharing(h); /* hear() may have begun it */
         if (rc == 0) {
             (void)BREAKPOINT("owner-told");
             set_answered(h);
             return read_answer(h, result, e);
         }
-        job_leave_turn(h); /* it may last */
+        job_turn_leave(h); /* it may last */
         (void)urgency_set(URGENCY_CONTROL);
         job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
         if (!is_told) {
@@ -158,55 +178,19 @@ assign(struct handoff *h, struct err *e)
 }
 
 int
-job_assign(struct handoff *h, struct err *e)
+step_assign(struct handoff *h, struct err *e)
 {
+    _Atomic unsigned *nr_asking = &h->service->handoffs->nr_asking;
     int rc;
 
-    (void)atomic_fetch_add_explicit(&nr_asking, 1, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(nr_asking, 1, memory_order_relaxed);
     rc = assign(h, e);
-    (void)atomic_fetch_sub_explicit(&nr_asking, 1, memory_order_relaxed);
+    (void)atomic_fetch_sub_explicit(nr_asking, 1, memory_order_relaxed);
     return rc;
 }
 
 void
-job_follow(struct handoff *h)
-{
-    for (unsigned i = 0; i < h->nr && !h->has_followed; i++) {
-        disk_follow(h->disks[i], h->channels[i]);
-        h->channels[i] = NULL;
-        (void)BREAKPOINT("owner-following");
-    }
-    h->has_followed = true;
-}
-
-static void
-begin_replay(struct handoff *h)
-{
-    job_set_phase(h, HANDOFF_REPLAY);
-    share_claims(h);
-    h->opened_at_ns = clock_now_ns(); /* afterwards who was held runs before us */
-    job_follow(h);
-    (void)urgency_set(URGENCY_CONTROL); /* who was held comes first now */
-}
-
-void
-job_hear(void *job, const char *method, json_t *params)
-{
-    struct handoff *h = job;
-
-    (void)params;
-    if (strcmp(method, "assigned") == 0 && !h->has_followed) {
-        struct err ignored;
-
-        begin_replay(h);
-        /* While the next owner does the same; then another group may be held. */
-        (void)record_settle(h->service->records, &ignored); /* else the next commit */
-        job_leave_turn(h);
-    }
-}
-
-void
-job_replay(struct handoff *h)
+step_replay(struct handoff *h)
 {
     uint64_t deadline_ns = clock_deadline_ns(REPLAY_REPORT_NS);
 
@@ -250,7 +234,7 @@ reopen_all(struct handoff *h, struct port **ports, struct err *e)
 }
 
 void
-job_take_back(struct handoff *h)
+step_take_back(struct handoff *h)
 {
     struct port *ports[GROUP_MAX_DISKS] = {NULL};
     struct record mine[GROUP_MAX_DISKS] = {0};

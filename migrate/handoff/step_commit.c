@@ -10,12 +10,12 @@
 #include "breakpoint.h"
 #include "cleanup.h"
 #include "clock.h"
-#include "handoff_abort.h"
-#include "job.h"
 #include "job_call.h"
+#include "job_flush.h"
 #include "log.h"
 #include "owner_follow.h"
 #include "port_channel.h"
+#include "step.h"
 #include "step_parked.h"
 
 /* It waits for much less; nobody can abort meanwhile, and our own clients go on. */
@@ -26,17 +26,18 @@
 static int
 pause_peer(struct handoff *h, struct err *e)
 {
-    json_t *params, *answer = NULL;
+    struct job_question q = {.method = "peer.pause",
+                             .timeout_ns =
+                                 clock_earlier(h->deadline_len_ns, PAUSE_TIMEOUT_NS)};
+    json_t *answer = NULL;
     int code = 0, rc, given_up;
 
     (void)BREAKPOINT("owner-pausing");
-    params = json_pack("{s:s,s:I,s:o}", "from", h->service->cfg->name, "for_ms",
-                       (json_int_t)(h->deadline_len_ns / NS_PER_MS), "disks",
-                       job_disk_list(h));
-    rc = job_call_asked(h, "peer.pause", params,
-                        clock_earlier(h->deadline_len_ns, PAUSE_TIMEOUT_NS), e, &code,
-                        &answer);
-    h->peer_drain_ns = job_us_of(answer, "drain_us");
+    q.params = json_pack("{s:s,s:I,s:o}", "from", h->service->cfg->name, "for_ms",
+                         (json_int_t)(h->deadline_len_ns / NS_PER_MS), "disks",
+                         job_disk_list(h));
+    rc = job_call_asked(h, &q, e, &code, &answer);
+    h->peer_drain_ns = job_call_us(answer, "drain_us");
     json_decref(answer);
     if (rc == 0 || code != 0) {
         return 0; /* who refuses it can do without */
@@ -46,7 +47,7 @@ pause_peer(struct handoff *h, struct err *e)
 }
 
 int
-job_hold(struct handoff *h, struct err *e)
+step_hold(struct handoff *h, struct err *e)
 {
     h->held_at_ns = clock_now_ns();
     h->deadline_ns = clock_deadline_ns(h->deadline_len_ns);
@@ -93,7 +94,7 @@ drain_one(struct handoff *h, struct disk *d, struct err *e)
 }
 
 int
-job_drain(struct handoff *h, struct err *e)
+step_drain(struct handoff *h, struct err *e)
 {
     for (unsigned i = 0; i < h->nr; i++) {
         int rc = drain_one(h, h->disks[i], e);
@@ -129,45 +130,16 @@ await_flush(struct handoff *h, struct disk *d, struct err *e)
     }
 }
 
-int
-job_begin_flush(struct handoff *h, struct disk *d, enum urgency urgency,
-                uint64_t deadline_ns, struct err *e)
-{
-    for (;;) {
-        int rc =
-            flusher_start(&d->flusher, redir_active(d->redir), urgency,
-                          clock_earlier(deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
-
-        if (rc == 0) {
-            return 0;
-        }
-        if (rc != -ETIMEDOUT || clock_now_ns() >= deadline_ns) {
-            return err_set(e, rc, "%s: an earlier flush of %s has not ended: %s",
-                           d->cfg->name, d->cfg->device, err_text(NULL, rc));
-        }
-        job_detail(h, "%s: an earlier flush of %s has not ended", d->cfg->name,
-                   d->cfg->device);
-        rc = job_check(h, e);
-        if (rc < 0) {
-            return err_prefix(e, rc, "%s: an earlier flush of %s has not ended",
-                              d->cfg->name, d->cfg->device);
-        }
-    }
-}
-
 static int
 flush_all(struct handoff *h, struct err *e)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        int rc = job_begin_flush(h, h->disks[i], URGENCY_STALL, h->deadline_ns, e);
+    int rc = job_flush_start(h, URGENCY_STALL, h->deadline_ns, e);
 
-        if (rc < 0) {
-            return rc;
-        }
+    if (rc < 0) {
+        return rc;
     }
     for (unsigned i = 0; i < h->nr; i++) {
-        int rc = await_flush(h, h->disks[i], e);
-
+        rc = await_flush(h, h->disks[i], e);
         if (rc < 0) {
             return rc;
         }
@@ -176,7 +148,7 @@ flush_all(struct handoff *h, struct err *e)
 }
 
 int
-job_flush(struct handoff *h, struct err *e)
+step_flush(struct handoff *h, struct err *e)
 {
     int rc = h->shares_cache ? 0 : flush_all(h, e);
 
@@ -241,7 +213,7 @@ make_durable(struct handoff *h, struct err *e)
 }
 
 int
-job_eject(struct handoff *h, struct err *e)
+step_eject(struct handoff *h, struct err *e)
 {
     bool is_committed = false;
     int rc;
@@ -255,7 +227,7 @@ job_eject(struct handoff *h, struct err *e)
     rc = look_for_peer(h, e);
     if (rc == 0 && h->to_text[0] == '\0') { /* in the room of PREPARE's */
         record_draft_drop(h->service->records, TAKE(h->draft));
-        job_remember_devices(h);
+        step_parked_remember(h);
         rc = job_draft(h, e);
     }
     if (rc == 0) {
@@ -293,23 +265,23 @@ job_eject(struct handoff *h, struct err *e)
 static void
 forget_at_peer(struct handoff *h)
 {
-    struct err ignored = {0};
+    struct job_question q = {.method = "peer.cancel", .timeout_ns = NS_PER_S};
+    struct err ignored = {0}; /* what it keeps is not owned and harms nobody */
     json_t *result = NULL;
     int code = 0;
 
-    if (h->peer != NULL && h->next[0].epoch != 0) { /* else it never heard of it */
-        (void)BREAKPOINT("owner-cancelling");
-        (void)job_call(h, "peer.cancel",
-                       json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
-                                 job_disk_list(h)),
-                       NS_PER_S, &ignored, &code,
-                       &result); /* what it keeps is not owned and harms nobody */
-        json_decref(result);
+    if (h->peer == NULL || h->next[0].epoch == 0) {
+        return; /* it never heard of it */
     }
+    (void)BREAKPOINT("owner-cancelling");
+    q.params = json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
+                         job_disk_list(h));
+    (void)job_call(h, &q, &ignored, &code, &result);
+    json_decref(result);
 }
 
 void
-job_roll_back(struct handoff *h)
+step_roll_back(struct handoff *h)
 {
     (void)BREAKPOINT("owner-aborting");
     lk_acquire(&h->lock);

@@ -13,11 +13,10 @@
 #include "breakpoint.h"
 #include "clock.h"
 #include "disk_durability.h"
-#include "job.h"
 #include "log.h"
 
 void
-job_remember_devices(struct handoff *h)
+step_parked_remember(struct handoff *h)
 {
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
@@ -59,7 +58,7 @@ can_unpark(struct disk *d, struct err *e)
 }
 
 int
-job_can_unpark(struct handoff *h, struct err *e)
+step_parked_can_unpark(struct handoff *h, struct err *e)
 {
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
@@ -93,7 +92,7 @@ look_at_device(struct disk *d, struct err *e, struct identity *ret_id)
 }
 
 int
-job_recall_devices(struct handoff *h, struct err *e)
+step_parked_recall(struct handoff *h, struct err *e)
 {
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
@@ -101,7 +100,7 @@ job_recall_devices(struct handoff *h, struct err *e)
         uint64_t kept = atomic_load_explicit(&d->kept.nr, memory_order_relaxed);
         int rc = 0;
 
-        if (kept > 0) { /* see job_park_again() */
+        if (kept > 0) { /* see step_parked_again() */
             return err_set(e, -EBUSY,
                            "%s: %" PRIu64 " writes that %s acknowledged and lost are "
                            "kept here and come first: unpark it",
@@ -139,8 +138,8 @@ is_here(struct disk *d, const struct identity *parked)
 }
 
 int
-job_compare_parked(struct handoff *h, unsigned i, const struct identity *theirs,
-                   struct err *e)
+step_parked_compare(struct handoff *h, unsigned i, const struct identity *theirs,
+                    struct err *e)
 {
     const struct identity *parked = &h->next[i].parked;
     bool here = is_here(h->disks[i], parked);
@@ -155,7 +154,7 @@ job_compare_parked(struct handoff *h, unsigned i, const struct identity *theirs,
 }
 
 void
-job_park_again(struct handoff *h)
+step_parked_again(struct handoff *h)
 {
     struct record mine[GROUP_MAX_DISKS];
     uint64_t wait_ns = 10 * NS_PER_MS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* step_parked.h - private to handoff*.c: disks that are parked, and handed on from
+/* step_parked.h - private to migrate/handoff: disks that are parked, and handed on from
  * there. PREPARE is followed by the commit, since nothing has to be held, drained or
  * flushed. None of it needs the device of a disk, which may be where the next owner is
  * by now. Before the commit the disks are still parked, and a refusal parks them again.
@@ -12,27 +12,20 @@
 /* The disks are parked: next[i] gets what their devices were like then, which is kept
  * until they are handed on, and the instance that has flushed. Without it when a device
  * cannot be read: then it has to be there when the disk is handed on. */
-void job_remember_devices(struct handoff *h);
+void step_parked_remember(struct handoff *h);
 /* Before disks are parked: will their devices be there for who unparks them here? An
  * errno and a sentence if not. Of a device that is an NBD server it is not asked: it
  * may admit only one of us. */
-int job_can_unpark(struct handoff *h, struct err *e);
+int step_parked_can_unpark(struct handoff *h, struct err *e);
 /* For make_next_records() of disks that are parked: the same, from their records. */
-int job_recall_devices(struct handoff *h, struct err *e);
+int step_parked_recall(struct handoff *h, struct err *e);
 /* Is theirs the device that disk i was parked with? -EINVAL. */
-int job_compare_parked(struct handoff *h, unsigned i, const struct identity *theirs,
-                       struct err *e);
+int step_parked_compare(struct handoff *h, unsigned i, const struct identity *theirs,
+                        struct err *e);
 /* The next owner refused what was parked: park it again, at epoch N+2, without its
  * device. Goes on until done. Should the next owner have served, and then have
  * forgotten it in a crash, the channel may have kept what was acknowledged: it stays,
  * and that is written when the disk is owned again; till then it is not handed on. */
-void job_park_again(struct handoff *h);
-
-/* Of step_prepare.c: write what the commit will rename. */
-int job_draft(struct handoff *h, struct err *e);
-
-/* Of step_assign.c: wait for a while, or until the process ends anyway. Only an
- * abandonment wakes it earlier: then false. */
-bool job_back_off(struct handoff *h, uint64_t *wait_ns);
+void step_parked_again(struct handoff *h);
 
 #endif

@@ -9,13 +9,13 @@
 #include "breakpoint.h"
 #include "clock.h"
 #include "disk_durability.h"
-#include "handoff_there.h"
-#include "job.h"
 #include "job_call.h"
 #include "job_turn.h"
 #include "port_channel.h"
 #include "stall_forecast.h"
+#include "step.h"
 #include "step_parked.h"
+#include "step_there.h"
 
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
 #define COMPARE_TRIES                                                                  \
@@ -25,43 +25,16 @@
 #define LOOK_AGAIN_NS                                                                  \
     (200 * NS_PER_MS) /* for an abort, while an earlier replay lasts */
 
-/* Disk i as PREPARE and every later call name it; what the next owner's record is made
- * of is the same in all of them, so that it can write it beforehand. */
-static json_t *
-disk_item(const struct handoff *h, unsigned i)
-{
-    const struct record *r = &h->next[i];
-
-    return json_pack("{s:s,s:s,s:I,s:s,s:I,s:I,s:s,s:s,s:b,s:o}", "name", r->name,
-                     "uuid", r->uuid, "epoch", (json_int_t)r->epoch, "right", r->right,
-                     "forced_epoch", (json_int_t)r->forced_epoch, "taken_at",
-                     (json_int_t)r->taken_at, "flushed_by", r->flushed_by, "device_id",
-                     h->devices[i], "same_device", h->is_same_device[i], "info",
-                     identity_info_to_json(&r->info));
-}
-
-json_t *
-job_disk_list(const struct handoff *h)
-{
-    json_t *list = json_array();
-
-    for (unsigned i = 0; i < h->nr; i++) {
-        (void)json_array_append_new(list, disk_item(h, i));
-    }
-    return list;
-}
-
 static json_t *
 prepare_params(struct handoff *h)
 {
-    json_t *list = json_array();
+    json_t *list = job_disk_list(h);
 
     for (unsigned i = 0; i < h->nr; i++) {
-        json_t *item = disk_item(h, i);
+        json_t *item = json_array_get(list, i);
 
         (void)json_object_set_new(item, "vm", json_string(h->next[i].vm));
         (void)json_object_set_new(item, "leases", lease_list_for(h->disks[i], &h->to));
-        (void)json_array_append_new(list, item);
     }
     return json_pack("{s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
                      config_control_for(h->service->cfg, &h->to), "disks", list);
@@ -81,7 +54,7 @@ learn_peer(struct handoff *h, json_t *answer, struct err *e)
         return err_set(e, -EPROTO, "%s gives a malformed answer", h->to.text);
     }
     h->wants_pause = json_is_true(json_object_get(answer, "pause"));
-    h->forecast.peer_drain_ns = job_us_of(answer, "drain_us");
+    h->forecast.peer_drain_ns = job_call_us(answer, "drain_us");
     h->forecast.peer_in_flight =
         (uint64_t)json_integer_value(json_object_get(answer, "in_flight"));
     n = json_array_size(channels);
@@ -158,7 +131,7 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
         int rc = identity_from_json(item, e, &theirs);
 
         if (rc == 0 && h->is_parked) {
-            rc = job_compare_parked(h, i, &theirs, e);
+            rc = step_parked_compare(h, i, &theirs, e);
         } else if (rc == 0) {
             rc = look_at_ours(h, d, &before[i].info, e, &after);
             rc = rc < 0 ? rc : identity_compare(&before[i], &after, &theirs, e);
@@ -203,22 +176,13 @@ connect_channels(struct handoff *h, struct err *e)
     return 0;
 }
 
-/* The rename will take about as long as this. */
-int
-job_draft(struct handoff *h, struct err *e)
-{
-    uint64_t began_ns = clock_now_ns();
-    int rc = record_draft_new(h->service->records, h->next, h->nr, e, &h->draft);
-
-    h->forecast.record_ns = clock_now_ns() - began_ns;
-    return rc < 0 ? err_prefix(e, rc, "writing the record") : 0;
-}
-
 /* Have the next owner open its devices, and compare them with ours. */
 static int
 ask_peer(struct handoff *h, struct err *e)
 {
     struct identity before[GROUP_MAX_DISKS];
+    struct job_question q = {.method = "peer.prepare",
+                             .timeout_ns = PREPARE_TIMEOUT_NS};
     json_t *answer = NULL;
     int rc, code = 0;
 
@@ -236,8 +200,8 @@ ask_peer(struct handoff *h, struct err *e)
     }
     (void)BREAKPOINT("owner-asking");
     job_detail(h, "%s opens its device and reads samples of it", h->to.text);
-    rc = job_call(h, "peer.prepare", prepare_params(h), PREPARE_TIMEOUT_NS, e, &code,
-                  &answer);
+    q.params = prepare_params(h);
+    rc = job_call(h, &q, e, &code, &answer);
     if (rc == 0) {
         rc = BREAKPOINT("owner-answered");
     }
@@ -296,7 +260,7 @@ make_next_records(struct handoff *h, struct err *e)
             disk_instance(d, h->next[i].flushed_by); /* if it comes to a flush */
         }
     }
-    return h->is_parked ? job_recall_devices(h, e) : 0;
+    return h->is_parked ? step_parked_recall(h, e) : 0;
 }
 
 static int
@@ -314,7 +278,7 @@ meet_peer(struct handoff *h, struct err *e)
 static int
 get_ready(struct handoff *h, bool is_park, struct err *e)
 {
-    int rc = job_look_there(h, e);
+    int rc = step_there_look(h, e);
 
     rc = rc == 0 ? make_next_records(h, e) : rc;
     if (rc < 0) {
@@ -337,11 +301,11 @@ get_ready(struct handoff *h, bool is_park, struct err *e)
     if (rc == 0) { /* a park's is written anew, when nothing is written to the device */
         rc = job_draft(h, e);
     }
-    return rc == 0 && is_park ? job_can_unpark(h, e) : rc;
+    return rc == 0 && is_park ? step_parked_can_unpark(h, e) : rc;
 }
 
 int
-job_prepare(struct handoff *h, struct err *e)
+step_prepare(struct handoff *h, struct err *e)
 {
     const bool is_park = h->to_text[0] == '\0';
     int rc;
@@ -354,7 +318,7 @@ job_prepare(struct handoff *h, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    job_take_turn(h);
+    job_turn_take(h);
     if (h->is_parked) {
         return 0; /* what waits has waited since it was parked */
     }

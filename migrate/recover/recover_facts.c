@@ -122,7 +122,7 @@ recover_gather(struct disk *d, const char *const *ask, unsigned nr_ask,
     (void)snprintf(ret_f->rec.vm, sizeof ret_f->rec.vm, "%s", d->cfg->vm);
     ret_f->since = record_time(d->service->records, d->cfg->name);
     ret_f->is_asking =
-        handoff_now_of(d->service, d->cfg->name, &now) && now.phase == HANDOFF_ASSIGN;
+        handoff_now_of(d->service, d, &now) && now.phase == HANDOFF_ASSIGN;
     look_at_device(d, ret_f);
     ask_others(ask, nr_ask, ret_f);
 }

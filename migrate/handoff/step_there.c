@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "handoff_there.h"
+#include "step_there.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,27 +36,37 @@ refuse_elsewhere(struct handoff *h, struct disk *d, const struct record *rec,
         d->cfg->name, h->target, h->service->cfg->name, h->to.text, owner);
 }
 
-int
-job_look_there(struct handoff *h, struct err *e)
+static int
+look_at(struct handoff *h, struct disk *d, struct err *e)
 {
-    int rc = 0;
+    struct record rec = disk_record(d);
+    const struct job_question q = {
+        .method = "peer.where",
+        .params = rec.uuid[0] != '\0' ? json_pack("{s:s}", "uuid", rec.uuid)
+                                      : json_pack("{s:s}", "disk", d->cfg->name),
+        .timeout_ns = ANSWER_NS};
+    json_t *answer = NULL;
+    int code = 0;
+    int rc = job_call(h, &q, e, &code, &answer);
+    const char *role = json_string_value(json_object_get(answer, "role"));
 
-    for (unsigned i = 0; i < h->nr_there && rc == 0; i++) {
-        struct record rec = disk_record(h->there[i]);
-        json_t *answer = NULL, *params;
-        const char *role;
-        int code = 0;
-
-        params = rec.uuid[0] != '\0'
-                     ? json_pack("{s:s}", "uuid", rec.uuid)
-                     : json_pack("{s:s}", "disk", h->there[i]->cfg->name);
-        rc = job_call(h, "peer.where", params, ANSWER_NS, e, &code, &answer);
-        role = json_string_value(json_object_get(answer, "role"));
-        if (rc == -ENOENT ||
-            (rc == 0 && (role == NULL || strcmp(role, role_name(ROLE_OWNER)) != 0))) {
-            rc = refuse_elsewhere(h, h->there[i], &rec, e);
-        }
-        json_decref(answer);
+    if (rc == -ENOENT ||
+        (rc == 0 && (role == NULL || strcmp(role, role_name(ROLE_OWNER)) != 0))) {
+        rc = refuse_elsewhere(h, d, &rec, e);
     }
+    json_decref(answer);
     return rc;
+}
+
+int
+step_there_look(struct handoff *h, struct err *e)
+{
+    for (unsigned i = 0; i < h->nr_there; i++) {
+        int rc = look_at(h, h->there[i], e);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
 }

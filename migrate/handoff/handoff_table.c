@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "handoff_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+handoff_table_new(struct handoff_table **ret_t)
+{
+    struct handoff_table *t = calloc(1, sizeof *t);
+
+    if (t == NULL) {
+        return -ENOMEM;
+    }
+    lk_init(&t->lock);
+    cv_init(&t->turn);
+    LIST_INIT(&t->jobs);
+    *ret_t = t;
+    return 0;
+}
+
+struct handoff *
+handoff_table_find_locked(struct handoff_table *t, const char *target)
+{
+    struct handoff *h;
+
+    LIST_FOREACH(h, &t->jobs, link)
+    {
+        if (strcmp(h->target, target) == 0) {
+            return h;
+        }
+    }
+    return NULL;
+}
+
+struct handoff *
+handoff_table_of_disk_locked(struct handoff_table *t, const struct disk *d)
+{
+    struct handoff *h;
+
+    LIST_FOREACH(h, &t->jobs, link)
+    {
+        for (unsigned i = 0; i < h->nr; i++) {
+            if (h->disks[i] == d) {
+                return h;
+            }
+        }
+    }
+    return NULL;
+}
