@@ -85,11 +85,10 @@ send_progress(void *call, enum handoff_phase phase, const char *detail,
 }
 
 static int
-run(void *service, struct rpc_call *call, json_t *params, const char *to, struct err *e,
-    json_t **ret_result)
+run(void *service, struct rpc_call *call, json_t *params, struct handoff_request rq,
+    struct err *e, json_t **ret_result)
 {
     json_int_t deadline_ms = DEFAULT_DEADLINE_MS, budget_us = -1;
-    struct handoff_request rq = {.to = to};
     int rc = get_target(params, e, &rq.target);
 
     if (rc == 0) {
@@ -121,7 +120,9 @@ control_handoff(void *service, struct rpc_call *call, json_t *params, struct err
     if (to == NULL) {
         return err_set(e, -EBADMSG, "parameter \"to\": a control URI expected");
     }
-    return run(service, call, params, to, e, ret_result);
+    return run(service, call, params,
+               (struct handoff_request){.kind = JOB_HAND_OVER, .to = to}, e,
+               ret_result);
 }
 
 static void
@@ -178,7 +179,11 @@ control_park(void *service, struct rpc_call *call, json_t *params, struct err *e
     static const char *const allowed[] = {"target", "deadline_ms", NULL};
     int rc = rpc_params_check(params, allowed, e);
 
-    return rc < 0 ? rc : run(service, call, params, NULL, e, ret_result);
+    if (rc < 0) {
+        return rc;
+    }
+    return run(service, call, params, (struct handoff_request){.kind = JOB_PARK}, e,
+               ret_result);
 }
 
 static int

@@ -53,7 +53,7 @@ up_to_commit(struct handoff *h, enum handoff_phase *ret_phase, struct err *e)
     int rc = 0;
 
     for (unsigned p = HANDOFF_PREPARE; p <= HANDOFF_EJECT && rc == 0; p++) {
-        if (h->is_parked && p > HANDOFF_PREPARE && p < HANDOFF_EJECT) {
+        if (job_is_of_parked(h) && p > HANDOFF_PREPARE && p < HANDOFF_EJECT) {
             continue; /* all that was done when it was parked */
         }
         *ret_phase = p;
@@ -87,7 +87,8 @@ abort_job(struct handoff *h, enum handoff_phase failed, int rc, struct err *e)
 
         (void)snprintf(e->msg + n, sizeof e->msg - n,
                        "; nothing changed: %s is still %s %s", h->target,
-                       h->is_parked ? "parked at" : "served by", h->service->cfg->name);
+                       job_is_of_parked(h) ? "parked at" : "served by",
+                       h->service->cfg->name);
     }
     log_warn("handoff of %s aborted: %s", h->target, e->msg);
     finish(h, rc, e, "aborted");
@@ -115,16 +116,17 @@ refused(struct handoff *h, struct err *e)
     const char *service = h->service->cfg->name;
 
     log_warn("%s: %s: taking it back", h->target, e->msg);
-    if (h->is_parked) {
+    if (job_is_of_parked(h)) {
         step_parked_again(h);
     } else {
         step_take_back(h);
     }
     job_set_phase(h, HANDOFF_TAKEN_BACK);
-    log_info("%s is %s %s again", h->target, h->is_parked ? "parked at" : "owned by",
-             service);
+    log_info("%s is %s %s again", h->target,
+             job_is_of_parked(h) ? "parked at" : "owned by", service);
     (void)err_prefix(e, -EREMOTEIO, "assign: %s is still %s %s, nothing was lost",
-                     h->target, h->is_parked ? "parked at" : "served by", service);
+                     h->target, job_is_of_parked(h) ? "parked at" : "served by",
+                     service);
     finish(h, -EREMOTEIO, e, "taken-back");
 }
 
@@ -132,8 +134,10 @@ static void
 after_commit(struct handoff *h)
 {
     struct err e = {0};
-    int rc = step_assign(h, &e);
+    int rc;
 
+    job_set_phase(h, HANDOFF_ASSIGN);
+    rc = step_assign(h, &e);
     if (rc == -ECANCELED) {
         abandon_job(h);
         return;
@@ -151,34 +155,40 @@ after_commit(struct handoff *h)
     finish(h, 0, &e, "done");
 }
 
+static void
+end_park(struct handoff *h)
+{
+    struct err e = {0};
+
+    job_set_phase(h, HANDOFF_DONE);
+    (void)record_settle(h->service->records, &e); /* as above */
+    log_info("%s is parked", h->target);
+    finish(h, 0, &e, "parked");
+}
+
 static void *
 run(void *arg)
 {
     struct handoff *h = arg;
-    enum handoff_phase phase = HANDOFF_PREPARE;
-    struct err e = {0};
-    int rc;
 
     (void)urgency_set(URGENCY_CONTROL);
-    if (!h->is_resumed) {
-        rc = up_to_commit(h, &phase, &e);
+    if (job_is_resumed(h)) {
+        (void)BREAKPOINT("owner-resumed");
+    } else {
+        enum handoff_phase phase = HANDOFF_PREPARE;
+        struct err e = {0};
+        int rc = up_to_commit(h, &phase, &e);
+
         if (rc < 0) {
             abort_job(h, phase, rc, &e);
             return NULL;
         }
-        if (h->to_text[0] == '\0') {
-            job_set_phase(h, HANDOFF_DONE);
-            (void)record_settle(h->service->records, &e); /* as above */
-            log_info("%s is parked", h->target);
-            finish(h, 0, &e, "parked");
-            return NULL;
-        }
     }
-    if (h->is_resumed) {
-        (void)BREAKPOINT("owner-resumed");
+    if (h->kind == JOB_PARK) {
+        end_park(h);
+    } else {
+        after_commit(h);
     }
-    job_set_phase(h, HANDOFF_ASSIGN);
-    after_commit(h);
     return NULL;
 }
 

@@ -58,30 +58,30 @@ set_aside_those_elsewhere(struct handoff *h)
             h->there[nr_there++] = h->disks[i];
         }
     }
-    if (nr_here > 0 && h->to_text[0] != '\0') {
+    if (nr_here > 0 && h->kind != JOB_PARK) {
         memcpy(h->disks, here, nr_here * sizeof(here[0]));
         h->nr = nr_here;
         h->nr_there = nr_there;
     }
 }
 
-/* All of them are parked, and are to be handed on. */
 static bool
-is_handoff_of_parked(const struct handoff *h)
+is_each_parked(const struct handoff *h)
 {
     for (unsigned i = 0; i < h->nr; i++) {
         if (disk_record(h->disks[i]).role != ROLE_PARKED) {
             return false;
         }
     }
-    return h->to_text[0] != '\0';
+    return true;
 }
 
+/* The disks are claimed: may they be handed, and as what? */
 static int
-refuse_unless_owner(struct handoff *h, struct err *e)
+check_roles(struct handoff *h, struct err *e)
 {
-    h->is_parked = is_handoff_of_parked(h);
-    if (h->is_parked) {
+    if (h->kind == JOB_HAND_OVER && is_each_parked(h)) {
+        h->kind = JOB_HAND_ON_PARKED;
         return 0;
     }
     for (unsigned i = 0; i < h->nr; i++) {
@@ -110,7 +110,7 @@ claim(struct handoff *h, const struct handoff_request *rq, struct err *e)
     struct service *s = h->service;
     int rc = 0;
 
-    if (rq->to != NULL) {
+    if (rq->kind != JOB_PARK) {
         rc = uri_parse(rq->to, URI_FOR_CONTROL, e, &h->to);
         if (rc < 0) {
             return rc;
@@ -141,7 +141,7 @@ begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
     }
     rc = claim(h, rq, e);
     if (rc == 0) {
-        rc = refuse_unless_owner(h, e);
+        rc = check_roles(h, e);
         if (rc == 0) {
             rc = engine_start(h, e);
         }
@@ -165,21 +165,29 @@ is_being_aborted(struct handoff *h)
     return job_locked(h)->is_abort_wanted;
 }
 
+static bool
+is_the_same(const struct handoff *h, const struct handoff_request *rq)
+{
+    if (h->kind == JOB_PARK || rq->kind == JOB_PARK) {
+        return h->kind == rq->kind;
+    }
+    return strcmp(h->to_text, rq->to) == 0;
+}
+
 /* Attach to the same handoff, or begin it. The caller has a reference then. */
 static int
 attach_or_begin(struct service *s, const struct handoff_request *rq, struct err *e,
                 struct handoff **ret_h)
 {
     struct handoff_table *t = s->handoffs;
-    const char *to = rq->to != NULL ? rq->to : "";
     struct handoff *h;
     int rc;
     LK_GUARD(&t->lock);
 
     h = handoff_table_find_locked(t, rq->target);
-    if (h != NULL && strcmp(h->to_text, to) != 0) {
+    if (h != NULL && !is_the_same(h, rq)) {
         return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target,
-                       h->to_text[0] != '\0' ? h->to_text : "nobody (it is parked)");
+                       h->kind == JOB_PARK ? "nobody (it is parked)" : h->to_text);
     }
     if (h != NULL && is_being_aborted(h)) {
         return err_set(e, -EBUSY,

@@ -16,9 +16,22 @@
 struct handoff_table;
 int handoff_table_new(struct handoff_table **ret_t);
 
+/* What kind of job a handoff is. */
+enum job_kind {
+    JOB_HAND_OVER,      /* disks that are owned here, to another service */
+    JOB_PARK,           /* disks that are owned here, to nobody */
+    JOB_HAND_ON_PARKED, /* disks that are parked here, to another service */
+    /* After a restart: what one of these has committed, told again. */
+    JOB_RESUME_HAND_OVER,
+    JOB_RESUME_HAND_ON_PARKED,
+};
+
+/* kind: a person asks for JOB_HAND_OVER, which becomes JOB_HAND_ON_PARKED when each of
+ * the disks is parked, or for JOB_PARK. */
 struct handoff_request {
+    enum job_kind kind;
     const char *target;   /* a disk's name or "vm:VM" */
-    const char *to;       /* control URI of the next owner; NULL: park */
+    const char *to;       /* control URI of the next owner; not of JOB_PARK */
     uint64_t deadline_ns; /* length of HOLD..FLUSH */
     uint64_t budget_ns;   /* refuse when the predicted stall is longer; CLOCK_NEVER */
 };

@@ -77,7 +77,8 @@ stay(const struct target *t, int rc, struct err *e)
 static void
 hand_one(struct all *a, const struct target *t)
 {
-    const struct handoff_request rq = {.target = t->name,
+    const struct handoff_request rq = {.kind = JOB_HAND_OVER,
+                                       .target = t->name,
                                        .to = a->rq->to,
                                        .deadline_ns = a->rq->deadline_ns,
                                        .budget_ns = a->rq->budget_ns};

@@ -36,9 +36,11 @@ claim_unchanged(struct handoff *h, struct err *e)
 static int
 resume_group(struct service *s, unsigned first, const struct record *rec, struct err *e)
 {
-    const struct handoff_request rq = {.target = s->disks[first].cfg->name,
-                                       .to = rec->peer_control,
-                                       .budget_ns = CLOCK_NEVER};
+    const struct handoff_request rq = {
+        .kind = rec->has_parked ? JOB_RESUME_HAND_ON_PARKED : JOB_RESUME_HAND_OVER,
+        .target = s->disks[first].cfg->name,
+        .to = rec->peer_control,
+        .budget_ns = CLOCK_NEVER};
     struct handoff *h = job_alloc(s, &rq);
     int rc;
 
@@ -57,8 +59,7 @@ resume_group(struct service *s, unsigned first, const struct record *rec, struct
     if (h->nr > 1 && rec->vm[0] != '\0') {
         (void)snprintf(h->target, sizeof h->target, "vm:%s", rec->vm);
     }
-    h->is_parked = rec->has_parked;
-    h->is_resumed = h->has_followed = true; /* disk_start() has put the channel in */
+    h->has_followed = true; /* disk_start() has put the channel in */
     h->locked_.committed_ns = clock_now_ns();
     rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);
     if (rc == 0) {

@@ -25,7 +25,10 @@ job_alloc(struct service *s, const struct handoff_request *rq)
     if (h != NULL) {
         h->service = s;
         (void)snprintf(h->target, sizeof h->target, "%s", rq->target);
-        (void)snprintf(h->to_text, sizeof h->to_text, "%s", rq->to ? rq->to : "");
+        h->kind = rq->kind;
+        if (rq->kind != JOB_PARK) {
+            (void)snprintf(h->to_text, sizeof h->to_text, "%s", rq->to);
+        }
         h->deadline_len_ns = rq->deadline_ns;
         h->deadline_ns = CLOCK_NEVER; /* counts from HOLD on */
         h->locked_.peer_fd = -1;
@@ -57,7 +60,7 @@ job_ref(struct handoff *h)
 static void
 hurry(const struct handoff *h, enum handoff_phase p)
 {
-    bool is_stall = p >= HANDOFF_HOLD && p <= HANDOFF_REPLAY && !h->is_resumed;
+    bool is_stall = p >= HANDOFF_HOLD && p <= HANDOFF_REPLAY && !job_is_resumed(h);
 
     (void)urgency_set(is_stall ? URGENCY_STALL : URGENCY_CONTROL);
 }
@@ -130,7 +133,7 @@ job_unref(struct handoff *h)
 int
 job_claim_disks(struct handoff *h, struct err *e)
 {
-    const char *what = h->to_text[0] != '\0' ? "a handoff" : "parking";
+    const char *what = h->kind == JOB_PARK ? "parking" : "a handoff";
 
     for (unsigned i = 0; i < h->nr; i++) {
         int rc = disk_claim(h->disks[i], what, e);

@@ -32,7 +32,8 @@
 struct handoff {
     struct service *service;
     char target[NAME_MAX_LEN + 8];
-    char to_text[RECORD_URI_LEN]; /* "" to park */
+    enum job_kind kind;           /* constant once it runs */
+    char to_text[RECORD_URI_LEN]; /* where it is handed; "" in JOB_PARK, as `to` */
     struct uri to;
     uint64_t deadline_len_ns, budget_ns;
     unsigned nr;
@@ -56,8 +57,6 @@ struct handoff {
             peer_drain_ns; /* stall_forecast.h */
     } forecast;
     uint64_t phase_ns[HANDOFF_NR_PHASES];
-    bool is_resumed;    /* begun at ASSIGN after a restart */
-    bool is_parked;     /* it began with the disks parked: each one, or none */
     bool shares_cache;  /* the next owner can flush what we have not: no FLUSH */
     bool has_followed;  /* the channels are port B, and the gates are open */
     bool leaves_claims; /* on its disks, to whoever abandoned it */
@@ -91,6 +90,20 @@ static inline struct handoff_locked *
 job_locked(struct handoff *h)
 {
     return &h->locked_;
+}
+
+/* Are its disks parked until it commits? Each of them is, or none. */
+static inline bool
+job_is_of_parked(const struct handoff *h)
+{
+    return h->kind == JOB_HAND_ON_PARKED || h->kind == JOB_RESUME_HAND_ON_PARKED;
+}
+
+/* Does it begin at ASSIGN? */
+static inline bool
+job_is_resumed(const struct handoff *h)
+{
+    return h->kind == JOB_RESUME_HAND_OVER || h->kind == JOB_RESUME_HAND_ON_PARKED;
 }
 
 /* A job that is not started; NULL: no memory. */

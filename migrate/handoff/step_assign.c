@@ -50,7 +50,7 @@ assign_params(struct handoff *h)
     char boot_id[37];
 
     identity_boot_id(boot_id);
-    if (h->is_parked) { /* who has had the device since is not known */
+    if (job_is_of_parked(h)) { /* who has had the device since is not known */
         boot_id[0] = '\0';
     }
     return json_pack("{s:s,s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
@@ -194,7 +194,7 @@ step_replay(struct handoff *h)
 {
     uint64_t deadline_ns = clock_deadline_ns(REPLAY_REPORT_NS);
 
-    if (!h->has_followed || h->is_resumed) {
+    if (!h->has_followed || job_is_resumed(h)) {
         begin_replay(h);
     } else {
         share_claims(h);

@@ -225,7 +225,7 @@ step_eject(struct handoff *h, struct err *e)
         }
     }
     rc = look_for_peer(h, e);
-    if (rc == 0 && h->to_text[0] == '\0') { /* in the room of PREPARE's */
+    if (rc == 0 && h->kind == JOB_PARK) { /* in the room of PREPARE's */
         record_draft_drop(h->service->records, TAKE(h->draft));
         step_parked_remember(h);
         rc = job_draft(h, e);
@@ -253,7 +253,7 @@ step_eject(struct handoff *h, struct err *e)
     (void)BREAKPOINT("owner-committed");
     for (unsigned i = 0; i < h->nr; i++) {
         disk_set_record(h->disks[i], &h->next[i]);
-        if (!h->is_parked) {
+        if (!job_is_of_parked(h)) {
             disk_eject(h->disks[i]);
         }
         (void)BREAKPOINT("owner-ejected-one");
@@ -291,7 +291,7 @@ step_roll_back(struct handoff *h)
         struct redir_status st;
 
         redir_status(h->disks[i]->redir, &st);
-        if (!h->is_parked &&
+        if (!job_is_of_parked(h) &&
             (st.state == REDIR_HOLDING || st.state == REDIR_QUIESCED)) {
             int rc = redir_release(h->disks[i]->redir);
 

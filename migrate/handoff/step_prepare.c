@@ -123,14 +123,14 @@ static int
 compare_devices(struct handoff *h, const struct identity *before, json_t *answer,
                 struct err *e)
 {
-    h->shares_cache = !h->is_parked;
+    h->shares_cache = !job_is_of_parked(h);
     for (unsigned i = 0; i < h->nr; i++) {
         const json_t *item = json_array_get(json_object_get(answer, "disks"), i);
         struct disk *d = h->disks[i];
         struct identity theirs, after;
         int rc = identity_from_json(item, e, &theirs);
 
-        if (rc == 0 && h->is_parked) {
+        if (rc == 0 && job_is_of_parked(h)) {
             rc = step_parked_compare(h, i, &theirs, e);
         } else if (rc == 0) {
             rc = look_at_ours(h, d, &before[i].info, e, &after);
@@ -188,7 +188,7 @@ ask_peer(struct handoff *h, struct err *e)
 
     for (unsigned i = 0; i < h->nr; i++) {
         before[i] = h->next[i].parked;
-        rc = h->is_parked
+        rc = job_is_of_parked(h)
                  ? 0
                  : look_at_ours(h, h->disks[i], &h->next[i].info, e, &before[i]);
         if (rc < 0) {
@@ -241,14 +241,14 @@ await_open(struct handoff *h, struct disk *d, struct err *e)
 static int
 make_next_records(struct handoff *h, struct err *e)
 {
-    const bool is_park = h->to_text[0] == '\0';
+    const bool is_park = h->kind == JOB_PARK;
     /* Any number that this service has not used before will do. */
     uint64_t number =
         atomic_fetch_add_explicit(&h->service->next_number, 1, memory_order_relaxed);
 
     for (unsigned i = 0; i < h->nr; i++) {
         struct disk *d = h->disks[i];
-        int rc = h->is_parked ? 0 : await_open(h, d, e);
+        int rc = job_is_of_parked(h) ? 0 : await_open(h, d, e);
 
         if (rc < 0) {
             return rc;
@@ -260,7 +260,7 @@ make_next_records(struct handoff *h, struct err *e)
             disk_instance(d, h->next[i].flushed_by); /* if it comes to a flush */
         }
     }
-    return h->is_parked ? step_parked_recall(h, e) : 0;
+    return job_is_of_parked(h) ? step_parked_recall(h, e) : 0;
 }
 
 static int
@@ -276,8 +276,9 @@ meet_peer(struct handoff *h, struct err *e)
 }
 
 static int
-get_ready(struct handoff *h, bool is_park, struct err *e)
+get_ready(struct handoff *h, struct err *e)
 {
+    const bool is_park = h->kind == JOB_PARK;
     int rc = step_there_look(h, e);
 
     rc = rc == 0 ? make_next_records(h, e) : rc;
@@ -289,13 +290,13 @@ get_ready(struct handoff *h, bool is_park, struct err *e)
     if (rc < 0) {
         return err_prefix(e, rc, "records");
     }
-    if (!h->is_parked) {
+    if (!job_is_of_parked(h)) {
         forecast_begin(h);
     }
     if (!is_park) {
         rc = meet_peer(h, e);
     }
-    if (rc == 0 && !h->is_parked) {
+    if (rc == 0 && !job_is_of_parked(h)) {
         rc = forecast_write_back(h, e);
     }
     if (rc == 0) { /* a park's is written anew, when nothing is written to the device */
@@ -307,11 +308,10 @@ get_ready(struct handoff *h, bool is_park, struct err *e)
 int
 step_prepare(struct handoff *h, struct err *e)
 {
-    const bool is_park = h->to_text[0] == '\0';
     int rc;
 
     (void)BREAKPOINT("owner-preparing");
-    rc = get_ready(h, is_park, e);
+    rc = get_ready(h, e);
     if (rc == 0) {
         rc = BREAKPOINT("owner-prepared");
     }
@@ -319,11 +319,11 @@ step_prepare(struct handoff *h, struct err *e)
         return rc;
     }
     job_turn_take(h);
-    if (h->is_parked) {
+    if (job_is_of_parked(h)) {
         return 0; /* what waits has waited since it was parked */
     }
     if (!h->shares_cache) { /* again, for what was written while it waited */
         rc = forecast_write_back(h, e);
     }
-    return rc < 0 || is_park ? rc : forecast_check(h, e);
+    return rc < 0 || h->kind == JOB_PARK ? rc : forecast_check(h, e);
 }

@@ -105,7 +105,8 @@ hand_one(const struct vm_watch *w, const struct vm_news *news, unsigned i,
     const struct disk_config *cfg = w->disks[i].disk->cfg;
     const bool is_group = is_whole_group(w, news, i);
     char target[NAME_MAX_LEN + 8];
-    const struct handoff_request rq = {.target = target,
+    const struct handoff_request rq = {.kind = JOB_HAND_OVER,
+                                       .target = target,
                                        .to = place->control,
                                        .deadline_ns = HANDOFF_DEADLINE_NS,
                                        .budget_ns = CLOCK_NEVER};
