@@ -18,9 +18,18 @@
 #include "step_parked.h"
 #include "urgency.h"
 
+static enum job_stage
+stage_of(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    return job_locked(h)->stage;
+}
+
 static void
 finish(struct handoff *h, int rc, const struct err *e, const char *outcome)
 {
+    const bool is_abandoned = stage_of(h) == JOB_ABANDONED;
     struct handoff_table *t = h->service->handoffs;
     json_t *report = job_report(h, outcome);
 
@@ -28,7 +37,7 @@ finish(struct handoff *h, int rc, const struct err *e, const char *outcome)
     /* Both at once: else an abort of this job would hit the drain of the next one, or
      * the next one would find the disks busy with a job that is gone. */
     lk_acquire(&t->lock);
-    if (!h->leaves_claims) {
+    if (!is_abandoned) { /* else the claims are for whoever wished it */
         job_unclaim_disks(h);
     }
     LIST_REMOVE(h, link);
@@ -65,20 +74,12 @@ up_to_commit(struct handoff *h, enum handoff_phase *ret_phase, struct err *e)
     return rc;
 }
 
-static bool
-is_abort_wanted(struct handoff *h)
-{
-    LK_GUARD(&h->lock);
-
-    return job_locked(h)->is_abort_wanted;
-}
-
 static void
 abort_job(struct handoff *h, enum handoff_phase failed, int rc, struct err *e)
 {
     step_roll_back(h);
     job_set_phase(h, HANDOFF_ABORTED);
-    if (is_abort_wanted(h)) { /* whatever it was that ended, that was the reason */
+    if (job_is_abort_wanted(h)) { /* whatever it was that ended, that was the reason */
         rc = err_set(e, -ECANCELED, "aborted on request");
     }
     (void)err_prefix(e, rc, "%s", handoff_phase_name(failed));
@@ -101,7 +102,6 @@ abandon_job(struct handoff *h)
     struct err e = {0};
 
     step_follow(h);
-    h->leaves_claims = true;
     (void)err_set(&e, -EREMOTEIO,
                   "%s was committed to %s, which never answered, and was abandoned for "
                   "baton recover",

@@ -158,14 +158,6 @@ begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
 }
 
 static bool
-is_being_aborted(struct handoff *h)
-{
-    LK_GUARD(&h->lock);
-
-    return job_locked(h)->is_abort_wanted;
-}
-
-static bool
 is_the_same(const struct handoff *h, const struct handoff_request *rq)
 {
     if (h->kind == JOB_PARK || rq->kind == JOB_PARK) {
@@ -189,7 +181,7 @@ attach_or_begin(struct service *s, const struct handoff_request *rq, struct err 
         return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target,
                        h->kind == JOB_PARK ? "nobody (it is parked)" : h->to_text);
     }
-    if (h != NULL && is_being_aborted(h)) {
+    if (h != NULL && job_is_abort_wanted(h)) {
         return err_set(e, -EBUSY,
                        "the handoff of %s is being aborted; ask again when that has "
                        "ended, see baton status",

@@ -31,30 +31,34 @@ stop_asking(struct handoff *h, struct err *e)
     uint64_t until_ns = clock_deadline_ns(ABANDON_WAIT_NS);
     LK_GUARD(&h->lock);
 
-    if (job_locked(h)->committed_ns == 0) {
+    if (job_locked(h)->stage < JOB_COMMITTED) {
         return err_set(e, -EBUSY, "a handoff of %s is going on", h->target);
     }
-    if (job_locked(h)->is_abandon_wanted) {
+    if (job_locked(h)->wish == JOB_ABANDON) {
         return err_set(e, -EBUSY, "%s is being taken already", h->target);
     }
-    job_locked(h)->is_abandon_wanted = true;
+    job_locked(h)->wish = JOB_ABANDON;
     cv_broadcast(&h->changed);
-    while (!job_locked(h)->is_finished && !job_locked(h)->is_answered) {
+    while (!job_locked(h)->is_finished && job_locked(h)->stage != JOB_ANSWERED) {
         bool is_late = cv_wait_until(&h->changed, &h->lock, until_ns) == -ETIMEDOUT;
 
-        if (is_late && !job_locked(h)->is_abandoned) {
-            job_locked(h)->is_abandon_wanted = false;
+        if (is_late && job_locked(h)->stage != JOB_ABANDONED) {
+            job_locked(h)->wish = JOB_GO_ON;
             break;
         }
         until_ns = is_late ? CLOCK_NEVER : until_ns; /* it is on its last lines */
     }
-    if (job_locked(h)->is_answered) {
+    if (job_locked(h)->is_finished && job_locked(h)->stage == JOB_ABANDONED) {
+        return 0;
+    }
+    if (job_locked(h)->stage == JOB_ANSWERED) {
         return err_set(e, -EALREADY,
                        "%s has answered just now: the handoff of %s goes on",
                        h->next[0].peer_name, h->target);
     }
-    return job_locked(h)->is_finished
-               ? 0
+    return job_locked(h)->is_finished /* it parked them */
+               ? err_set(e, -EALREADY, "the handoff of %s has ended just now",
+                         h->target)
                : err_set(e, -ETIMEDOUT, "the handoff of %s cannot be stopped",
                          h->target);
 }

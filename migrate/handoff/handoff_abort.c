@@ -18,16 +18,16 @@ static int
 want_abort_locked(struct handoff *h, struct err *e)
 {
     LK_GUARD(&h->lock);
+    struct handoff_locked *l = job_locked(h);
 
-    if (job_locked(h)->is_committing || job_locked(h)->committed_ns != 0) {
+    if (l->stage != JOB_OPEN && l->stage != JOB_ROLLING_BACK) {
         return err_set(e, -EALREADY, "the handoff of %s is committed already",
                        h->target);
     }
-    if (!job_locked(h)->is_abort_wanted && job_locked(h)->peer_fd >= 0 &&
-        !job_locked(h)->is_rolling_back) {
-        (void)shutdown(job_locked(h)->peer_fd, SHUT_RDWR); /* it may be gone */
+    if (l->stage == JOB_OPEN && l->wish != JOB_ABORT && l->peer_fd >= 0) {
+        (void)shutdown(l->peer_fd, SHUT_RDWR); /* it may be gone */
     }
-    job_locked(h)->is_abort_wanted = true;
+    l->wish = JOB_ABORT;
     cv_broadcast(&h->changed);
     return 0;
 }
@@ -131,7 +131,7 @@ handoff_now_of(struct service *s, const struct disk *d, struct handoff_now *ret_
     *ret_now = (struct handoff_now){
         .phase = job_locked(h)->phase,
         .phase_us = (clock_now_ns() - job_locked(h)->phase_began_ns) / NS_PER_US,
-        .is_abort_wanted = job_locked(h)->is_abort_wanted};
+        .is_abort_wanted = job_locked(h)->wish == JOB_ABORT};
     (void)snprintf(ret_now->detail, sizeof ret_now->detail, "%s",
                    job_locked(h)->detail);
     lk_release(&h->lock);

@@ -60,6 +60,7 @@ resume_group(struct service *s, unsigned first, const struct record *rec, struct
         (void)snprintf(h->target, sizeof h->target, "vm:%s", rec->vm);
     }
     h->has_followed = true; /* disk_start() has put the channel in */
+    h->locked_.stage = JOB_COMMITTED;
     h->locked_.committed_ns = clock_now_ns();
     rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);
     if (rc == 0) {

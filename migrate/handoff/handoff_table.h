@@ -5,7 +5,6 @@
 #define BATON_HANDOFF_TABLE_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <sys/queue.h>
 
 #include "job.h"
@@ -14,8 +13,8 @@
 struct handoff_table {
     struct lk lock; /* before a job's lock; makes "look, then begin" one step */
     LIST_HEAD(, handoff) jobs;
-    struct cv turn; /* is_turn_taken became false */
-    bool is_turn_taken;
+    struct handoff *turn_of;    /* see job_turn.h; NULL: of nobody */
+    struct cv turn;             /* it became nobody's */
     _Atomic unsigned nr_asking; /* jobs in ASSIGN; relaxed: it bounds */
 };
 

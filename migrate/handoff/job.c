@@ -98,12 +98,44 @@ job_detail(struct handoff *h, const char *fmt, ...)
     cv_broadcast(&h->changed);
 }
 
+void
+job_set_stage_locked(struct handoff *h, enum job_stage next)
+{
+#define TO(s) [JOB_##s] = true
+    static const bool allowed[JOB_NR_STAGES][JOB_NR_STAGES] = {
+        [JOB_OPEN] = {TO(COMMITTING), TO(ROLLING_BACK)},
+        [JOB_COMMITTING] = {TO(COMMITTED), TO(ROLLING_BACK)},
+        [JOB_COMMITTED] = {TO(ANSWERED), TO(ABANDONED)},
+    };
+#undef TO
+
+    assert(allowed[job_locked(h)->stage][next]);
+    job_locked(h)->stage = next;
+    cv_broadcast(&h->changed);
+}
+
+void
+job_set_stage(struct handoff *h, enum job_stage next)
+{
+    LK_GUARD(&h->lock);
+
+    job_set_stage_locked(h, next);
+}
+
+bool
+job_is_abort_wanted(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    return job_locked(h)->wish == JOB_ABORT;
+}
+
 int
 job_check(struct handoff *h, struct err *e)
 {
     LK_GUARD(&h->lock);
 
-    if (job_locked(h)->is_abort_wanted) {
+    if (job_locked(h)->wish == JOB_ABORT) {
         return err_set(e, -ECANCELED, "aborted on request");
     }
     if (clock_now_ns() >= h->deadline_ns) {
@@ -166,8 +198,9 @@ job_back_off(struct handoff *h, uint64_t *wait_ns)
 
     *wait_ns = clock_earlier(2 * *wait_ns, retry_max_ns(nr_asking));
     for (;;) {
-        if (job_locked(h)->is_abandon_wanted && !job_locked(h)->is_answered) {
-            job_locked(h)->is_abandoned = true;
+        if (job_locked(h)->wish == JOB_ABANDON &&
+            job_locked(h)->stage == JOB_COMMITTED) {
+            job_set_stage_locked(h, JOB_ABANDONED);
             return false;
         }
         if (cv_wait_until(&h->changed, &h->lock, until_ns) == -ETIMEDOUT) {

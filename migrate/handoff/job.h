@@ -29,6 +29,25 @@
 
 #define JOB_RETRY_MAX_NS RETRY_MAX_NS /* of what must not be given up; see retry.h */
 
+/* How far it is, for whoever would stop it. */
+enum job_stage {
+    JOB_OPEN,         /* nothing is committed: it may be aborted */
+    JOB_COMMITTING,   /* too late for an abort; the record is being written */
+    JOB_ROLLING_BACK, /* nothing is; the next owner may be asked in spite of an abort */
+    JOB_COMMITTED,    /* the next owner is asked; that may be abandoned */
+    JOB_ABANDONED,    /* it is not asked any more; the disks stay claimed at the end,
+                       * for whoever wished it */
+    JOB_ANSWERED,     /* ASSIGN is over, too late for that */
+};
+#define JOB_NR_STAGES 6
+
+/* What somebody else wants of it. */
+enum job_wish {
+    JOB_GO_ON,
+    JOB_ABORT,   /* end with nothing changed; only until JOB_COMMITTING */
+    JOB_ABANDON, /* in JOB_COMMITTED: see handoff_abandon() */
+};
+
 struct handoff {
     struct service *service;
     char target[NAME_MAX_LEN + 8];
@@ -47,7 +66,7 @@ struct handoff {
     struct port *channels[GROUP_MAX_DISKS];
     char devices[GROUP_MAX_DISKS][IDENTITY_DEVICE_LEN]; /* as the next owner knows it */
     bool is_same_device[GROUP_MAX_DISKS];               /* and we know it as the same */
-    bool has_turn, wants_pause; /* the latter: the next owner; see takeover_pause.c */
+    bool wants_pause; /* the next owner; see takeover_pause.c */
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns, predicted_ns;
     uint64_t peer_drain_ns; /* of HOLD: the next owner waited for its requests */
     struct handoff_forecast {
@@ -57,9 +76,8 @@ struct handoff {
             peer_drain_ns; /* stall_forecast.h */
     } forecast;
     uint64_t phase_ns[HANDOFF_NR_PHASES];
-    bool shares_cache;  /* the next owner can flush what we have not: no FLUSH */
-    bool has_followed;  /* the channels are port B, and the gates are open */
-    bool leaves_claims; /* on its disks, to whoever abandoned it */
+    bool shares_cache; /* the next owner can flush what we have not: no FLUSH */
+    bool has_followed; /* the channels are port B, and the gates are open */
 
     struct lk lock;    /* leaf */
     struct cv changed; /* anything below changed */
@@ -68,14 +86,10 @@ struct handoff {
         uint64_t phase_began_ns;
         uint64_t news; /* counts changes of phase and detail */
         char detail[256];
-        bool is_abort_wanted;
+        enum job_stage stage;
+        enum job_wish wish;
         int peer_fd; /* of `peer`, for an abort to break a question off; -1: none */
-        bool is_rolling_back;   /* the next owner may be asked again, in spite of it */
-        bool is_committing;     /* too late for an abort; the record is being written */
-        bool is_abandon_wanted; /* in ASSIGN: stop asking; see handoff_abandon() */
-        bool is_abandoned;      /* the thread has seen it and is about to end */
-        bool is_answered;       /* ASSIGN is over, too late for that */
-        bool is_finished;
+        bool is_finished;      /* rc, err and report are there */
         uint64_t committed_ns; /* 0: not yet */
         int rc;
         struct err err;
@@ -118,11 +132,15 @@ void job_unclaim_disks(struct handoff *h);
 
 /* The only writer of the phase. */
 void job_set_phase(struct handoff *h, enum handoff_phase next);
+/* Of the stage, too. */
+void job_set_stage_locked(struct handoff *h, enum job_stage next) LK_REQUIRES(h->lock);
+void job_set_stage(struct handoff *h, enum job_stage next);
 void job_detail(struct handoff *h, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* -ECANCELED with a sentence when somebody wants an abort, -ETIMEDOUT when the deadline
  * of HOLD..FLUSH has passed, else 0. */
 int job_check(struct handoff *h, struct err *e);
+bool job_is_abort_wanted(struct handoff *h);
 /* Wait for a while, or until the process ends anyway. Only an abandonment wakes it
  * earlier: then false. */
 bool job_back_off(struct handoff *h, uint64_t *wait_ns);

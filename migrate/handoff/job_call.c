@@ -16,10 +16,11 @@ set_peer(struct handoff *h, struct rpc_client *c, struct err *e)
 
     h->peer = c;
     job_locked(h)->peer_fd = c != NULL ? rpc_client_fd(c) : -1;
-    return c != NULL && job_locked(h)->is_abort_wanted &&
-                   !job_locked(h)->is_rolling_back
-               ? err_set(e, -ECANCELED, "aborted on request")
-               : 0;
+    if (c != NULL && job_locked(h)->wish == JOB_ABORT &&
+        job_locked(h)->stage == JOB_OPEN) {
+        return err_set(e, -ECANCELED, "aborted on request");
+    }
+    return 0;
 }
 
 static int

@@ -20,19 +20,18 @@ job_turn_take(struct handoff *h)
     if (h->nr < 2) {
         return;
     }
-    if (t->is_turn_taken) {
+    if (t->turn_of != NULL) {
         job_detail(h, "another group is held, and goes first");
     }
-    while (t->is_turn_taken && job_check(h, &ignored) == 0) {
+    while (t->turn_of != NULL && job_check(h, &ignored) == 0) {
         if (cv_wait_until(&t->turn, &t->lock, deadline_ns) == -ETIMEDOUT) {
             return;
         }
     }
-    if (t->is_turn_taken) {
+    if (t->turn_of != NULL) {
         return; /* whoever wanted the abort has taken the turn from nobody */
     }
-    t->is_turn_taken = true;
-    h->has_turn = true;
+    t->turn_of = h;
 }
 
 void
@@ -41,9 +40,8 @@ job_turn_leave(struct handoff *h)
     struct handoff_table *t = h->service->handoffs;
     LK_GUARD(&t->lock);
 
-    if (h->has_turn) {
-        h->has_turn = false;
-        t->is_turn_taken = false;
+    if (t->turn_of == h) {
+        t->turn_of = NULL;
         cv_broadcast(&t->turn);
     }
 }

@@ -20,15 +20,6 @@
 #define ASSIGN_TIMEOUT_NS (30 * NS_PER_S)
 #define REPLAY_REPORT_NS (5 * NS_PER_S)
 
-static void
-set_answered(struct handoff *h)
-{
-    LK_GUARD(&h->lock);
-
-    job_locked(h)->is_answered = true;
-    cv_broadcast(&h->changed);
-}
-
 /* What peer.assign says: 0, or -EREMOTEIO for a refusal. */
 static int
 read_answer(struct handoff *h, json_t *result, struct err *e)
@@ -151,7 +142,7 @@ assign(struct handoff *h, struct err *e)
         end_sharing(h); /* hear() may have begun it */
         if (rc == 0) {
             (void)BREAKPOINT("owner-told");
-            set_answered(h);
+            job_set_stage(h, JOB_ANSWERED);
             return read_answer(h, result, e);
         }
         job_turn_leave(h); /* it may last */
@@ -166,7 +157,8 @@ assign(struct handoff *h, struct err *e)
         }
         if (clock_now_ns() - looked_ns >= JOB_RETRY_MAX_NS) {
             looked_ns = clock_now_ns();
-            if (has_moved_on(h)) {
+            if (has_moved_on(h)) { /* as good as an answer */
+                job_set_stage(h, JOB_ANSWERED);
                 return 0;
             }
         }

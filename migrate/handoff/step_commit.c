@@ -182,10 +182,10 @@ begin_commit(struct handoff *h, struct err *e)
 {
     LK_GUARD(&h->lock);
 
-    if (job_locked(h)->is_abort_wanted) {
+    if (job_locked(h)->wish == JOB_ABORT) {
         return err_set(e, -ECANCELED, "aborted on request");
     }
-    job_locked(h)->is_committing = true;
+    job_set_stage_locked(h, JOB_COMMITTING);
     return 0;
 }
 
@@ -246,6 +246,7 @@ step_eject(struct handoff *h, struct err *e)
     }
     lk_acquire(&h->lock);
     job_locked(h)->committed_ns = clock_now_ns();
+    job_set_stage_locked(h, JOB_COMMITTED);
     lk_release(&h->lock);
     if (rc < 0) {
         make_durable(h, e);
@@ -284,9 +285,7 @@ void
 step_roll_back(struct handoff *h)
 {
     (void)BREAKPOINT("owner-aborting");
-    lk_acquire(&h->lock);
-    job_locked(h)->is_rolling_back = true;
-    lk_release(&h->lock);
+    job_set_stage(h, JOB_ROLLING_BACK);
     for (unsigned i = 0; i < h->nr; i++) {
         struct redir_status st;
 
