@@ -14,9 +14,9 @@
 #include "cli_report.h"
 #include "clock.h"
 #include "config.h"
-#include "handoff_all.h"
 #include "record.h"
 #include "uri.h"
+#include "words.h"
 
 #define DEFAULT_DEADLINE_NS (5 * NS_PER_S)
 #define MAX_DEADLINE_NS (3600 * NS_PER_S) /* the service allows the same */

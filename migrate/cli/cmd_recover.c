@@ -8,8 +8,8 @@
 #include "cli_options.h"
 #include "clock.h"
 #include "record.h"
-#include "recover.h"
 #include "uri.h"
+#include "words.h"
 
 /* The service asks the others one after another, and a handoff may have to end first.
  */

@@ -221,7 +221,7 @@ disk_item(const struct handoff *h, unsigned i)
                      "forced_epoch", (json_int_t)r->forced_epoch, "taken_at",
                      (json_int_t)r->taken_at, "flushed_by", r->flushed_by, "device_id",
                      h->devices[i], "same_device", h->is_same_device[i], "info",
-                     port_info_to_json(&r->info));
+                     identity_info_to_json(&r->info));
 }
 
 json_t *
