@@ -9,8 +9,8 @@
 #include "uri.h"
 
 int
-recover_look(const char *control_uri, uint64_t deadline_ns, struct err *e,
-             json_t **ret_status)
+owner_word_ask(const char *control_uri, uint64_t deadline_ns, struct err *e,
+               json_t **ret_status)
 {
     struct rpc_client *client = NULL;
     struct uri u;
@@ -71,26 +71,50 @@ find_disk(const json_t *disks, const struct record *rec)
 }
 
 void
-recover_find_word(const json_t *status, const struct record *rec,
-                  struct recover_other *o)
+owner_word_read(const json_t *status, const struct record *rec, struct owner_word *o)
 {
     const json_t *disk = find_disk(json_object_get(status, "disks"), rec);
     const char *uuid = text_of(disk, "uuid");
 
     take_name(o->service, text_of(status, "service"));
     if (disk == NULL) {
-        o->word = WORD_NO_DISK;
+        o->kind = WORD_NO_DISK;
     } else if (uuid[0] != '\0' && rec->uuid[0] != '\0' &&
                strcmp(uuid, rec->uuid) != 0) {
-        o->word = WORD_OTHER_DISK;
+        o->kind = WORD_OTHER_DISK;
     } else if (role_parse(text_of(disk, "role"), &o->role) < 0) {
-        o->word = WORD_SILENT;
+        o->kind = WORD_SILENT;
         (void)snprintf(o->why, sizeof o->why, "its answer has no role of the disk");
     } else {
-        o->word = WORD_ROLE;
+        o->kind = WORD_ROLE;
         o->epoch = number_of(disk, "epoch");
         o->forced_epoch = number_of(disk, "forced_epoch");
         o->is_superseded = strcmp(text_of(disk, "state"), "superseded") == 0;
         take_name(o->owner, text_of(disk, "owner"));
     }
+}
+
+bool
+owner_word_is_role(const struct owner_word *o, enum role role)
+{
+    return o->kind == WORD_ROLE && o->role == role;
+}
+
+const struct owner_word *
+owner_word_find_newer(const struct record *rec, const char *service,
+                      const struct owner_word *others, unsigned nr)
+{
+    for (unsigned i = 0; i < nr; i++) {
+        const struct owner_word *o = &others[i];
+        /* An owner at our own epoch was made by a person who could not see us. */
+        uint64_t min = owner_word_is_role(o, ROLE_OWNER) ? rec->epoch : rec->epoch + 1;
+        /* What is on its way to us is no other's. */
+        bool is_ours =
+            owner_word_is_role(o, ROLE_GIVEN) && strcmp(o->owner, service) == 0;
+
+        if (o->kind == WORD_ROLE && o->epoch >= min && !is_ours) {
+            return o;
+        }
+    }
+    return NULL;
 }

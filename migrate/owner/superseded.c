@@ -11,7 +11,6 @@
 #include "clock.h"
 #include "log.h"
 #include "owner_word.h"
-#include "recover.h"
 #include "service.h"
 
 #define PATIENCE_NS NS_PER_S
@@ -50,7 +49,7 @@ ask(struct superseded_looks *looks, struct look *l)
     uint64_t began_ns = clock_now_ns(), took_ns;
     struct err e = {{0}};
 
-    if (recover_look(l->uri, began_ns + ns, &e, &l->status) < 0) {
+    if (owner_word_ask(l->uri, began_ns + ns, &e, &l->status) < 0) {
         l->status = NULL; /* unreachable is no news: the record decides */
     }
     took_ns = clock_now_ns() - began_ns;
@@ -88,7 +87,7 @@ look_at(struct service *s, const char *uri)
 }
 
 static int
-stand_down(struct disk *d, const struct record *rec, const struct recover_other *o,
+stand_down(struct disk *d, const struct record *rec, const struct owner_word *o,
            struct err *e)
 {
     struct record next = disk_next_record(d, ROLE_STANDBY, o->epoch);
@@ -117,7 +116,7 @@ stand_down(struct disk *d, const struct record *rec, const struct recover_other 
 int
 superseded_at_start(struct disk *d, const struct record *rec, struct err *e)
 {
-    struct recover_other o = {.word = WORD_SILENT};
+    struct owner_word o = {.kind = WORD_SILENT};
     json_t *status;
 
     if (rec->peer_control[0] == '\0') {
@@ -127,11 +126,11 @@ superseded_at_start(struct disk *d, const struct record *rec, struct err *e)
     if (status == NULL) {
         return 0;
     }
-    recover_find_word(status, rec, &o);
-    if (recover_find_newer(rec, d->service->cfg->name, &o, 1) != NULL) {
+    owner_word_read(status, rec, &o);
+    if (owner_word_find_newer(rec, d->service->cfg->name, &o, 1) != NULL) {
         return stand_down(d, rec, &o, e);
     }
-    if (o.word == WORD_ROLE && o.role == ROLE_OWNER) {
+    if (o.kind == WORD_ROLE && o.role == ROLE_OWNER) {
         log_warn("%s is contested: %s still claims it at epoch %" PRIu64
                  ", it is owned here since epoch %" PRIu64 "; see baton recover %s",
                  rec->name, o.service, o.epoch, rec->epoch, rec->name);

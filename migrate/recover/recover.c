@@ -66,7 +66,7 @@ find_mate(struct service *s, const struct target *t, const struct record *rec)
 }
 
 static json_t *
-other_json(const struct recover_other *o)
+other_json(const struct owner_word *o)
 {
     static const char *const words[] = {
         [WORD_NOBODY] = "nobody",   [WORD_SILENT] = "silent",
@@ -74,13 +74,13 @@ other_json(const struct recover_other *o)
         [WORD_ROLE] = "answers",
     };
     json_t *j = json_pack("{s:s,s:s,s:s,s:b}", "service", o->service, "uri", o->uri,
-                          "word", words[o->word], "reachable",
-                          o->word != WORD_NOBODY && o->word != WORD_SILENT);
+                          "word", words[o->kind], "reachable",
+                          o->kind != WORD_NOBODY && o->kind != WORD_SILENT);
 
-    if (o->word == WORD_SILENT) {
+    if (o->kind == WORD_SILENT) {
         (void)json_object_set_new(j, "reason", json_string(o->why));
     }
-    if (o->word == WORD_ROLE) {
+    if (o->kind == WORD_ROLE) {
         (void)json_object_set_new(
             j, "role",
             json_string(o->is_superseded ? "superseded" : role_name(o->role)));

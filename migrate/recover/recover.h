@@ -14,33 +14,10 @@
 
 #include <jansson.h>
 
+#include "owner_word.h"
 #include "record.h"
 #include "service.h"
 #include "words.h"
-
-#define RECOVER_CHOICES 4
-
-/* What another service says about the disk. */
-enum recover_word {
-    WORD_NOBODY,     /* there is nobody to ask: the record names no peer */
-    WORD_SILENT,     /* no answer */
-    WORD_NO_DISK,    /* it answers, and has no such disk */
-    WORD_OTHER_DISK, /* it has a disk of that name with another uuid */
-    WORD_ROLE,       /* it has a record of the disk */
-};
-
-struct recover_other {
-    char uri[RECORD_URI_LEN]; /* "" for WORD_NOBODY */
-    char service[NAME_MAX_LEN +
-                 1]; /* what it calls itself, or what the record calls it */
-    enum recover_word word;
-    char why[256];  /* WORD_SILENT: the reason */
-    enum role role; /* WORD_ROLE */
-    uint64_t epoch;
-    uint64_t forced_epoch;
-    bool is_superseded;
-    char owner[NAME_MAX_LEN + 1]; /* whom it calls the owner */
-};
 
 enum recover_device { DEVICE_FITS, DEVICE_MISSING, DEVICE_DIFFERS };
 
@@ -66,7 +43,7 @@ struct recover_facts {
     const char
         *mate; /* a disk that was given at once with it and is not meant, or NULL */
     unsigned nr_others; /* others[0] is the record's peer, perhaps WORD_NOBODY */
-    struct recover_other others[RECOVER_MAX_OTHERS];
+    struct owner_word others[RECOVER_MAX_OTHERS];
 };
 
 enum recover_state {
@@ -100,12 +77,6 @@ struct recover_verdict {
 
 /* Pure: no I/O, no clock. */
 void recover_judge(const struct recover_facts *f, struct recover_verdict *ret_v);
-
-/* Who shows this record to be out of date: its ownership has ended. NULL: nobody. */
-const struct recover_other *recover_find_newer(const struct record *rec,
-                                               const char *service,
-                                               const struct recover_other *others,
-                                               unsigned nr);
 
 struct disk;
 

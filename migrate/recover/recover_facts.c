@@ -17,20 +17,20 @@
 #define LOOK_FAR_NS (10 * NS_PER_S) /* ssh has to start first */
 
 static void
-ask_other(const char *uri, const struct record *rec, struct recover_other *o)
+ask_other(const char *uri, const struct record *rec, struct owner_word *o)
 {
     uint64_t ns = strncmp(uri, "ssh:", 4) == 0 ? LOOK_FAR_NS : LOOK_NS;
     json_t *status = NULL;
     struct err e = {{0}};
-    int rc = recover_look(uri, clock_deadline_ns(ns), &e, &status);
+    int rc = owner_word_ask(uri, clock_deadline_ns(ns), &e, &status);
 
     (void)snprintf(o->uri, sizeof o->uri, "%s", uri);
     if (rc < 0) {
-        o->word = WORD_SILENT;
+        o->kind = WORD_SILENT;
         (void)snprintf(o->why, sizeof o->why, "%.255s", err_text(&e, rc));
         return;
     }
-    recover_find_word(status, rec, o);
+    owner_word_read(status, rec, o);
     json_decref(status);
 }
 

@@ -30,49 +30,26 @@ recover_state_name(enum recover_state s)
     return names[s];
 }
 
-static bool
-is_role(const struct recover_other *o, enum role role)
-{
-    return o->word == WORD_ROLE && o->role == role;
-}
-
-static const struct recover_other *
+static const struct owner_word *
 find_role(const struct recover_facts *f, enum role role, uint64_t min_epoch)
 {
     for (unsigned i = 0; i < f->nr_others; i++) {
-        if (is_role(&f->others[i], role) && f->others[i].epoch >= min_epoch) {
+        if (owner_word_is_role(&f->others[i], role) &&
+            f->others[i].epoch >= min_epoch) {
             return &f->others[i];
         }
     }
     return NULL;
 }
 
-const struct recover_other *
-recover_find_newer(const struct record *rec, const char *service,
-                   const struct recover_other *others, unsigned nr)
-{
-    for (unsigned i = 0; i < nr; i++) {
-        const struct recover_other *o = &others[i];
-        /* An owner at our own epoch was made by a person who could not see us. */
-        uint64_t min = is_role(o, ROLE_OWNER) ? rec->epoch : rec->epoch + 1;
-        /* What is on its way to us is no other's. */
-        bool is_ours = is_role(o, ROLE_GIVEN) && strcmp(o->owner, service) == 0;
-
-        if (o->word == WORD_ROLE && o->epoch >= min && !is_ours) {
-            return o;
-        }
-    }
-    return NULL;
-}
-
 /* Is somebody who answers just giving it to us? */
-static const struct recover_other *
+static const struct owner_word *
 find_giver(const struct recover_facts *f)
 {
     for (unsigned i = 0; i < f->nr_others; i++) {
-        const struct recover_other *o = &f->others[i];
+        const struct owner_word *o = &f->others[i];
 
-        if (is_role(o, ROLE_GIVEN) && o->epoch > f->rec.epoch &&
+        if (owner_word_is_role(o, ROLE_GIVEN) && o->epoch > f->rec.epoch &&
             strcmp(o->owner, f->service) == 0) {
             return o;
         }
@@ -95,12 +72,12 @@ judge_device(const struct recover_facts *f, enum recover_state otherwise)
 
 /* We do not own it, and no service that answers does. */
 static enum recover_state
-judge_silence(const struct recover_facts *f, const struct recover_other **ret_o)
+judge_silence(const struct recover_facts *f, const struct owner_word **ret_o)
 {
-    const struct recover_other *peer = &f->others[0];
+    const struct owner_word *peer = &f->others[0];
 
     *ret_o = peer;
-    switch (peer->word) {
+    switch (peer->kind) {
     case WORD_NO_DISK: /* it will say so to the question whether it owns it, too */
         return judge_device(f, RECOVER_LOST_THERE);
     case WORD_OTHER_DISK: /* it refuses, and we take it back */
@@ -115,7 +92,7 @@ judge_silence(const struct recover_facts *f, const struct recover_other **ret_o)
 }
 
 static enum recover_state
-judge_state(const struct recover_facts *f, const struct recover_other **ret_o)
+judge_state(const struct recover_facts *f, const struct owner_word **ret_o)
 {
     const struct record *rec = &f->rec;
     bool has_identity = rec->uuid[0] != '\0' && rec->info.size > 0;
@@ -135,7 +112,7 @@ judge_state(const struct recover_facts *f, const struct recover_other **ret_o)
     if (*ret_o != NULL) {
         return RECOVER_PARKED;
     }
-    *ret_o = recover_find_newer(rec, f->service, f->others, f->nr_others);
+    *ret_o = owner_word_find_newer(rec, f->service, f->others, f->nr_others);
     if (*ret_o != NULL) {
         return RECOVER_MOVED_ON;
     }
@@ -159,7 +136,7 @@ next_epoch(const struct recover_facts *f)
         max = f->refused_epoch;
     }
     for (unsigned i = 0; i < f->nr_others; i++) {
-        if (f->others[i].word == WORD_ROLE && f->others[i].epoch > max) {
+        if (f->others[i].kind == WORD_ROLE && f->others[i].epoch > max) {
             max = f->others[i].epoch;
         }
     }
@@ -192,7 +169,7 @@ state_allows_take(enum recover_state s)
 void
 recover_judge(const struct recover_facts *f, struct recover_verdict *ret_v)
 {
-    const struct recover_other *o = NULL;
+    const struct owner_word *o = NULL;
 
     assert(f->nr_others >= 1 && f->nr_others <= RECOVER_MAX_OTHERS);
     *ret_v = (struct recover_verdict){.next_epoch = next_epoch(f)};

@@ -24,9 +24,9 @@ say(char *buf, size_t size, const char *fmt, ...)
 }
 
 static const char *
-name_of(const struct recover_other *o)
+name_of(const struct owner_word *o)
 {
-    if (o == NULL || o->word == WORD_NOBODY) {
+    if (o == NULL || o->kind == WORD_NOBODY) {
         return "the last owner";
     }
     return o->service[0] != '\0' ? o->service : o->uri;
@@ -34,7 +34,7 @@ name_of(const struct recover_other *o)
 
 /* NOLINTBEGIN(readability-function-size): a sentence for each state */
 static void
-say_means(const struct recover_facts *f, const struct recover_other *o,
+say_means(const struct recover_facts *f, const struct owner_word *o,
           struct recover_verdict *v)
 {
     const char *disk = f->rec.name, *us = f->service, *them = name_of(o);
@@ -113,7 +113,7 @@ say_means(const struct recover_facts *f, const struct recover_other *o,
 /* NOLINTEND(readability-function-size) */
 
 static void
-say_by_itself(const struct recover_facts *f, const struct recover_other *o,
+say_by_itself(const struct recover_facts *f, const struct owner_word *o,
               struct recover_verdict *v)
 {
     const char *them = name_of(o);
@@ -190,7 +190,7 @@ say_take(const struct recover_facts *f, const char *them, struct recover_verdict
 }
 
 static void
-say_elsewhere(const struct recover_facts *f, const struct recover_other *o,
+say_elsewhere(const struct recover_facts *f, const struct owner_word *o,
               struct recover_verdict *v)
 {
     const char *them = name_of(o);
@@ -249,7 +249,7 @@ say_elsewhere(const struct recover_facts *f, const struct recover_other *o,
 }
 
 void
-recover_words(const struct recover_facts *f, const struct recover_other *o,
+recover_words(const struct recover_facts *f, const struct owner_word *o,
               struct recover_verdict *v)
 {
     say_means(f, o, v);

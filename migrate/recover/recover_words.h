@@ -6,7 +6,7 @@
 #include "recover.h"
 
 /* Write means to elsewhere for v->state. o: the service that decided it, or NULL. */
-void recover_words(const struct recover_facts *f, const struct recover_other *o,
+void recover_words(const struct recover_facts *f, const struct owner_word *o,
                    struct recover_verdict *v);
 
 #endif

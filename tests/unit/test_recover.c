@@ -14,7 +14,7 @@
 #define OTHER_UUID "99999999-2222-3333-4444-555555555555"
 #define SILENT                                                                         \
     {                                                                                  \
-        .word = WORD_SILENT                                                            \
+        .kind = WORD_SILENT                                                            \
     }
 #define NO_UUID 1U
 
@@ -27,8 +27,8 @@ struct row {
     enum recover_lock lock;
     bool is_asking;
     const char *mate;
-    struct recover_other peer;  /* at URI unix:/b */
-    struct recover_other third; /* asked by the caller; WORD_NOBODY: not there */
+    struct owner_word peer;  /* at URI unix:/b */
+    struct owner_word third; /* asked by the caller; WORD_NOBODY: not there */
     enum recover_state state;
     bool may_take;
     uint64_t next_epoch;
@@ -36,7 +36,7 @@ struct row {
 
 #define SAYS(r, n, who)                                                                \
     {                                                                                  \
-        .word = WORD_ROLE, .role = ROLE_##r, .epoch = (n), .owner = (who)              \
+        .kind = WORD_ROLE, .role = ROLE_##r, .epoch = (n), .owner = (who)              \
     }
 
 static const struct row rows[] = {
@@ -55,14 +55,14 @@ static const struct row rows[] = {
     {"given, we ask, the next owner is up", ROLE_GIVEN, .is_asking = true,
      .peer = SAYS(STANDBY, 0, ""), .state = RECOVER_CONVERGING, .next_epoch = 7},
     {"given, we ask, it has another disk and refuses", ROLE_GIVEN, .is_asking = true,
-     .peer = {.word = WORD_OTHER_DISK}, .state = RECOVER_CONVERGING, .next_epoch = 7},
+     .peer = {.kind = WORD_OTHER_DISK}, .state = RECOVER_CONVERGING, .next_epoch = 7},
     {"it is on its way to us", ROLE_GIVEN, .peer = SAYS(GIVEN, 6, "a"),
      .state = RECOVER_CONVERGING, .next_epoch = 8},
     {"it went on to a third one", ROLE_GIVEN, .peer = SAYS(GIVEN, 6, "c"),
      .state = RECOVER_MOVED_ON, .next_epoch = 8},
     {"the other was superseded itself", ROLE_GIVEN,
      .peer =
-         {.word = WORD_ROLE, .role = ROLE_STANDBY, .epoch = 8, .is_superseded = true},
+         {.kind = WORD_ROLE, .role = ROLE_STANDBY, .epoch = 8, .is_superseded = true},
      .state = RECOVER_MOVED_ON, .next_epoch = 10},
     {"parked there", ROLE_GIVEN, .peer = SAYS(PARKED, 6, ""), .state = RECOVER_PARKED,
      .next_epoch = 8},
@@ -89,12 +89,12 @@ static const struct row rows[] = {
      .state = RECOVER_OWNER_SILENT, .may_take = true, .next_epoch = 7},
     {"silent, never confirmed", ROLE_GIVEN, .peer = SILENT, .is_asking = true,
      .state = RECOVER_NEXT_OWNER_SILENT, .may_take = true, .next_epoch = 7},
-    {"nobody to ask", ROLE_GIVEN, .peer = {.word = WORD_NOBODY},
+    {"nobody to ask", ROLE_GIVEN, .peer = {.kind = WORD_NOBODY},
      .state = RECOVER_OWNER_SILENT, .may_take = true, .next_epoch = 7},
     {"the other lost its records", ROLE_GIVEN, .peer = SAYS(STANDBY, 0, ""),
      .state = RECOVER_LOST_THERE, .may_take = true, .next_epoch = 7},
     {"the other has no such disk", ROLE_GIVEN, .is_asking = true,
-     .peer = {.word = WORD_NO_DISK}, .state = RECOVER_LOST_THERE, .may_take = true,
+     .peer = {.kind = WORD_NO_DISK}, .state = RECOVER_LOST_THERE, .may_take = true,
      .next_epoch = 7},
     {"the other lost its records, the device is locked", ROLE_GIVEN,
      .peer = SAYS(STANDBY, 0, ""), .lock = LOCK_HELD, .state = RECOVER_IN_USE,
@@ -112,7 +112,7 @@ facts_of(const struct row *r)
                               .lock = r->lock,
                               .is_asking = r->is_asking,
                               .mate = r->mate,
-                              .nr_others = r->third.word != WORD_NOBODY ? 2 : 1,
+                              .nr_others = r->third.kind != WORD_NOBODY ? 2 : 1,
                               .others = {r->peer, r->third}};
 
     f.rec = (struct record){.name = "vda",
@@ -206,45 +206,45 @@ START_TEST(an_epoch_that_was_refused_here_is_not_used_again)
 }
 END_TEST
 
-static struct recover_other
+static struct owner_word
 word_of(const char *status)
 {
     const struct record rec = {.name = "vda", .uuid = UUID};
-    struct recover_other o = {.word = WORD_NOBODY};
+    struct owner_word o = {.kind = WORD_NOBODY};
     json_t *j = json_loads(status, 0, NULL);
 
     ck_assert_ptr_nonnull(j);
-    recover_find_word(j, &rec, &o);
+    owner_word_read(j, &rec, &o);
     json_decref(j);
     return o;
 }
 
 START_TEST(the_word_of_another_service_is_read_with_suspicion)
 {
-    struct recover_other o = word_of(
+    struct owner_word o = word_of(
         "{\"service\": \"b\", \"disks\": [{\"name\": \"other\", \"uuid\": \"" UUID
         "\", \"role\": \"given\", \"epoch\": 6, \"owner\": \"c\"}]}");
 
-    ck_assert_int_eq(o.word, WORD_ROLE); /* by uuid, whatever it is called there */
+    ck_assert_int_eq(o.kind, WORD_ROLE); /* by uuid, whatever it is called there */
     ck_assert_int_eq(o.role, ROLE_GIVEN);
     ck_assert_uint_eq(o.epoch, 6);
     ck_assert_str_eq(o.owner, "c");
     ck_assert_str_eq(o.service, "b");
     o = word_of("{\"service\": \"b\", \"disks\": [{\"name\": \"vda\", \"uuid\": "
                 "\"" OTHER_UUID "\", \"role\": \"owner\", \"epoch\": 6}]}");
-    ck_assert_int_eq(o.word, WORD_OTHER_DISK);
+    ck_assert_int_eq(o.kind, WORD_OTHER_DISK);
     o = word_of("{\"disks\": [{\"name\": \"vda\", \"uuid\": \"\", \"role\": "
                 "\"standby\", \"epoch\": 0}]}");
-    ck_assert_int_eq(o.word, WORD_ROLE);
+    ck_assert_int_eq(o.kind, WORD_ROLE);
     o = word_of("{\"service\": \"b\", \"disks\": []}");
-    ck_assert_int_eq(o.word, WORD_NO_DISK);
+    ck_assert_int_eq(o.kind, WORD_NO_DISK);
     o = word_of(
         "{\"service\": 1, \"disks\": [7, {\"name\": \"vda\", \"role\": \"king\", "
         "\"epoch\": -1}]}");
-    ck_assert_int_eq(o.word, WORD_SILENT);
+    ck_assert_int_eq(o.kind, WORD_SILENT);
     o = word_of("{\"service\": \"../x\\n\", \"disks\": [{\"name\": \"vda\", \"role\": "
                 "\"owner\", \"epoch\": -3, \"owner\": [], \"state\": 4}]}");
-    ck_assert_int_eq(o.word, WORD_ROLE);
+    ck_assert_int_eq(o.kind, WORD_ROLE);
     ck_assert_uint_eq(o.epoch, 0);
     ck_assert_str_eq(o.service, "");
 }
