@@ -16,7 +16,7 @@
 #include "rpc_params.h"
 #include "service.h"
 #include "status.h"
-#include "takeover_prepare.h"
+#include "takeover.h"
 #include "uri.h"
 #include "vm_methods.h"
 
@@ -297,11 +297,11 @@ const struct rpc_method control_methods[] = {
     {"park", control_park},
     {"unpark", control_unpark},
     {"abort", control_abort},
-    {"ping", peer_ping},
-    {"peer.prepare", peer_prepare},
-    {"peer.pause", peer_pause},
-    {"peer.assign", peer_assign},
-    {"peer.cancel", peer_cancel},
+    {"ping", takeover_ping},
+    {"peer.prepare", takeover_prepare},
+    {"peer.pause", takeover_pause},
+    {"peer.assign", takeover_assign},
+    {"peer.cancel", takeover_cancel},
     {"peer.where", where_answer},
     {"recover", control_recover},
     {"attach", attach_answer},

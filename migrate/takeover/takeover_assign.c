@@ -12,9 +12,9 @@
 #include "disk.h"
 #include "log.h"
 #include "service.h"
+#include "takeover.h"
 #include "takeover_batch.h"
 #include "takeover_incoming.h"
-#include "takeover_prepare.h"
 
 /* From now on, whatever crashes, a call that was delayed on its way cannot make us own
  * what its sender has taken back. A call for another disk (uuid) never can: it must not
@@ -343,8 +343,8 @@ assign(struct service *s, const struct batch *b, struct rpc_call *call, struct e
 }
 
 int
-peer_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
-            json_t **ret_result)
+takeover_assign(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                json_t **ret_result)
 {
     struct service *s = service;
     struct batch b;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* takeover_batch.h - private to takeover_prepare.c: the disks that one call of a peer
- * is about. */
+/* takeover_batch.h (batch_) - private to migrate/takeover: the disks that one call of
+ * the present owner is about. */
 #ifndef BATON_TAKEOVER_BATCH_H
 #define BATON_TAKEOVER_BATCH_H
 

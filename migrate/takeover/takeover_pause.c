@@ -13,8 +13,8 @@
 #include "breakpoint.h"
 #include "clock.h"
 #include "disk.h"
+#include "takeover.h"
 #include "takeover_batch.h"
-#include "takeover_prepare.h"
 
 #define PAUSE_MAX_MS UINT64_C(60000)
 /* What has not ended by then, or in this part of the owner's time, is for the owner's
@@ -63,8 +63,8 @@ pause_all(const struct batch *b, uint64_t until_ns, struct pause *p)
 }
 
 int
-peer_pause(void *service, struct rpc_call *call, json_t *params, struct err *e,
-           json_t **ret_result)
+takeover_pause(void *service, struct rpc_call *call, json_t *params, struct err *e,
+               json_t **ret_result)
 {
     const uint64_t began_ns = clock_now_ns();
     const json_int_t ms = json_integer_value(json_object_get(params, "for_ms"));
@@ -73,11 +73,11 @@ peer_pause(void *service, struct rpc_call *call, json_t *params, struct err *e,
     struct batch b;
     int rc = batch_parse(service, params, e, &b);
 
-    if (rc == 0 && ms <= 0) {
-        rc = err_set(e, -EBADMSG, "for_ms: a number of milliseconds");
-    }
     if (rc < 0) {
         return rc;
+    }
+    if (ms <= 0) {
+        return err_set(e, -EBADMSG, "for_ms: a number of milliseconds");
     }
     p = calloc(1, sizeof *p);
     if (p == NULL) {

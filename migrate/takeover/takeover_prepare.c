@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "takeover_prepare.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,29 +15,70 @@
 #include "log.h"
 #include "owner_find.h"
 #include "service.h"
+#include "takeover.h"
 #include "takeover_batch.h"
 
 /* Requests flow while a next owner is asked. Who was just started may be telling us
  * that we own the disk; that ends in a moment, and is no reason to refuse. */
 #define BUSY_NS (2 * NS_PER_S)
 
+/* May port be the disk's device, by what its clients were promised? */
+static int
+look_at_device(struct disk *d, struct port *port, const struct port_info *promised,
+               struct err *e, struct identity *ret_id)
+{
+    int rc = port_info_can_replace(promised, &port->info, e);
+
+    if (rc < 0) {
+        return err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
+                          d->service->cfg->name);
+    }
+    rc = identity_take(port, promised, e, ret_id);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = disk_need_redir(d, promised, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = disk_has_size(d, promised->size, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return disk_can_take(d, port, e); /* our clients may have been promised something
+                                       * else, long ago */
+}
+
+static int
+check_call(struct disk *d, const struct batch *b, unsigned i, struct err *e,
+           struct port_info *ret_promised)
+{
+    int rc = incoming_check(d, b->uuids[i], b->epochs[i], e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = identity_info_from_json(json_object_get(b->items[i], "info"), e, ret_promised);
+    if (rc < 0) {
+        return rc;
+    }
+    if (b->rights[i][0] == '\0') {
+        return err_set(e, -EINVAL,
+                       "%s: %s names no right of its channels, it is an older program: "
+                       "restart it with this one first",
+                       d->cfg->name, b->from);
+    }
+    return 0;
+}
+
 static int
 prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
             struct identity *ret_id)
 {
-    struct port_info info;
+    struct port_info promised;
     struct port *port;
-    int rc = incoming_check(d, b->uuids[i], b->epochs[i], e);
+    int rc = check_call(d, b, i, e, &promised);
 
-    if (rc == 0) {
-        rc = identity_info_from_json(json_object_get(b->items[i], "info"), e, &info);
-    }
-    if (rc == 0 && b->rights[i][0] == '\0') {
-        rc = err_set(e, -EINVAL,
-                     "%s: %s names no right of its channels, it is an older program: "
-                     "restart it with this one first",
-                     d->cfg->name, b->from);
-    }
     if (rc < 0) {
         return rc;
     }
@@ -49,20 +88,7 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     if (rc < 0) {
         return rc;
     }
-    rc = port_info_can_replace(&info, &port->info, e);
-    if (rc < 0) {
-        (void)err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
-                         d->service->cfg->name);
-    } else {
-        rc = identity_take(port, &info, e, ret_id);
-    }
-    if (rc == 0) {
-        rc = disk_need_redir(d, &info, e);
-    }
-    rc = rc == 0 ? disk_has_size(d, info.size, e) : rc;
-    if (rc == 0) { /* our clients may have been promised something else, long ago */
-        rc = disk_can_take(d, port, e);
-    }
+    rc = look_at_device(d, port, &promised, e, ret_id);
     if (rc < 0) {
         port_close(port);
         return rc;
@@ -104,9 +130,30 @@ explain_busy(const struct batch *b, struct err *e)
     return -EBUSY;
 }
 
+/* Each of the disks, and a draft of their records. On failure some may be prepared. */
+static int
+prepare_all(struct service *s, const struct batch *b, struct err *e, json_t *disks)
+{
+    int rc = record_settle(s->records, e); /* now, and not when we are assigned */
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (unsigned i = 0; i < b->nr; i++) {
+        struct identity id;
+
+        rc = prepare_one(b->disks[i], b, i, e, &id);
+        if (rc < 0) {
+            return rc;
+        }
+        (void)json_array_append_new(disks, describe(b->disks[i], &id));
+    }
+    return incoming_draft(s, b, e);
+}
+
 int
-peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e,
-             json_t **ret_result)
+takeover_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                 json_t **ret_result)
 {
     struct service *s = service;
     struct pace before, now;
@@ -115,36 +162,26 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     int rc = batch_parse(s, params, e, &b);
 
     rpc_set_urgency(call, URGENCY_CONTROL); /* after one that was given up, too */
-    if (rc == 0) {
-        rc = batch_claim(&b, clock_deadline_ns(BUSY_NS), e);
-        rc = rc == -EBUSY ? explain_busy(&b, e) : rc;
-    }
     if (rc < 0) {
         return rc;
+    }
+    rc = batch_claim(&b, clock_deadline_ns(BUSY_NS), e);
+    if (rc < 0) {
+        return rc == -EBUSY ? explain_busy(&b, e) : rc;
     }
     pace_look(b.disks, b.nr, &before);
     (void)BREAKPOINT("next-preparing");
-    rc = record_settle(s->records, e); /* now, and not when we are assigned */
     disks = json_array();
-    for (unsigned i = 0; i < b.nr && rc == 0; i++) {
-        struct identity id;
-
-        rc = prepare_one(b.disks[i], &b, i, e, &id);
-        if (rc == 0) {
-            (void)json_array_append_new(disks, describe(b.disks[i], &id));
-        }
-    }
-    if (rc == 0) {
-        rc = incoming_draft(s, &b, e);
-    }
-    for (unsigned i = 0; i < b.nr && rc < 0; i++) {
-        incoming_drop(b.disks[i]);
-    }
-    batch_unclaim(&b);
+    rc = prepare_all(s, &b, e, disks);
     if (rc < 0) {
+        for (unsigned i = 0; i < b.nr; i++) {
+            incoming_drop(b.disks[i]);
+        }
+        batch_unclaim(&b);
         json_decref(disks);
         return rc;
     }
+    batch_unclaim(&b);
     pace_look(b.disks, b.nr, &now);
     *ret_result = json_pack("{s:s,s:o,s:o,s:b,s:I,s:I}", "service", s->cfg->name,
                             "channels", where_channels(s->cfg), "disks", disks, "pause",
@@ -156,28 +193,32 @@ peer_prepare(void *service, struct rpc_call *call, json_t *params, struct err *e
     return 0;
 }
 
+static bool
+is_prepared_at(struct disk *d, uint64_t epoch)
+{
+    LK_GUARD(&d->lock);
+
+    return disk_locked(d)->incoming.epoch == epoch;
+}
+
 int
-peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
-            json_t **ret_result)
+takeover_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                json_t **ret_result)
 {
     struct batch b;
     int rc = batch_parse(service, params, e, &b);
 
     rpc_set_urgency(call, URGENCY_CONTROL); /* nothing is going to be assigned */
     *ret_result = NULL;
-    if (rc == 0) {
-        rc = batch_claim(&b, 0, e);
+    if (rc < 0) {
+        return rc;
     }
+    rc = batch_claim(&b, 0, e);
     if (rc < 0) {
         return rc;
     }
     for (unsigned i = 0; i < b.nr; i++) {
-        bool is_this;
-
-        lk_acquire(&b.disks[i]->lock);
-        is_this = disk_locked(b.disks[i])->incoming.epoch == b.epochs[i];
-        lk_release(&b.disks[i]->lock);
-        if (is_this) {
+        if (is_prepared_at(b.disks[i], b.epochs[i])) {
             incoming_drop(b.disks[i]);
         }
     }
@@ -187,8 +228,8 @@ peer_cancel(void *service, struct rpc_call *call, json_t *params, struct err *e,
 }
 
 int
-peer_ping(void *service, struct rpc_call *call, json_t *params, struct err *e,
-          json_t **ret_result)
+takeover_ping(void *service, struct rpc_call *call, json_t *params, struct err *e,
+              json_t **ret_result)
 {
     (void)service;
     (void)call;

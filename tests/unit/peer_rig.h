@@ -16,7 +16,7 @@
 #include "config.h"
 #include "disk.h"
 #include "service.h"
-#include "takeover_prepare.h"
+#include "takeover.h"
 
 #define RIG_UUID "11111111-2222-3333-4444-555555555555"
 #define RIG_RIGHT "0123456789abcdef0123456789abcdef"
@@ -121,7 +121,7 @@ rig_assign(struct service *s, const char *uuid, json_int_t epoch)
 {
     json_t *params = rig_batch(uuid, epoch), *result = NULL;
     struct err e = {0};
-    int rc = peer_assign(s, NULL, params, &e, &result);
+    int rc = takeover_assign(s, NULL, params, &e, &result);
 
     if (rc == 0) {
         rc = json_is_true(json_object_get(result, "assigned"));

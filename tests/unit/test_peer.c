@@ -156,7 +156,7 @@ START_TEST(a_device_that_cannot_replace_ours_is_refused_not_a_crash)
     json_object_set_new(
         json_object_get(json_array_get(json_object_get(params, "disks"), 0), "info"),
         "size", json_integer(131072));
-    ck_assert_int_lt(peer_prepare(s, NULL, params, &e, &result), 0);
+    ck_assert_int_lt(takeover_prepare(s, NULL, params, &e, &result), 0);
     rig_new_device("d", 32768);
     ck_assert_int_eq(rig_assign(s, RIG_UUID, 4), 0);
     json_decref(params);
