@@ -51,34 +51,60 @@ claim_parked(struct service *s, const char *target, struct parked *p, struct err
 }
 
 static int
-own_parked(struct service *s, struct parked *p, struct err *e)
+own_one(struct disk *d, struct err *e, struct port **ret_port)
+{
+    int rc;
+
+    disk_await_device(d);
+    rc = disk_open_device(d, e, ret_port);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = disk_can_take(d, *ret_port, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = device_check(d, *ret_port, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return disk_own(d, *ret_port, false, e); /* it may have been elsewhere meanwhile */
+}
+
+/* With one commit. On failure what was opened is in p->ports. */
+static int
+commit(struct service *s, struct parked *p, struct err *e)
 {
     bool is_committed = false;
-    int rc = 0;
+    int rc;
 
-    for (unsigned i = 0; i < p->nr && rc == 0; i++) {
-        disk_await_device(p->disks[i]);
-        rc = disk_open_device(p->disks[i], e, &p->ports[i]);
-        rc = rc == 0 ? disk_can_take(p->disks[i], p->ports[i], e) : rc;
-        rc = rc == 0 ? device_check(p->disks[i], p->ports[i], e) : rc;
-        if (rc == 0) { /* the device may have been elsewhere meanwhile */
-            rc = disk_own(p->disks[i], p->ports[i], false, e);
+    for (unsigned i = 0; i < p->nr; i++) {
+        rc = own_one(p->disks[i], e, &p->ports[i]);
+        if (rc < 0) {
+            return rc;
         }
     }
-    if (rc == 0) {
-        rc = BREAKPOINT("unpark-locked");
+    rc = BREAKPOINT("unpark-locked");
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0) {
-        rc = record_commit(s->records, p->next, p->nr, e, &is_committed);
+    rc = record_commit(s->records, p->next, p->nr, e, &is_committed);
+    return is_committed ? 0 : rc;
+}
+
+static int
+own_parked(struct service *s, struct parked *p, struct err *e)
+{
+    int rc = commit(s, p, e);
+
+    if (rc < 0) {
+        for (unsigned i = 0; i < p->nr; i++) {
+            port_close(p->ports[i]); /* NULL is accepted */
+        }
+        return rc;
     }
-    if (rc == 0 || is_committed) {
-        (void)BREAKPOINT("unpark-owned");
-        return 0;
-    }
-    for (unsigned i = 0; i < p->nr; i++) {
-        port_close(p->ports[i]);
-    }
-    return rc;
+    (void)BREAKPOINT("unpark-owned");
+    return 0;
 }
 
 int

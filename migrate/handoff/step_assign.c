@@ -54,15 +54,15 @@ assign_params(struct handoff *h)
 static bool
 has_moved_on(struct handoff *h)
 {
-    bool is_each = true;
-
-    for (unsigned i = 0; i < h->nr && is_each; i++) {
-        is_each = follow_claimed(h->disks[i], h->next[i].epoch);
+    for (unsigned i = 0; i < h->nr; i++) {
+        if (!follow_claimed(h->disks[i], h->next[i].epoch)) {
+            return false;
+        }
     }
-    for (unsigned i = 0; i < h->nr && is_each; i++) {
+    for (unsigned i = 0; i < h->nr; i++) {
         h->next[i] = disk_record(h->disks[i]);
     }
-    return is_each;
+    return true;
 }
 
 /* The channels are in place; the new owner may give the disks on, and they follow it.
@@ -199,30 +199,39 @@ step_replay(struct handoff *h)
 }
 
 static int
+reopen_one(struct handoff *h, struct disk *d, struct err *e, struct port **ret_port)
+{
+    struct port *port = NULL;
+    int rc = disk_open_device(d, e, &port);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = device_check(d, port, e);
+    if (rc ==
+        0) { /* who refuses may have forgotten that it served the disk, and wrote */
+        rc = disk_own(d, port, h->shares_cache, e);
+    }
+    if (rc < 0) {
+        port_close(port);
+        return err_prefix(e, rc, "disk %s", d->cfg->name);
+    }
+    *ret_port = port;
+    return 0;
+}
+
+/* Those of ports that are not from an earlier try. */
+static int
 reopen_all(struct handoff *h, struct port **ports, struct err *e)
 {
-    int rc = 0;
+    for (unsigned i = 0; i < h->nr; i++) {
+        int rc = ports[i] != NULL ? 0 : reopen_one(h, h->disks[i], e, &ports[i]);
 
-    for (unsigned i = 0; i < h->nr && rc == 0; i++) {
-        struct disk *d = h->disks[i];
-
-        if (ports[i] != NULL) {
-            continue; /* from an earlier try */
-        }
-        rc = disk_open_device(d, e, &ports[i]);
         if (rc < 0) {
-            break;
-        }
-        rc = device_check(d, ports[i], e);
-        /* Who refuses may have forgotten that it served the disk, and wrote. */
-        rc = rc < 0 ? rc : disk_own(d, ports[i], h->shares_cache, e);
-        if (rc < 0) {
-            (void)err_prefix(e, rc, "disk %s", d->cfg->name);
-            port_close(ports[i]);
-            ports[i] = NULL;
+            return rc;
         }
     }
-    return rc;
+    return 0;
 }
 
 void

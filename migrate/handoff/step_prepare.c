@@ -18,12 +18,11 @@
 #include "step_there.h"
 
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)
-#define COMPARE_TRIES                                                                  \
-    8 /* a block that is written and zeroed again fools one of them                    \
-       */
+/* A block that is written and zeroed again fools one of them. */
+#define COMPARE_TRIES 8
 #define PREPARE_TIMEOUT_NS (30 * NS_PER_S)
-#define LOOK_AGAIN_NS                                                                  \
-    (200 * NS_PER_MS) /* for an abort, while an earlier replay lasts */
+/* For an abort, while an earlier replay lasts. */
+#define LOOK_AGAIN_NS (200 * NS_PER_MS)
 
 static json_t *
 prepare_params(struct handoff *h)
@@ -120,6 +119,23 @@ look_at_ours(struct handoff *h, struct disk *d, const struct port_info *info,
 }
 
 static int
+compare_one(struct handoff *h, unsigned i, const struct identity *before,
+            const json_t *item, struct err *e, struct identity *ret_theirs)
+{
+    struct identity after;
+    int rc = identity_from_json(item, e, ret_theirs);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (job_is_of_parked(h)) {
+        return step_parked_compare(h, i, ret_theirs, e);
+    }
+    rc = look_at_ours(h, h->disks[i], &before->info, e, &after);
+    return rc < 0 ? rc : identity_compare(before, &after, ret_theirs, e);
+}
+
+static int
 compare_devices(struct handoff *h, const struct identity *before, json_t *answer,
                 struct err *e)
 {
@@ -127,15 +143,9 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
     for (unsigned i = 0; i < h->nr; i++) {
         const json_t *item = json_array_get(json_object_get(answer, "disks"), i);
         struct disk *d = h->disks[i];
-        struct identity theirs, after;
-        int rc = identity_from_json(item, e, &theirs);
+        struct identity theirs;
+        int rc = compare_one(h, i, &before[i], item, e, &theirs);
 
-        if (rc == 0 && job_is_of_parked(h)) {
-            rc = step_parked_compare(h, i, &theirs, e);
-        } else if (rc == 0) {
-            rc = look_at_ours(h, d, &before[i].info, e, &after);
-            rc = rc < 0 ? rc : identity_compare(&before[i], &after, &theirs, e);
-        }
         if (rc < 0) {
             return err_prefix(e, rc, "%s: the device of %s", d->cfg->name,
                               h->next[i].peer_name);
@@ -153,58 +163,92 @@ compare_devices(struct handoff *h, const struct identity *before, json_t *answer
 }
 
 static int
+connect_channel(struct handoff *h, unsigned i, struct err *e)
+{
+    struct disk *d = h->disks[i];
+    int rc = disk_new_channel(d, &h->next[i], e, &h->channels[i]);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = job_check(h, e);
+    if (rc < 0) {
+        return rc;
+    }
+    job_detail(h, "%s: connecting a channel to %s", d->cfg->name, h->next[i].peer_name);
+    rc = port_channel_connect(h->channels[i], clock_deadline_ns(CONNECT_TIMEOUT_NS), e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (atomic_load_explicit(&d->nr_vms, memory_order_relaxed) == 0) {
+        port_channel_rest(h->channels[i]); /* it works; nobody would use it */
+    }
+    return 0;
+}
+
+static int
 connect_channels(struct handoff *h, struct err *e)
 {
     for (unsigned i = 0; i < h->nr; i++) {
-        int rc = disk_new_channel(h->disks[i], &h->next[i], e, &h->channels[i]);
+        int rc = connect_channel(h, i, e);
 
-        rc = rc == 0 ? job_check(h, e) : rc;
-        if (rc == 0) {
-            job_detail(h, "%s: connecting a channel to %s", h->disks[i]->cfg->name,
-                       h->next[i].peer_name);
-            rc = port_channel_connect(h->channels[i],
-                                      clock_deadline_ns(CONNECT_TIMEOUT_NS), e);
-        }
         if (rc < 0) {
             return err_prefix(e, rc, "%s: channel to %s", h->disks[i]->cfg->name,
                               h->next[i].peer_name);
-        }
-        if (atomic_load_explicit(&h->disks[i]->nr_vms, memory_order_relaxed) == 0) {
-            port_channel_rest(h->channels[i]); /* it works; nobody would use it */
         }
     }
     return 0;
 }
 
-/* Have the next owner open its devices, and compare them with ours. */
+/* Our devices, before the next owner looks at its own. */
 static int
-ask_peer(struct handoff *h, struct err *e)
+look_at_all(struct handoff *h, struct err *e, struct identity *ret_ids)
 {
-    struct identity before[GROUP_MAX_DISKS];
-    struct job_question q = {.method = "peer.prepare",
-                             .timeout_ns = PREPARE_TIMEOUT_NS};
-    json_t *answer = NULL;
-    int rc, code = 0;
-
     for (unsigned i = 0; i < h->nr; i++) {
-        before[i] = h->next[i].parked;
-        rc = job_is_of_parked(h)
-                 ? 0
-                 : look_at_ours(h, h->disks[i], &h->next[i].info, e, &before[i]);
+        struct disk *d = h->disks[i];
+        int rc = 0;
+
+        ret_ids[i] = h->next[i].parked;
+        if (!job_is_of_parked(h)) {
+            rc = look_at_ours(h, d, &h->next[i].info, e, &ret_ids[i]);
+        }
         if (rc < 0) {
-            return err_prefix(e, rc, "%s", h->disks[i]->cfg->name);
+            return err_prefix(e, rc, "%s", d->cfg->name);
         }
         /* The next owner has to keep what clients were promised, not what this device
          * can do beyond that: else a disk may go where it cannot come back from. */
-        before[i].info = redir_port(h->disks[i]->redir)->info;
+        ret_ids[i].info = redir_port(d->redir)->info;
     }
+    return 0;
+}
+
+/* Have the next owner open its devices. */
+static int
+ask_peer(struct handoff *h, struct err *e, json_t **ret_answer)
+{
+    struct job_question q = {.method = "peer.prepare",
+                             .timeout_ns = PREPARE_TIMEOUT_NS};
+    int rc, code = 0;
+
     (void)BREAKPOINT("owner-asking");
     job_detail(h, "%s opens its device and reads samples of it", h->to.text);
     q.params = prepare_params(h);
-    rc = job_call(h, &q, e, &code, &answer);
-    if (rc == 0) {
-        rc = BREAKPOINT("owner-answered");
+    rc = job_call(h, &q, e, &code, ret_answer);
+    return rc < 0 ? rc : BREAKPOINT("owner-answered");
+}
+
+/* Are they the same devices? -EILSEQ: perhaps. */
+static int
+compare_with_peer(struct handoff *h, struct err *e)
+{
+    struct identity before[GROUP_MAX_DISKS];
+    json_t *answer = NULL;
+    int rc = look_at_all(h, e, before);
+
+    if (rc < 0) {
+        return rc;
     }
+    rc = ask_peer(h, e, &answer);
     if (rc == 0) {
         rc = learn_peer(h, answer, e);
     }
@@ -270,18 +314,20 @@ meet_peer(struct handoff *h, struct err *e)
     int rc;
 
     do {
-        rc = ask_peer(h, e);
+        rc = compare_with_peer(h, e);
     } while (rc == -EILSEQ && ++tries < COMPARE_TRIES);
-    return rc == 0 ? connect_channels(h, e) : rc;
+    return rc < 0 ? rc : connect_channels(h, e);
 }
 
 static int
 get_ready(struct handoff *h, struct err *e)
 {
-    const bool is_park = h->kind == JOB_PARK;
     int rc = step_there_look(h, e);
 
-    rc = rc == 0 ? make_next_records(h, e) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    rc = make_next_records(h, e);
     if (rc < 0) {
         return rc;
     }
@@ -293,16 +339,20 @@ get_ready(struct handoff *h, struct err *e)
     if (!job_is_of_parked(h)) {
         forecast_begin(h);
     }
-    if (!is_park) {
+    if (h->kind != JOB_PARK) {
         rc = meet_peer(h, e);
     }
     if (rc == 0 && !job_is_of_parked(h)) {
         rc = forecast_write_back(h, e);
     }
-    if (rc == 0) { /* a park's is written anew, when nothing is written to the device */
-        rc = job_draft(h, e);
+    if (rc < 0) {
+        return rc;
     }
-    return rc == 0 && is_park ? step_parked_can_unpark(h, e) : rc;
+    rc = job_draft(h, e); /* a park's is written anew, when it is drained */
+    if (rc < 0 || h->kind != JOB_PARK) {
+        return rc;
+    }
+    return step_parked_can_unpark(h, e);
 }
 
 int
@@ -312,9 +362,10 @@ step_prepare(struct handoff *h, struct err *e)
 
     (void)BREAKPOINT("owner-preparing");
     rc = get_ready(h, e);
-    if (rc == 0) {
-        rc = BREAKPOINT("owner-prepared");
+    if (rc < 0) {
+        return rc;
     }
+    rc = BREAKPOINT("owner-prepared");
     if (rc < 0) {
         return rc;
     }

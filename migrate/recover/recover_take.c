@@ -23,21 +23,35 @@ struct take {
 };
 
 static int
-open_one(struct disk *d, struct err *e, struct port **ret_port)
+make_ready(struct disk *d, struct port *port, struct err *e)
 {
     struct record rec = disk_record(d);
+    int rc = disk_need_redir(d, &rec.info, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = disk_can_take(d, port, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = device_check(d, port, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return disk_own(d, port, false, e); /* who wrote last is not known */
+}
+
+static int
+open_one(struct disk *d, struct err *e, struct port **ret_port)
+{
     struct port *port = NULL;
     int rc = disk_open_device(d, e, &port);
 
     if (rc < 0) {
         return rc;
     }
-    rc = disk_need_redir(d, &rec.info, e);
-    rc = rc == 0 ? disk_can_take(d, port, e) : rc;
-    rc = rc == 0 ? device_check(d, port, e) : rc;
-    if (rc == 0) {
-        rc = disk_own(d, port, false, e); /* who wrote last is not known */
-    }
+    rc = make_ready(d, port, e);
     if (rc < 0) {
         port_close(port);
         return err_prefix(e, rc, "disk %s", d->cfg->name);
