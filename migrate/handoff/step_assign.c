@@ -208,8 +208,8 @@ reopen_one(struct handoff *h, struct disk *d, struct err *e, struct port **ret_p
         return rc;
     }
     rc = device_check(d, port, e);
-    if (rc ==
-        0) { /* who refuses may have forgotten that it served the disk, and wrote */
+    /* Who refuses may have forgotten that it served the disk, and wrote. */
+    if (rc == 0) {
         rc = disk_own(d, port, h->shares_cache, e);
     }
     if (rc < 0) {
