@@ -14,7 +14,7 @@
 #include "cli_report.h"
 #include "clock.h"
 #include "config.h"
-#include "record.h"
+#include "target.h"
 #include "uri.h"
 #include "words.h"
 
@@ -39,8 +39,8 @@ static const struct verb {
 
 struct order {
     const struct verb *verb;
-    const char *target; /* "D", "vm:VM", or "all" */
-    bool is_all;
+    const char *target_text;
+    struct target target;
     const char *at;
     const char *to;
     const char *deadline;
@@ -113,7 +113,7 @@ parse_options(int argc, char **argv, struct order *o)
                         optind == argc ? "what?" : "more than one DISK, vm:VM or all",
                         v->name, v->synopsis);
     }
-    o->target = argv[optind];
+    o->target_text = argv[optind];
     return -1;
 }
 
@@ -147,22 +147,20 @@ check_order(struct order *o)
     const char *name = o->verb->name;
     struct err e = {{0}};
     struct uri to;
-    bool is_vm;
+    bool is_all;
 
-    assert(o->target != NULL); /* by parse_options() */
-    is_vm = strncmp(o->target, "vm:", 3) == 0;
-    if (!name_is_valid(is_vm ? o->target + 3 : o->target)) {
+    assert(o->target_text != NULL); /* by parse_options() */
+    if (target_parse(o->target_text, (o->verb->has & HAS_TO) != 0, &o->target) < 0) {
         return cli_fail(CLI_USAGE, name,
                         "\"%.100s\" is neither a disk nor a VM; allowed: DISK or vm:VM",
-                        o->target);
+                        o->target_text);
     }
     if (!parse_time(o, "--deadline", o->deadline, NS_PER_MS, &o->deadline_ns) ||
         !parse_time(o, "--budget", o->budget, NS_PER_US, &o->budget_ns)) {
         return CLI_USAGE;
     }
-    o->is_all =
-        (o->verb->has & HAS_TO) != 0 && strcmp(o->target, HANDOFF_ALL_TARGET) == 0;
-    if (o->parallel_text != NULL && !o->is_all) {
+    is_all = o->target.kind == TARGET_ALL;
+    if (o->parallel_text != NULL && !is_all) {
         return cli_fail(CLI_USAGE, name, "--parallel goes with the target all only");
     }
     if (o->parallel_text != NULL &&
@@ -186,8 +184,8 @@ order_params(const struct order *o)
 {
     json_t *params = json_object();
 
-    if (!o->is_all) {
-        (void)json_object_set_new(params, "target", json_string(o->target));
+    if (o->target.kind != TARGET_ALL) {
+        (void)json_object_set_new(params, "target", json_string(o->target.text));
     }
     if (o->parallel != 0) {
         (void)json_object_set_new(params, "parallel", json_integer(o->parallel));
@@ -256,11 +254,13 @@ report_failure(const struct order *o, int rc, int code, const char *sentence)
 static int
 run_order(const struct order *o)
 {
-    struct report_progress progress = {
-        .target = o->target, .is_shown = !o->is_quiet && isatty(STDERR_FILENO) != 0};
+    struct report_progress progress = {.target = o->target.text,
+                                       .is_shown =
+                                           !o->is_quiet && isatty(STDERR_FILENO) != 0};
     struct rpc_client *client;
     struct err e = {{0}};
     json_t *result = NULL;
+    const bool is_all = o->target.kind == TARGET_ALL;
     int code = 0;
     int rc = cli_reach(&o->service, &e, &client);
 
@@ -271,7 +271,7 @@ run_order(const struct order *o)
         return cli_fail(CLI_REFUSED, o->verb->name, "%s", e.msg);
     }
     announce_interrupt(o);
-    rc = rpc_call(client, o->is_all ? "handoff-all" : o->verb->name, order_params(o),
+    rc = rpc_call(client, is_all ? "handoff-all" : o->verb->name, order_params(o),
                   report_notification, &progress, CLOCK_NEVER, &e, &code, &result);
     (void)BREAKPOINT("command-answered");
     rpc_client_close(client);
@@ -283,10 +283,10 @@ run_order(const struct order *o)
     if (o->is_json) {
         cli_print_json(result);
     } else if (!o->is_quiet) {
-        report_result(o->verb->name, o->target, result);
+        report_result(o->verb->name, o->target.text, result);
     }
-    rc = o->is_all ? report_all(o->verb->name, result, o->is_json || o->is_quiet)
-                   : CLI_DONE;
+    rc = is_all ? report_all(o->verb->name, result, o->is_json || o->is_quiet)
+                : CLI_DONE;
     json_decref(result);
     return rc;
 }

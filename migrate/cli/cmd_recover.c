@@ -8,6 +8,7 @@
 #include "cli_options.h"
 #include "clock.h"
 #include "record.h"
+#include "target.h"
 #include "uri.h"
 #include "words.h"
 
@@ -18,7 +19,7 @@
 
 struct recover_request {
     struct uri at;
-    const char *target;
+    struct target target;
     json_t *ask; /* control URIs */
     bool is_take;
     bool is_accept;
@@ -129,8 +130,8 @@ print_result(const struct recover_request *rq, const json_t *result)
 
     (void)cli_text(result, "service", service, sizeof service);
     if (rq->is_accept) {
-        (void)printf("%s: the device that is there now is accepted by %s\n", rq->target,
-                     service);
+        (void)printf("%s: the device that is there now is accepted by %s\n",
+                     rq->target.text, service);
     }
     json_array_foreach(json_object_get(result, "disks"), i, disk)
     {
@@ -177,7 +178,7 @@ run(const struct recover_request *rq)
     if (rc < 0) {
         return report_failure(rq, rc, CLI_REFUSED, err_text(&e, rc));
     }
-    params = json_pack("{s:s,s:b,s:O}", "target", rq->target, "take", rq->is_take,
+    params = json_pack("{s:s,s:b,s:O}", "target", rq->target.text, "take", rq->is_take,
                        "ask", rq->ask);
     if (rq->is_accept) { /* only then: an older service does not know the parameter */
         (void)json_object_set_new(params, "accept_device", json_true());
@@ -229,7 +230,7 @@ parse(int argc, char **argv, struct recover_request *rq)
         "usage: baton recover DISK|vm:VM [--at URI] [--ask URI]... [--take] [--json]\n"
         "       baton recover DISK [--at URI] --accept-device [--json]\n",
         NULL, 9};
-    const char *at = NULL, *name;
+    const char *at = NULL;
     const struct cli_option options[] = {
         {"at", "URI",
          "the service (default: BATON_CONTROL, else the only\n/run/baton/NAME.ctl)",
@@ -261,12 +262,10 @@ parse(int argc, char **argv, struct recover_request *rq)
         return cli_fail(CLI_USAGE, "recover",
                         "--take and --accept-device are two things; give one of them");
     }
-    rq->target = argv[optind];
-    name = strncmp(rq->target, "vm:", 3) == 0 ? rq->target + 3 : rq->target;
-    if (!name_is_valid(name)) {
+    if (target_parse(argv[optind], false, &rq->target) < 0) {
         return cli_fail(CLI_USAGE, "recover",
                         "\"%.100s\" is neither a disk nor a VM; allowed: DISK or vm:VM",
-                        rq->target);
+                        argv[optind]);
     }
     status = cli_find_service("recover", at, &rq->at);
     return status == CLI_DONE ? -1 : status;

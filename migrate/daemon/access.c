@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "disk.h"
+#include "target.h"
 
 #define PEER_TEXT 256 /* enough of its names for a sentence */
 
@@ -44,19 +45,21 @@ allow_peer(const struct disk_config *d, const struct tls_peer *peer, struct err 
                    tls_peer_text(peer, text, sizeof text), d->peers_allowed);
 }
 
-/* target: a disk's name, or vm:NAME. One that is not there is the method's to refuse.
- */
+/* One that is malformed, or not there, is the method's to refuse. */
 static int
 allow_target(const struct service_config *c, const struct tls_peer *peer,
-             const char *target, struct err *e)
+             const char *text, struct err *e)
 {
-    bool is_vm = strncmp(target, "vm:", 3) == 0;
+    struct target t;
     int rc = 0;
 
+    if (target_parse(text, false, &t) < 0) {
+        return 0;
+    }
     for (unsigned i = 0; rc == 0 && i < c->nr_disks; i++) {
         const struct disk_config *d = &c->disks[i];
 
-        if (strcmp(is_vm ? d->vm : d->name, is_vm ? target + 3 : target) == 0) {
+        if (target_has(&t, d->vm, d->name)) {
             rc = allow_peer(d, peer, e);
         }
     }

@@ -17,6 +17,7 @@
 #include "service.h"
 #include "status.h"
 #include "takeover.h"
+#include "target.h"
 #include "uri.h"
 #include "vm_methods.h"
 
@@ -24,16 +25,15 @@
 #define MAX_DEADLINE_MS (3600 * 1000)
 
 static int
-get_target(json_t *params, struct err *e, const char **ret_target)
+get_target(json_t *params, struct err *e, struct target *ret_target)
 {
     const char *t = json_string_value(json_object_get(params, "target"));
 
-    if (t == NULL || !name_is_valid(strncmp(t, "vm:", 3) == 0 ? t + 3 : t)) {
+    if (t == NULL || target_parse(t, false, ret_target) < 0) {
         return err_set(e, -EBADMSG,
                        "parameter \"target\": a disk's name or vm:NAME "
                        "expected");
     }
-    *ret_target = t;
     return 0;
 }
 
@@ -187,7 +187,7 @@ control_park(void *service, struct rpc_call *call, json_t *params, struct err *e
 }
 
 static int
-target_only(json_t *params, struct err *e, const char **ret_target)
+target_only(json_t *params, struct err *e, struct target *ret_target)
 {
     static const char *const allowed[] = {"target", NULL};
     int rc = rpc_params_check(params, allowed, e);
@@ -200,7 +200,7 @@ control_unpark(void *service, struct rpc_call *call, json_t *params, struct err 
                json_t **ret_result)
 {
     static const char *const allowed[] = {"target", "deadline_ms", NULL};
-    const char *target = NULL;
+    struct target target;
     json_int_t deadline_ms;
     int rc = rpc_params_check(params, allowed, e);
 
@@ -208,18 +208,18 @@ control_unpark(void *service, struct rpc_call *call, json_t *params, struct err 
     rc = rc < 0 ? rc : get_target(params, e, &target);
     rc = rc < 0 ? rc
                 : get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
-    return rc < 0 ? rc : handoff_unpark(service, target, e, ret_result);
+    return rc < 0 ? rc : handoff_unpark(service, &target, e, ret_result);
 }
 
 static int
 control_abort(void *service, struct rpc_call *call, json_t *params, struct err *e,
               json_t **ret_result)
 {
-    const char *target = NULL;
+    struct target target;
     int rc = target_only(params, e, &target);
 
     *ret_result = NULL;
-    return rc < 0 ? rc : handoff_abort(service, target, send_progress, call, e);
+    return rc < 0 ? rc : handoff_abort(service, &target, send_progress, call, e);
 }
 
 /* ask: control URIs; [] when it is missing. */
@@ -254,11 +254,11 @@ accept_device(struct service *s, const struct recover_question *rq, struct err *
               json_t **ret_result)
 {
     int rc = rq->is_take ? err_set(e, -EBADMSG, "either take or accept_device")
-                         : device_accept(s, rq->target, e);
+                         : device_accept(s, rq->target.text, e);
 
     if (rc == 0) {
         *ret_result = json_pack("{s:s,s:s,s:b}", "service", s->cfg->name, "target",
-                                rq->target, "accepted", 1);
+                                rq->target.text, "accepted", 1);
     }
     return rc;
 }

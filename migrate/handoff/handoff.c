@@ -15,32 +15,6 @@
 #define COMMITTED_PATIENCE_NS (10 * NS_PER_S) /* then a caller gets -EINPROGRESS */
 #define TELL_AGAIN_NS NS_PER_S /* a caller hears so often that it goes on */
 
-static int
-find_disks(struct service *s, const char *target, struct handoff *h, struct err *e)
-{
-    const bool is_vm = strncmp(target, "vm:", 3) == 0;
-
-    for (unsigned i = 0; i < s->nr_disks; i++) {
-        struct disk *d = &s->disks[i];
-
-        if (strcmp(is_vm ? d->cfg->vm : d->cfg->name, is_vm ? target + 3 : target) !=
-            0) {
-            continue;
-        }
-        if (h->nr == GROUP_MAX_DISKS) {
-            return err_set(e, -E2BIG, "%s has more than %d disks", target,
-                           GROUP_MAX_DISKS);
-        }
-        h->disks[h->nr++] = d;
-    }
-    if (h->nr == 0) {
-        return err_set(e, -ENOENT,
-                       is_vm ? "%s serves no disk of %s" : "%s has no disk %s",
-                       s->cfg->name, target);
-    }
-    return 0;
-}
-
 /* Leave those of a VM that are neither owned nor parked here to PREPARE, which asks the
  * next owner whether it has them; unless all are. */
 static void
@@ -120,7 +94,7 @@ claim(struct handoff *h, const struct handoff_request *rq, struct err *e)
                            h->to.text, s->cfg->name);
         }
     }
-    rc = find_disks(s, rq->target, h, e);
+    rc = service_find_target(s, &rq->target, e, h->disks, &h->nr);
     if (rc < 0) {
         return rc;
     }
@@ -176,16 +150,16 @@ attach_or_begin(struct service *s, const struct handoff_request *rq, struct err 
     int rc;
     LK_GUARD(&t->lock);
 
-    h = handoff_table_find_locked(t, rq->target);
+    h = handoff_table_find_locked(t, &rq->target);
     if (h != NULL && !is_the_same(h, rq)) {
-        return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target,
+        return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target.text,
                        h->kind == JOB_PARK ? "nobody (it is parked)" : h->to_text);
     }
     if (h != NULL && job_is_abort_wanted(h)) {
         return err_set(e, -EBUSY,
                        "the handoff of %s is being aborted; ask again when that has "
                        "ended, see baton status",
-                       rq->target);
+                       rq->target.text);
     }
     if (h == NULL) {
         rc = begin_locked(s, rq, e, &h);
@@ -263,7 +237,7 @@ handoff_run(struct service *s, const struct handoff_request *rq,
         rc = wait_for_job(h, on_progress, opaque, e, ret_report);
         job_unref(h);
     } else if (rc == -EPERM) {
-        follow_say_owner(s, rq->target, e);
+        follow_say_owner(s, &rq->target, e);
     }
     return rc;
 }

@@ -12,6 +12,7 @@
 #include "err.h"
 #include "handoff_phase.h"
 #include "service.h"
+#include "target.h"
 
 struct handoff_table;
 int handoff_table_new(struct handoff_table **ret_t);
@@ -30,7 +31,7 @@ enum job_kind {
  * the disks is parked, or for JOB_PARK. */
 struct handoff_request {
     enum job_kind kind;
-    const char *target;   /* a disk's name or "vm:VM" */
+    struct target target;
     const char *to;       /* control URI of the next owner; not of JOB_PARK */
     uint64_t deadline_ns; /* length of HOLD..FLUSH */
     uint64_t budget_ns;   /* refuse when the predicted stall is longer; CLOCK_NEVER */
@@ -51,11 +52,11 @@ int handoff_run(struct service *s, const struct handoff_request *rq,
 /* Abort the running handoff of target and wait until it has ended, with nothing
  * changed. -ENOENT: none; -EALREADY: it is committed; -EBUSY: it will end, but has not
  * after some seconds, and e says what it waits for. */
-int handoff_abort(struct service *s, const char *target,
+int handoff_abort(struct service *s, const struct target *target,
                   handoff_on_progress on_progress, void *opaque, struct err *e);
 
 /* The same without waiting. */
-int handoff_ask_abort(struct service *s, const char *target, struct err *e);
+int handoff_ask_abort(struct service *s, const struct target *target, struct err *e);
 
 /* Tell the owner of every disk that was given away that it is: after a restart, or when
  * a take failed that had abandoned the handoff. Disks that are busy are left alone. */
@@ -68,7 +69,7 @@ int handoff_resume(struct service *s, struct err *e);
 int handoff_abandon(struct service *s, struct disk *d, struct err *e);
 
 /* Own the disks of target that are parked here again. */
-int handoff_unpark(struct service *s, const char *target, struct err *e,
+int handoff_unpark(struct service *s, const struct target *target, struct err *e,
                    json_t **ret_report);
 
 /* What a handoff is at. */

@@ -33,7 +33,8 @@ want_abort_locked(struct handoff *h, struct err *e)
 }
 
 static int
-ask(struct service *s, const char *target, struct err *e, struct handoff **ret_h)
+ask(struct service *s, const struct target *target, struct err *e,
+    struct handoff **ret_h)
 {
     struct handoff_table *t = s->handoffs;
     struct handoff *h;
@@ -42,7 +43,7 @@ ask(struct service *s, const char *target, struct err *e, struct handoff **ret_h
 
     h = handoff_table_find_locked(t, target);
     if (h == NULL) {
-        return err_set(e, -ENOENT, "no handoff of %s is going on", target);
+        return err_set(e, -ENOENT, "no handoff of %s is going on", target->text);
     }
     rc = want_abort_locked(h, e);
     if (rc < 0) {
@@ -60,7 +61,7 @@ ask(struct service *s, const char *target, struct err *e, struct handoff **ret_h
 }
 
 int
-handoff_ask_abort(struct service *s, const char *target, struct err *e)
+handoff_ask_abort(struct service *s, const struct target *target, struct err *e)
 {
     return ask(s, target, e, NULL);
 }
@@ -78,8 +79,8 @@ await_end(struct handoff *h, uint64_t until_ns)
 }
 
 int
-handoff_abort(struct service *s, const char *target, handoff_on_progress on_progress,
-              void *opaque, struct err *e)
+handoff_abort(struct service *s, const struct target *target,
+              handoff_on_progress on_progress, void *opaque, struct err *e)
 {
     const uint64_t patience_ns = clock_deadline_ns(PATIENCE_NS);
     struct handoff *h = NULL;
@@ -108,10 +109,10 @@ handoff_abort(struct service *s, const char *target, handoff_on_progress on_prog
                      "the handoff of %s is to be aborted, but has not ended yet (%s: "
                      "%s): it will as soon as that ends, and nothing will change; see "
                      "baton status",
-                     target, handoff_phase_name(now.phase),
+                     target->text, handoff_phase_name(now.phase),
                      now.detail[0] != '\0' ? now.detail : "no news");
     } else if (now.rc == 0) { /* a bug: an abort that was accepted ends it */
-        rc = err_set(e, -EALREADY, "the handoff of %s was done before", target);
+        rc = err_set(e, -EALREADY, "the handoff of %s was done before", target->text);
     }
     job_unref(h);
     return rc;

@@ -17,8 +17,8 @@
 #include "log.h"
 #include "urgency.h"
 
-struct target {
-    char name[NAME_MAX_LEN + 8]; /* "D" or "vm:VM" */
+struct part {
+    struct target target; /* a disk, or a VM */
     unsigned nr_disks;
 };
 
@@ -26,9 +26,9 @@ struct all {
     struct service *service;
     const struct handoff_all_request *rq;
     unsigned nr;
-    struct target *targets; /* constant while threads run */
-    struct lk lock;         /* leaf */
-    struct cv changed;      /* a handoff or a thread has ended */
+    struct part *parts; /* constant while threads run */
+    struct lk lock;     /* leaf */
+    struct cv changed;  /* a handoff or a thread has ended */
     struct all_locked {
         unsigned next, nr_threads;
         unsigned handed, stayed, disks;
@@ -46,39 +46,37 @@ all_locked(struct all *a)
     return &a->locked_;
 }
 
-/* The target of a disk that is owned here, or of its VM; once for each VM. */
+/* A disk that is owned here, or its VM; once for each VM. */
 static void
-add_target(struct all *a, struct disk *d)
+add_part(struct all *a, struct disk *d)
 {
-    const bool has_vm = d->cfg->vm[0] != '\0';
-    struct target t = {.nr_disks = 1};
+    const struct disk_config *c = d->cfg;
 
     if (disk_record(d).role != ROLE_OWNER) {
         return;
     }
-    (void)snprintf(t.name, sizeof t.name, "%s%s", has_vm ? "vm:" : "",
-                   has_vm ? d->cfg->vm : d->cfg->name);
-    for (unsigned i = 0; i < a->nr && has_vm; i++) {
-        if (strcmp(a->targets[i].name, t.name) == 0) {
-            a->targets[i].nr_disks++;
+    for (unsigned i = 0; i < a->nr && c->vm[0] != '\0'; i++) {
+        if (target_has(&a->parts[i].target, c->vm, c->name)) {
+            a->parts[i].nr_disks++;
             return;
         }
     }
-    a->targets[a->nr++] = t;
+    a->parts[a->nr++] =
+        (struct part){.target = target_of(c->vm, c->name), .nr_disks = 1};
 }
 
 static json_t *
-stay(const struct target *t, int rc, struct err *e)
+stay(const struct part *p, int rc, struct err *e)
 {
-    return json_pack("{s:s,s:s,s:s}", "target", t->name, "errno", strerrorname_np(-rc),
-                     "reason", err_text(e, rc));
+    return json_pack("{s:s,s:s,s:s}", "target", p->target.text, "errno",
+                     strerrorname_np(-rc), "reason", err_text(e, rc));
 }
 
 static void
-hand_one(struct all *a, const struct target *t)
+hand_one(struct all *a, const struct part *p)
 {
     const struct handoff_request rq = {.kind = JOB_HAND_OVER,
-                                       .target = t->name,
+                                       .target = p->target,
                                        .to = a->rq->to,
                                        .deadline_ns = a->rq->deadline_ns,
                                        .budget_ns = a->rq->budget_ns};
@@ -88,15 +86,15 @@ hand_one(struct all *a, const struct target *t)
     LK_GUARD(&a->lock);
     struct all_locked *l = all_locked(a);
 
-    l->latest = t->name;
+    l->latest = p->target.text;
     if (rc == 0) {
         l->handed++;
-        l->disks += t->nr_disks;
+        l->disks += p->nr_disks;
         (void)json_array_append_new(l->handoffs, report);
     } else {
         l->stayed++;
         l->is_refused = l->is_refused || rc != -EINPROGRESS;
-        (void)json_array_append_new(l->staying, stay(t, rc, &e));
+        (void)json_array_append_new(l->staying, stay(p, rc, &e));
     }
     cv_broadcast(&a->changed);
 }
@@ -114,20 +112,20 @@ hand_some(void *arg)
 
     (void)urgency_set(URGENCY_CONTROL);
     for (;;) {
-        const struct target *t = NULL;
+        const struct part *p = NULL;
 
         lk_acquire(&a->lock);
         if (all_locked(a)->next < a->nr && !is_over(a)) {
-            t = &a->targets[all_locked(a)->next++];
+            p = &a->parts[all_locked(a)->next++];
         } else {
             all_locked(a)->nr_threads--;
             cv_broadcast(&a->changed);
         }
         lk_release(&a->lock);
-        if (t == NULL) {
+        if (p == NULL) {
             return NULL;
         }
-        hand_one(a, t);
+        hand_one(a, p);
     }
 }
 
@@ -192,7 +190,7 @@ tell_rest(struct all *a)
     for (unsigned i = all_locked(a)->next; i < a->nr; i++) {
         (void)err_set(&e, -ECANCELED, "it was not begun any more");
         (void)json_array_append_new(all_locked(a)->staying,
-                                    stay(&a->targets[i], -ECANCELED, &e));
+                                    stay(&a->parts[i], -ECANCELED, &e));
         all_locked(a)->stayed++;
         all_locked(a)->is_refused = true;
     }
@@ -239,15 +237,15 @@ handoff_all(struct service *s, const struct handoff_all_request *rq,
             handoff_all_on_progress on_progress, void *opaque, struct err *e,
             json_t **ret_report)
 {
-    AUTO_FREE struct target *targets = calloc(s->nr_disks + 1, sizeof *targets);
-    struct all a = {.service = s, .rq = rq, .targets = targets};
+    AUTO_FREE struct part *parts = calloc(s->nr_disks + 1, sizeof *parts);
+    struct all a = {.service = s, .rq = rq, .parts = parts};
     int rc;
 
-    if (targets == NULL) {
+    if (parts == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
     for (unsigned i = 0; i < s->nr_disks; i++) {
-        add_target(&a, &s->disks[i]);
+        add_part(&a, &s->disks[i]);
     }
     lk_init(&a.lock);
     cv_init(&a.changed);
@@ -267,13 +265,13 @@ handoff_all_abort(struct service *s)
 {
     for (unsigned i = 0; i < s->nr_disks; i++) {
         const struct disk_config *c = s->disks[i].cfg;
-        char target[NAME_MAX_LEN + 8];
+        const struct target alone = target_of("", c->name);
+        const struct target all_of_vm = target_of(c->vm, c->name);
         struct err ignored = {0}; /* there is none, or it is committed: as good */
 
-        (void)snprintf(target, sizeof target, "vm:%s", c->vm);
-        if (c->vm[0] != '\0') {
-            (void)handoff_ask_abort(s, target, &ignored);
+        if (all_of_vm.kind == TARGET_VM) {
+            (void)handoff_ask_abort(s, &all_of_vm, &ignored);
         }
-        (void)handoff_ask_abort(s, c->name, &ignored);
+        (void)handoff_ask_abort(s, &alone, &ignored);
     }
 }

@@ -38,7 +38,7 @@ resume_group(struct service *s, unsigned first, const struct record *rec, struct
 {
     const struct handoff_request rq = {
         .kind = rec->has_parked ? JOB_RESUME_HAND_ON_PARKED : JOB_RESUME_HAND_OVER,
-        .target = s->disks[first].cfg->name,
+        .target = target_of("", s->disks[first].cfg->name),
         .to = rec->peer_control,
         .budget_ns = CLOCK_NEVER};
     struct handoff *h = job_alloc(s, &rq);
@@ -57,7 +57,9 @@ resume_group(struct service *s, unsigned first, const struct record *rec, struct
         }
     }
     if (h->nr > 1 && rec->vm[0] != '\0') {
-        (void)snprintf(h->target, sizeof h->target, "vm:%s", rec->vm);
+        const struct target all_of_vm = target_of(rec->vm, "");
+
+        memcpy(h->target, all_of_vm.text, sizeof h->target);
     }
     h->has_followed = true; /* disk_start() has put the channel in */
     h->locked_.stage = JOB_COMMITTED;

@@ -21,13 +21,13 @@ handoff_table_new(struct handoff_table **ret_t)
 }
 
 struct handoff *
-handoff_table_find_locked(struct handoff_table *t, const char *target)
+handoff_table_find_locked(struct handoff_table *t, const struct target *target)
 {
     struct handoff *h;
 
     LIST_FOREACH(h, &t->jobs, link)
     {
-        if (strcmp(h->target, target) == 0) {
+        if (strcmp(h->target, target->text) == 0) {
             return h;
         }
     }

@@ -19,7 +19,8 @@ struct handoff_table {
 };
 
 /* The job of exactly this target; the lock is held. NULL: none. */
-struct handoff *handoff_table_find_locked(struct handoff_table *t, const char *target);
+struct handoff *handoff_table_find_locked(struct handoff_table *t,
+                                          const struct target *target);
 
 /* The one that hands d; the lock is held. NULL: none. */
 struct handoff *handoff_table_of_disk_locked(struct handoff_table *t,

@@ -18,23 +18,23 @@ struct parked {
     struct record next[GROUP_MAX_DISKS];
 };
 
-static bool
-is_meant(const struct disk *d, const char *target)
-{
-    return strncmp(target, "vm:", 3) == 0 ? strcmp(d->cfg->vm, target + 3) == 0
-                                          : strcmp(d->cfg->name, target) == 0;
-}
-
 static int
-claim_parked(struct service *s, const char *target, struct parked *p, struct err *e)
+claim_parked(struct service *s, const struct target *target, struct parked *p,
+             struct err *e)
 {
-    for (unsigned i = 0; i < s->nr_disks; i++) {
-        struct disk *d = &s->disks[i];
-        int rc;
+    struct disk *disks[GROUP_MAX_DISKS];
+    unsigned nr;
+    int rc = service_find_target(s, target, e, disks, &nr);
 
-        if (!is_meant(d, target) || p->nr == GROUP_MAX_DISKS) {
-            continue;
-        }
+    if (rc == -ENOENT) {
+        return err_set(e, rc, "%s has no disk %s", s->cfg->name, target->text);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        struct disk *d = disks[i];
+
         rc = disk_claim(d, "unparking", e);
         if (rc < 0) {
             return rc;
@@ -46,8 +46,7 @@ claim_parked(struct service *s, const char *target, struct parked *p, struct err
         }
         p->next[p->nr - 1] = disk_next_record(d, ROLE_OWNER, disk_record(d).epoch + 1);
     }
-    return p->nr > 0 ? 0
-                     : err_set(e, -ENOENT, "%s has no disk %s", s->cfg->name, target);
+    return 0;
 }
 
 static int
@@ -108,7 +107,7 @@ own_parked(struct service *s, struct parked *p, struct err *e)
 }
 
 int
-handoff_unpark(struct service *s, const char *target, struct err *e,
+handoff_unpark(struct service *s, const struct target *target, struct err *e,
                json_t **ret_report)
 {
     struct parked p = {0};
@@ -133,8 +132,8 @@ handoff_unpark(struct service *s, const char *target, struct err *e,
         json_decref(disks);
         return rc;
     }
-    log_info("%s is owned by %s again", target, s->cfg->name);
-    *ret_report =
-        json_pack("{s:s,s:s,s:o}", "target", target, "outcome", "done", "disks", disks);
+    log_info("%s is owned by %s again", target->text, s->cfg->name);
+    *ret_report = json_pack("{s:s,s:s,s:o}", "target", target->text, "outcome", "done",
+                            "disks", disks);
     return 0;
 }

@@ -24,7 +24,7 @@ job_alloc(struct service *s, const struct handoff_request *rq)
 
     if (h != NULL) {
         h->service = s;
-        (void)snprintf(h->target, sizeof h->target, "%s", rq->target);
+        (void)snprintf(h->target, sizeof h->target, "%s", rq->target.text);
         h->kind = rq->kind;
         if (rq->kind != JOB_PARK) {
             (void)snprintf(h->to_text, sizeof h->to_text, "%s", rq->to);

@@ -50,7 +50,7 @@ enum job_wish {
 
 struct handoff {
     struct service *service;
-    char target[NAME_MAX_LEN + 8];
+    char target[TARGET_TEXT_SIZE];
     enum job_kind kind;           /* constant once it runs */
     char to_text[RECORD_URI_LEN]; /* where it is handed; "" in JOB_PARK, as `to` */
     struct uri to;

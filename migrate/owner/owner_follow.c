@@ -14,6 +14,7 @@
 #include "log.h"
 #include "owner_find.h"
 #include "service.h"
+#include "target.h"
 
 #define SEARCH_TIMEOUT_NS (20 * NS_PER_S)
 #define LINGER_NS (3 * NS_PER_S)
@@ -223,19 +224,21 @@ follow_search_text(struct disk *d, char *buf)
 }
 
 void
-follow_say_owner(struct service *s, const char *target, struct err *e)
+follow_say_owner(struct service *s, const struct target *target, struct err *e)
 {
-    const bool is_vm = strncmp(target, "vm:", 3) == 0;
+    struct disk *disks[GROUP_MAX_DISKS];
+    struct err ignored = {0};
+    unsigned nr = 0;
 
-    for (unsigned i = 0; i < s->nr_disks; i++) {
-        const struct disk_config *c = s->disks[i].cfg;
-        struct record rec = disk_record(&s->disks[i]);
-        struct err ignored = {0};
+    if (service_find_target(s, target, &ignored, disks, &nr) < 0) {
+        return;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        struct record rec = disk_record(disks[i]);
         size_t len = strlen(e->msg);
         struct where w;
 
-        if (rec.role != ROLE_GIVEN ||
-            strcmp(is_vm ? c->vm : c->name, is_vm ? target + 3 : target) != 0) {
+        if (rec.role != ROLE_GIVEN) {
             continue;
         }
         if (where_find(s, &rec, false, clock_deadline_ns(SAY_TIMEOUT_NS), &ignored,

@@ -18,6 +18,7 @@
 struct disk;
 struct err;
 struct service;
+struct target;
 
 /* As port_channel_opts.moved; opaque is the disk. */
 bool follow_moved(void *opaque, uint64_t epoch, const char *right,
@@ -36,9 +37,9 @@ int follow_write_down(struct disk *d, const struct where *w, struct err *e);
  * bytes. */
 void follow_search_text(struct disk *d, char *buf);
 
-/* e says to whom we gave a disk of target (a disk's name or vm:VM): add who owns it
- * now, if that is somebody else by now who can be found. Asks other services. */
-void follow_say_owner(struct service *s, const char *target, struct err *e);
+/* e says to whom we gave a disk of target: add who owns it now,
+ * if that is somebody else by now who can be found. Asks other services. */
+void follow_say_owner(struct service *s, const struct target *target, struct err *e);
 
 /* Wait until no thread looks for the owner of d. */
 void follow_await(struct disk *d);

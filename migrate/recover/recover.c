@@ -8,39 +8,15 @@
 #include "cleanup.h"
 #include "disk.h"
 
-struct target {
+struct subject {
     unsigned nr;
     struct disk *disks[GROUP_MAX_DISKS];
     struct recover_facts *facts; /* nr */
     struct recover_verdict *verdicts;
 };
 
-static int
-find_disks(struct service *s, const char *target, struct target *t, struct err *e)
-{
-    const bool is_vm = strncmp(target, "vm:", 3) == 0;
-
-    for (unsigned i = 0; i < s->nr_disks; i++) {
-        struct disk *d = &s->disks[i];
-
-        if (strcmp(is_vm ? d->cfg->vm : d->cfg->name, is_vm ? target + 3 : target) !=
-            0) {
-            continue;
-        }
-        if (t->nr == GROUP_MAX_DISKS) {
-            return err_set(e, -E2BIG, "%s has more than %d disks", target,
-                           GROUP_MAX_DISKS);
-        }
-        t->disks[t->nr++] = d;
-    }
-    return t->nr > 0 ? 0
-                     : err_set(e, -ENOENT,
-                               is_vm ? "%s serves no disk of %s" : "%s has no disk %s",
-                               s->cfg->name, target);
-}
-
 static bool
-is_meant(const struct target *t, const struct disk *d)
+is_meant(const struct subject *t, const struct disk *d)
 {
     for (unsigned i = 0; i < t->nr; i++) {
         if (t->disks[i] == d) {
@@ -52,7 +28,7 @@ is_meant(const struct target *t, const struct disk *d)
 
 /* A disk that was given at once with the one of rec and would stay behind. */
 static const char *
-find_mate(struct service *s, const struct target *t, const struct record *rec)
+find_mate(struct service *s, const struct subject *t, const struct record *rec)
 {
     for (unsigned i = 0; i < s->nr_disks && rec->role == ROLE_GIVEN; i++) {
         struct record other = disk_record(&s->disks[i]);
@@ -146,7 +122,7 @@ refusal_errno(enum recover_state s)
 }
 
 static int
-check_take(const struct target *t, struct err *e)
+check_take(const struct subject *t, struct err *e)
 {
     for (unsigned i = 0; i < t->nr; i++) {
         const struct recover_verdict *v = &t->verdicts[i];
@@ -163,7 +139,7 @@ check_take(const struct target *t, struct err *e)
 
 /* Those of the disks that are not ours already. */
 static int
-take(struct service *s, const struct target *t, struct err *e, bool *ret_is_taken)
+take(struct service *s, const struct subject *t, struct err *e, bool *ret_is_taken)
 {
     AUTO_FREE struct recover_verdict *verdicts = calloc(t->nr, sizeof *verdicts);
     struct disk *disks[GROUP_MAX_DISKS];
@@ -187,7 +163,7 @@ take(struct service *s, const struct target *t, struct err *e, bool *ret_is_take
 }
 
 static void
-look(struct service *s, struct target *t, const char *const *ask, unsigned nr_ask)
+look(struct service *s, struct subject *t, const char *const *ask, unsigned nr_ask)
 {
     for (unsigned i = 0; i < t->nr; i++) {
         recover_gather(t->disks[i], ask, nr_ask, &t->facts[i]);
@@ -197,7 +173,7 @@ look(struct service *s, struct target *t, const char *const *ask, unsigned nr_as
 }
 
 static json_t *
-disks_json(const struct target *t)
+disks_json(const struct subject *t)
 {
     json_t *disks = json_array();
 
@@ -211,9 +187,9 @@ int
 recover_run(struct service *s, const struct recover_question *rq, struct err *e,
             json_t **ret_result)
 {
-    struct target t = {.nr = 0};
+    struct subject t = {.nr = 0};
     bool is_taken = false;
-    int rc = find_disks(s, rq->target, &t, e);
+    int rc = service_find_target(s, &rq->target, e, t.disks, &t.nr);
 
     if (rc < 0 || t.nr == 0) {
         return rc;
@@ -229,10 +205,11 @@ recover_run(struct service *s, const struct recover_question *rq, struct err *e,
     if (rq->is_take) {
         rc = take(s, &t, e, &is_taken);
         if (rc < 0) {
-            return err_prefix(e, rc, "%s", rq->target);
+            return err_prefix(e, rc, "%s", rq->target.text);
         }
     }
-    *ret_result = json_pack("{s:s,s:s,s:b,s:o}", "service", s->cfg->name, "target",
-                            rq->target, "taken", is_taken, "disks", disks_json(&t));
+    *ret_result =
+        json_pack("{s:s,s:s,s:b,s:o}", "service", s->cfg->name, "target",
+                  rq->target.text, "taken", is_taken, "disks", disks_json(&t));
     return 0;
 }

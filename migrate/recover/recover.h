@@ -17,6 +17,7 @@
 #include "owner_word.h"
 #include "record.h"
 #include "service.h"
+#include "target.h"
 #include "words.h"
 
 enum recover_device { DEVICE_FITS, DEVICE_MISSING, DEVICE_DIFFERS };
@@ -92,7 +93,7 @@ int recover_take(struct service *s, struct disk *const *disks, unsigned nr,
                  const struct recover_verdict *verdicts, struct err *e);
 
 struct recover_question {
-    const char *target;
+    struct target target;
     const char *ask[RECOVER_MAX_OTHERS];
     unsigned nr_ask;
     bool is_take;

@@ -16,6 +16,7 @@
 #include "mend.h"
 #include "nbdkit_filters.h"
 #include "superseded.h"
+#include "target.h"
 #include "vm_restart.h"
 
 static int
@@ -140,4 +141,32 @@ service_find_uuid(struct service *s, const char *uuid)
         }
     }
     return NULL;
+}
+
+int
+service_find_target(struct service *s, const struct target *t, struct err *e,
+                    struct disk **ret_disks, unsigned *ret_nr)
+{
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        const struct disk_config *c = s->disks[i].cfg;
+
+        if (!target_has(t, c->vm, c->name)) {
+            continue;
+        }
+        if (nr == GROUP_MAX_DISKS) {
+            return err_set(e, -E2BIG, "%s has more than %d disks", t->text,
+                           GROUP_MAX_DISKS);
+        }
+        ret_disks[nr++] = &s->disks[i];
+    }
+    if (nr == 0) {
+        return err_set(e, -ENOENT,
+                       t->kind == TARGET_VM ? "%s serves no disk of %s"
+                                            : "%s has no disk %s",
+                       s->cfg->name, t->text);
+    }
+    *ret_nr = nr;
+    return 0;
 }

@@ -18,6 +18,7 @@ struct disk;
 struct handoff_table;
 struct rpc_server;
 struct superseded_looks;
+struct target;
 struct tls_peer;
 
 struct service {
@@ -55,6 +56,11 @@ void service_stop(struct service *s, uint64_t deadline_ns);
 /* By name, NULL when there is none. */
 struct disk *service_find_disk(struct service *s, const char *name);
 struct disk *service_find_uuid(struct service *s, const char *uuid);
+
+/* The disks that t is about, in ret_disks, which has room for GROUP_MAX_DISKS. -ENOENT:
+ * there is none; -E2BIG: there are more than that. e names the target. */
+int service_find_target(struct service *s, const struct target *t, struct err *e,
+                        struct disk **ret_disks, unsigned *ret_nr);
 
 /* Where a connection comes from. */
 struct client_origin {

@@ -235,10 +235,11 @@ vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
         return rc;
     }
     for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
+        const struct target target = target_of("", dom.disks[i]->cfg->name);
         json_t *report = NULL;
 
         if (disk_record(dom.disks[i]).role == ROLE_PARKED) {
-            rc = handoff_unpark(s, dom.disks[i]->cfg->name, e, &report);
+            rc = handoff_unpark(s, &target, e, &report);
             json_decref(report);
         }
     }

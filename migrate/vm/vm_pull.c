@@ -8,9 +8,10 @@
 #include "clock.h"
 #include "rpc.h"
 #include "service.h"
+#include "target.h"
 
 static int
-ask_owner(struct service *s, const struct record *rec, const char *target,
+ask_owner(struct service *s, const struct record *rec, const struct target *target,
           uint64_t deadline_ns, struct err *e)
 {
     struct rpc_client *client = NULL;
@@ -24,10 +25,10 @@ ask_owner(struct service *s, const struct record *rec, const char *target,
     if (rc < 0) {
         return rc;
     }
-    rc = rpc_call(
-        client, "handoff",
-        json_pack("{s:s,s:s}", "target", target, "to", config_control_for(s->cfg, &u)),
-        NULL, NULL, deadline_ns, e, NULL, &result);
+    rc = rpc_call(client, "handoff",
+                  json_pack("{s:s,s:s}", "target", target->text, "to",
+                            config_control_for(s->cfg, &u)),
+                  NULL, NULL, deadline_ns, e, NULL, &result);
     rpc_client_close(client);
     json_decref(result);
     return rc;
@@ -43,18 +44,16 @@ vm_pull(struct service *s, struct disk *const *disks, unsigned nr, uint64_t dead
         return err_set(e, -EINVAL, "%s has no control socket", s->cfg->name);
     }
     for (unsigned i = 0; i < nr && rc == 0; i++) {
-        const char *vm = disks[i]->cfg->vm;
         struct record rec = disk_record(disks[i]);
-        char target[NAME_MAX_LEN + 8];
+        const struct target target = target_of(disks[i]->cfg->vm, rec.name);
 
         if (rec.role != ROLE_GIVEN) {
             continue; /* ours, or with the group of one before */
         }
-        (void)snprintf(target, sizeof target, "%s%s", vm[0] != '\0' ? "vm:" : "",
-                       vm[0] != '\0' ? vm : rec.name);
-        rc = ask_owner(s, &rec, target, deadline_ns, e);
+        rc = ask_owner(s, &rec, &target, deadline_ns, e);
         if (rc < 0) {
-            return err_prefix(e, rc, "%s does not hand %s over", rec.peer_name, target);
+            return err_prefix(e, rc, "%s does not hand %s over", rec.peer_name,
+                              target.text);
         }
     }
     return rc;

@@ -104,12 +104,12 @@ hand_one(const struct vm_watch *w, const struct vm_news *news, unsigned i,
     const struct vm_place *place = &news->places[i];
     const struct disk_config *cfg = w->disks[i].disk->cfg;
     const bool is_group = is_whole_group(w, news, i);
-    char target[NAME_MAX_LEN + 8];
-    const struct handoff_request rq = {.kind = JOB_HAND_OVER,
-                                       .target = target,
-                                       .to = place->control,
-                                       .deadline_ns = HANDOFF_DEADLINE_NS,
-                                       .budget_ns = CLOCK_NEVER};
+    const struct handoff_request rq = {
+        .kind = JOB_HAND_OVER,
+        .target = target_of(is_group ? cfg->vm : "", cfg->name),
+        .to = place->control,
+        .deadline_ns = HANDOFF_DEADLINE_NS,
+        .budget_ns = CLOCK_NEVER};
     json_t *report = NULL;
     int rc;
 
@@ -120,8 +120,6 @@ hand_one(const struct vm_watch *w, const struct vm_news *news, unsigned i,
         return err_set(e, -EAGAIN, "another service than %s says so, too",
                        place->service);
     }
-    (void)snprintf(target, sizeof target, "%s%s", is_group ? "vm:" : "",
-                   is_group ? cfg->vm : cfg->name);
     rc = handoff_run(w->service, &rq, NULL, NULL, e, &report);
     json_decref(report);
     return rc == -EINPROGRESS ? 0 : rc; /* committed: the service goes on by itself */
