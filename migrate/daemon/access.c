@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "disk.h"
+#include "service.h"
 #include "target.h"
 
 #define PEER_TEXT 256 /* enough of its names for a sentence */

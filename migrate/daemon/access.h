@@ -10,8 +10,9 @@
 
 #include <jansson.h>
 
+#include "client.h"
+#include "config.h"
 #include "err.h"
-#include "service.h"
 #include "tls_peer.h"
 
 /* An rpc_admit(); ctx is the struct service. Every disk that the call names has to be

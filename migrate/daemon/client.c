@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "client.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>

@@ -20,6 +20,8 @@
 #include "give_away.h"
 #include "log.h"
 #include "pidfile.h"
+#include "service.h"
+#include "service_start.h"
 #include "urgency.h"
 #include "uri.h"
 

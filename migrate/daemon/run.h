@@ -3,7 +3,10 @@
 #ifndef BATON_RUN_H
 #define BATON_RUN_H
 
-#include "service.h"
+#include "config.h"
+#include "err.h"
+
+struct service;
 
 /* Start the service (service_new), log "ready", tell systemd if NOTIFY_SOCKET is set,
  * and take signals: SIGTERM, SIGINT and SIGQUIT stop the service in order and end the

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vm_watch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,6 +27,15 @@
 /* AGAIN: look later; HERE: it is here, or nowhere; GONE: nobody is announced any more.
  */
 enum outcome { AGAIN, HERE, GONE };
+
+struct vm_watches {
+    struct lk lock; /* leaf */
+    struct cv changed;
+    struct vm_watches_locked {
+        TAILQ_HEAD(, vm_watch) waiting;
+        unsigned nr_threads, nr; /* threads; watches, waiting or at work */
+    } locked_;
+};
 
 static struct vm_watches_locked *watches_locked(struct vm_watches *q)
     LK_REQUIRES(q->lock);
@@ -328,21 +338,30 @@ watch_thread(void *arg)
     return NULL;
 }
 
-void
-vm_watches_init(struct vm_watches *q)
+int
+vm_watches_new(struct vm_watches **ret_q)
 {
-    memset(q, 0, sizeof *q);
+    struct vm_watches *q = calloc(1, sizeof *q);
+
+    if (q == NULL) {
+        return -ENOMEM;
+    }
     lk_init(&q->lock);
     cv_init(&q->changed);
     TAILQ_INIT(&q->locked_.waiting);
+    *ret_q = q;
+    return 0;
 }
 
-unsigned
-vm_watches_count(struct vm_watches *q)
+void
+vm_watches_free(struct vm_watches *q)
 {
-    LK_GUARD(&q->lock);
-
-    return watches_locked(q)->nr;
+    if (q != NULL) {
+        assert(q->locked_.nr == 0);
+        cv_done(&q->changed);
+        lk_done(&q->lock);
+        free(q);
+    }
 }
 
 /* Have one more thread if there may be work for it. */
@@ -366,7 +385,7 @@ need_thread(struct vm_watches *q) LK_REQUIRES(q->lock)
 int
 vm_watch_start(const struct vm_watch *w, struct err *e)
 {
-    struct vm_watches *q = &w->service->vm_watches;
+    struct vm_watches *q = w->service->vm_watches;
     struct vm_watch *mine = malloc(sizeof *mine);
     int rc;
     LK_GUARD(&q->lock);

@@ -48,23 +48,13 @@ struct vm_watch {
     TAILQ_ENTRY(vm_watch) link;
 };
 
-/* The watches of a service that wait for their turn. */
-struct vm_watches {
-    struct lk lock; /* leaf */
-    struct cv changed;
-    struct vm_watches_locked {
-        TAILQ_HEAD(, vm_watch) waiting;
-        unsigned nr_threads, nr; /* threads; watches, waiting or at work */
-    } locked_;
-};
-
-void vm_watches_init(struct vm_watches *q);
+/* The watches of a service that wait for their turn. -ENOMEM. */
+struct vm_watches;
+int vm_watches_new(struct vm_watches **ret_q);
+void vm_watches_free(struct vm_watches *q); /* no thread is at it; NULL is accepted */
 
 /* Look for the VM from now on. w is copied. -ENOMEM, -EAGAIN: there is no thread and
  * none is to be had. */
 int vm_watch_start(const struct vm_watch *w, struct err *e);
-
-/* How many VMs are looked for. */
-unsigned vm_watches_count(struct vm_watches *q);
 
 #endif

@@ -16,6 +16,7 @@
 #include <nbdkit-plugin.h>
 
 #include "access.h"
+#include "client.h"
 #include "config.h"
 #include "config_rows.h"
 #include "guard_tls.h"
@@ -23,7 +24,6 @@
 #include "pidfile.h"
 #include "port.h"
 #include "run.h"
-#include "service.h"
 #include "tls_peer.h"
 #include "trace.h"
 

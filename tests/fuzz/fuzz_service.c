@@ -97,15 +97,7 @@ fuzz_service_start(struct fuzz_service *f)
 void
 fuzz_service_restart(struct fuzz_service *f)
 {
-    struct service *s = f->service;
-
-    for (unsigned i = 0; i < s->nr_disks; i++) {
-        disk_done(&s->disks[i]);
-    }
-    free(s->disks);
-    record_dir_close(s->records);
-    free(s->handoffs);
-    free(s);
+    service_free(f->service);
     remove_tree(f->config.state_dir);
     start(f);
 }

@@ -10,6 +10,7 @@
 #include "record.h"
 #include "redirector.h"
 #include "service.h"
+#include "service_start.h"
 
 #define FUZZ_PEER "unix:/baton-fuzz/nobody" /* nobody listens there */
 #define FUZZ_NR_DISKS 3                     /* a and b are owned and of vm v; c waits */

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "disk.h"
 #include "service.h"
+#include "service_start.h"
 #include "takeover.h"
 
 #define RIG_UUID "11111111-2222-3333-4444-555555555555"
@@ -96,13 +97,7 @@ rig_start(const struct service_config *c)
 static inline void
 rig_end(struct service *s)
 {
-    for (unsigned i = 0; i < s->nr_disks; i++) {
-        disk_done(&s->disks[i]);
-    }
-    free(s->disks);
-    record_dir_close(s->records);
-    free(s->handoffs);
-    free(s);
+    service_free(s);
 }
 
 static inline json_t *
