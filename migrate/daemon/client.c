@@ -12,9 +12,10 @@
 #include "clock.h"
 #include "disk.h"
 #include "disk_durability.h"
-#include "mend.h"
+#include "disk_failed.h"
 #include "port_channel.h"
 #include "service.h"
+#include "writers_enter.h"
 
 /* A newer session waits this long for what an older one had begun. */
 #define FENCE_TIMEOUT_NS (30 * NS_PER_S)
@@ -61,7 +62,7 @@ open_vm(struct client *c, struct err *e)
     struct redir *r = disk_redir(d);
     int rc;
 
-    if (mend_is_in_trouble(d, e)) {
+    if (disk_failed_is(d, e)) {
         return -EAGAIN;
     }
     if (!is_served(d)) {
@@ -141,7 +142,7 @@ open_channel(struct service *s, struct client *c, const char *export_name,
         return err_set(e, -ENOENT, "no disk with uuid %s is served here", n.uuid);
     }
     rc = allow_open(s->cfg, c->disk->cfg, from, e);
-    if (rc == 0 && mend_is_in_trouble(c->disk, e)) {
+    if (rc == 0 && disk_failed_is(c->disk, e)) {
         rc = -EAGAIN;
     }
     if (rc == 0) {
@@ -195,7 +196,7 @@ client_may_open(struct service *s, unsigned i, const struct client_origin *from)
 {
     struct disk *d = &s->disks[i];
 
-    return is_served(d) && !mend_is_in_trouble(d, NULL) &&
+    return is_served(d) && !disk_failed_is(d, NULL) &&
            allow_open(s->cfg, d->cfg, from, NULL) == 0;
 }
 
@@ -232,7 +233,7 @@ client_close(struct client *c)
         guest_leave(&c->guest);
         if (c->disk->cfg->writers == WRITERS_ONE &&
             atomic_load_explicit(&c->may_write, memory_order_relaxed)) {
-            writers_leave(c->disk);
+            writers_leave(&c->disk->writers);
         }
         if (atomic_fetch_sub_explicit(&c->disk->nr_vms, 1, memory_order_relaxed) == 1) {
             disk_rest_after_last_vm(c->disk);
@@ -267,7 +268,7 @@ ask_to_write(struct client *c)
 
     if (rc == 0 &&
         atomic_exchange_explicit(&c->may_write, true, memory_order_relaxed)) {
-        writers_leave(c->disk);
+        writers_leave(&c->disk->writers);
     }
     return rc;
 }

@@ -10,7 +10,7 @@
 #include "device_check.h"
 #include "handoff.h"
 #include "handoff_all.h"
-#include "lease.h"
+#include "lease_take.h"
 #include "owner_find.h"
 #include "record.h"
 #include "recover.h"

@@ -13,6 +13,7 @@
 #include "device_check.h"
 #include "device_wait.h"
 #include "disk.h"
+#include "disk_ownership.h"
 #include "log.h"
 #include "service.h"
 #include "superseded.h"

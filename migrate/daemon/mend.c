@@ -16,6 +16,7 @@
 #include "device_check.h"
 #include "device_wait.h"
 #include "disk.h"
+#include "disk_failed.h"
 #include "disk_start.h"
 #include "handoff.h"
 #include "log.h"
@@ -24,54 +25,6 @@
 
 #define FIRST_WAIT_NS (100 * NS_PER_MS)
 #define LAST_WAIT_NS (5 * NS_PER_S)
-
-bool
-mend_is_in_trouble(struct disk *d, struct err *e)
-{
-    LK_GUARD(&d->lock);
-
-    if (disk_locked(d)->trouble[0] == '\0') {
-        return false;
-    }
-    (void)err_set(e, -EAGAIN, "disk %s is not served here now: %s", d->cfg->name,
-                  disk_locked(d)->trouble);
-    return true;
-}
-
-/* Is it news? */
-static bool
-set_trouble(struct disk *d, const char *why)
-{
-    bool is_news;
-    LK_GUARD(&d->lock);
-
-    is_news = strcmp(disk_locked(d)->trouble, why) != 0;
-    (void)snprintf(disk_locked(d)->trouble, sizeof disk_locked(d)->trouble, "%s", why);
-    return is_news;
-}
-
-int
-mend_claim(struct disk *d, struct err *e)
-{
-    LK_GUARD(&d->lock);
-
-    if (disk_locked(d)->trouble[0] == '\0') {
-        return err_set(e, -EAGAIN, "%s is served meanwhile", d->cfg->name);
-    }
-    if (disk_locked(d)->claimed_for != NULL) {
-        return err_set(e, -EBUSY, "%s is being tried again just now", d->cfg->name);
-    }
-    disk_locked(d)->claimed_for = "another try";
-    return 0;
-}
-
-void
-mend_hurry(struct service *s)
-{
-    const uint64_t one = 1;
-
-    (void)!write(s->mend_fd, &one, sizeof one); /* it counts, and is never full */
-}
 
 /* Is there something new to say of it? */
 static bool
@@ -85,7 +38,7 @@ try(struct disk *d)
         device_keep(d);
     }
 
-    return set_trouble(d, rc < 0 ? err_text(&e, rc) : "");
+    return disk_failed_set(d, rc < 0 ? err_text(&e, rc) : "");
 }
 
 static void
@@ -93,7 +46,7 @@ tell(struct disk *d)
 {
     struct err e = {{0}};
 
-    if (mend_is_in_trouble(d, &e)) {
+    if (disk_failed_is(d, &e)) {
         log_error("%s; it is tried again", e.msg);
     } else {
         log_info("%s is served now, as %s", d->cfg->name,
@@ -111,7 +64,7 @@ int
 mend_check(struct service *s, struct err *e)
 {
     for (unsigned i = 0; i < s->nr_disks; i++) {
-        if (!mend_is_in_trouble(&s->disks[i], NULL) ||
+        if (!disk_failed_is(&s->disks[i], NULL) ||
             disk_record(&s->disks[i]).epoch != 0) {
             return 0;
         }
@@ -145,13 +98,13 @@ try_all(struct service *s, int watch_fd)
         struct disk *d = &s->disks[i];
         bool is_news;
 
-        if (!mend_is_in_trouble(d, NULL)) {
+        if (!disk_failed_is(d, NULL)) {
             continue;
         }
         if (watch_fd >= 0 && !d->cfg->is_nbd) {
             appear_watch(watch_fd, d->cfg->device); /* before we look */
         }
-        if (mend_claim(d, NULL) < 0) {
+        if (disk_failed_claim(d, NULL) < 0) {
             nr++; /* a person is at it */
             continue;
         }
@@ -160,7 +113,7 @@ try_all(struct service *s, int watch_fd)
         if (is_news) {
             tell(d);
         }
-        if (mend_is_in_trouble(d, NULL)) {
+        if (disk_failed_is(d, NULL)) {
             nr++;
         } else {
             welcome(s, d);
@@ -210,7 +163,7 @@ mend_start(struct service *s, struct err *e)
     unsigned nr = 0;
 
     for (unsigned i = 0; i < s->nr_disks; i++) {
-        if (mend_is_in_trouble(&s->disks[i], NULL)) {
+        if (disk_failed_is(&s->disks[i], NULL)) {
             tell(&s->disks[i]);
             nr++;
         }

@@ -27,12 +27,4 @@ int mend_check(struct service *s, struct err *e);
 /* Try again what is in trouble, on a thread of its own, until nothing is. */
 int mend_start(struct service *s, struct err *e);
 
-/* The claim of a disk in trouble, so that it is not tried meanwhile; disk_unclaim().
- * -EBUSY: it is being tried, or has such a claim; -EAGAIN: it is not in trouble. */
-int mend_claim(struct disk *d, struct err *e);
-void mend_hurry(struct service *s); /* try again now */
-
-/* Is d in trouble? Then e (which may be NULL) says so, with the reason. */
-bool mend_is_in_trouble(struct disk *d, struct err *e);
-
 #endif

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "mend.h"
 #include "nbdkit_filters.h"
+#include "owner_follow.h"
 #include "service.h"
 #include "superseded.h"
 #include "vm_restart.h"
@@ -66,6 +67,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
     }
     s->cfg = cfg;
     s->mend_fd = -1;
+    s->moved = follow_moved;
     s->began_ns = clock_now_ns();
     tls_settings_set(&cfg->tls);
     known_init(&s->known);
@@ -99,7 +101,7 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
     if (rc < 0) {
         return rc; /* threads may run already: the process ends, nothing is freed */
     }
-    vm_kept_follow(s);
+    vm_watch_all(s);
     rc = mend_start(s, e);
     if (rc < 0) {
         return rc;

@@ -10,9 +10,9 @@
 #include "clock.h"
 #include "disk.h"
 #include "disk_durability.h"
+#include "disk_failed.h"
 #include "disk_latency.h"
 #include "handoff.h"
-#include "mend.h"
 #include "owner_follow.h"
 
 /* A request that is older than this waits, even if nothing says for what. */
@@ -88,7 +88,7 @@ add_device(struct disk *d, const struct record *rec, json_t *j)
         (void)json_object_set_new(j, "state", json_string("device-lost"));
         (void)json_object_set_new(j, "reason", json_string(reason));
     }
-    if (mend_is_in_trouble(d, &trouble)) {
+    if (disk_failed_is(d, &trouble)) {
         (void)json_object_set_new(j, "state", json_string("failed"));
         (void)json_object_set_new(j, "reason", json_string(trouble.msg));
     }

@@ -8,6 +8,7 @@
 #include "device_check.h"
 #include "device_wait.h"
 #include "disk.h"
+#include "disk_ownership.h"
 #include "handoff.h"
 #include "log.h"
 

@@ -8,6 +8,7 @@
 #include "breakpoint.h"
 #include "clock.h"
 #include "device_check.h"
+#include "disk_ownership.h"
 #include "handoff_table.h"
 #include "job_call.h"
 #include "job_turn.h"

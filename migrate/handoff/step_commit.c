@@ -10,6 +10,7 @@
 #include "breakpoint.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "disk_ownership.h"
 #include "job_call.h"
 #include "job_flush.h"
 #include "log.h"

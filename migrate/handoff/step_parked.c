@@ -13,6 +13,7 @@
 #include "breakpoint.h"
 #include "clock.h"
 #include "disk_durability.h"
+#include "disk_ownership.h"
 #include "log.h"
 
 void

@@ -11,6 +11,7 @@
 #include "disk_durability.h"
 #include "job_call.h"
 #include "job_turn.h"
+#include "lease_take.h"
 #include "port_channel.h"
 #include "stall_forecast.h"
 #include "step.h"

@@ -9,6 +9,7 @@
 #include "attach_look.h"
 #include "clock.h"
 #include "disk.h"
+#include "disk_ownership.h"
 #include "log.h"
 #include "owner_find.h"
 #include "owner_follow.h"

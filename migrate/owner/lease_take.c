@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The side of the service that a VM uses, and what is asked between the two. */
+#include "lease_take.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
-#include "control.h"
 #include "disk.h"
 #include "lease.h"
+#include "lease_grant.h"
 #include "log.h"
 #include "owner_find.h"
 #include "record_json.h"
@@ -21,20 +22,6 @@
 
 static const char *const how_names[] = {
     [LEASE_START] = "start", [LEASE_EXPECTED] = "expected", [LEASE_RUNS] = "runs"};
-
-bool
-lease_is_used_here(struct disk *d, const char *vm_uuid, bool is_shared)
-{
-    struct guests_locked g = guests_look(&d->guests);
-
-    if (strcmp(vm_uuid, LEASE_CLIENTS) == 0) {
-        return writers_are_there(&d->writers);
-    }
-    return strcmp(g.vm_uuid, vm_uuid) == 0
-               ? guests_hold(&d->guests)
-               : is_shared &&
-                     atomic_load_explicit(&d->nr_vms, memory_order_relaxed) > 0;
-}
 
 static struct lease
 own_lease(struct disk *d, const char *vm_uuid, const char *vm, bool is_shared,
@@ -208,7 +195,7 @@ lease_answer(void *service, struct rpc_call *call, json_t *params, struct err *e
 
         /* Said late, it may have been started there again. */
         if (lease_find(d, &l, &has) &&
-            (!lease_is_used(d, &l, clock_deadline_ns(GRANT_NS), &is_silent) ||
+            (!lease_grant_is_used(d, &l, clock_deadline_ns(GRANT_NS), &is_silent) ||
              is_silent)) {
             lease_end(d, &has);
         }

@@ -13,7 +13,6 @@
 #include "record_json.h"
 #include "service.h"
 #include "uri.h"
-#include "vm_place.h"
 
 #define HOP_TIMEOUT_NS (2 * NS_PER_S) /* to connect, and again to answer */
 
@@ -65,9 +64,8 @@ describe_guests(struct service *s, struct disk *d)
                      guests.is_gone ? "" : guests.vm_uuid, "vm_clients",
                      (json_int_t)guests_present(&d->guests), "vm_writers",
                      (json_int_t)guests.nr_writers, "vm_open", (json_int_t)guests.nr,
-                     "vm_runs",
-                     !guests.is_gone && vm_place_runs_here(s, guests.vm_uuid), "vm_has",
-                     guests_hold(&d->guests), "clients",
+                     "vm_runs", !guests.is_gone && service_runs_vm(s, guests.vm_uuid),
+                     "vm_has", guests_hold(&d->guests), "clients",
                      (json_int_t)atomic_load_explicit(&d->nr_vms, memory_order_relaxed),
                      "client_writes", writers_are_there(&d->writers));
 }

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "disk.h"
+#include "lease_take.h"
 #include "log.h"
 #include "owner_find.h"
 #include "service.h"
@@ -248,15 +249,5 @@ follow_say_owner(struct service *s, const struct target *target, struct err *e)
                            w.service, w.epoch, w.control);
         }
         return;
-    }
-}
-
-void
-follow_await(struct disk *d)
-{
-    LK_GUARD(&d->lock);
-
-    while (disk_locked(d)->is_searching) {
-        (void)cv_wait_until(&d->changed, &d->lock, CLOCK_NEVER); /* it is bounded */
     }
 }

@@ -20,7 +20,7 @@ struct err;
 struct service;
 struct target;
 
-/* As port_channel_opts.moved; opaque is the disk. */
+/* As port_channel_opts.moved, for every channel of the service; opaque is the disk. */
 bool follow_moved(void *opaque, uint64_t epoch, const char *right,
                   struct port_channel_place *ret_place);
 
@@ -40,8 +40,5 @@ void follow_search_text(struct disk *d, char *buf);
 /* e says to whom we gave a disk of target: add who owns it now,
  * if that is somebody else by now who can be found. Asks other services. */
 void follow_say_owner(struct service *s, const struct target *target, struct err *e);
-
-/* Wait until no thread looks for the owner of d. */
-void follow_await(struct disk *d);
 
 #endif

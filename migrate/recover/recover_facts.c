@@ -7,8 +7,8 @@
 #include "clock.h"
 #include "device_check.h"
 #include "disk.h"
+#include "disk_failed.h"
 #include "handoff.h"
-#include "mend.h"
 #include "owner_word.h"
 #include "port_file.h"
 #include "recover.h"
@@ -77,7 +77,7 @@ look_at_device(struct disk *d, struct recover_facts *f)
     int rc;
 
     f->path = d->cfg->device;
-    if (mend_is_in_trouble(d, &e)) {
+    if (disk_failed_is(d, &e)) {
         f->device = DEVICE_MISSING;
         f->lock = LOCK_UNKNOWN;
         (void)snprintf(f->device_why, sizeof f->device_why, "%.511s", e.msg);

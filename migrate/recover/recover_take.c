@@ -9,7 +9,9 @@
 
 #include "device_check.h"
 #include "disk.h"
+#include "disk_ownership.h"
 #include "handoff.h"
+#include "lease_take.h"
 #include "log.h"
 #include "recover.h"
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "disk.h"
+#include "disk_failed.h"
 #include "identity.h"
 #include "log.h"
-#include "mend.h"
 #include "port_file.h"
 #include "record_device.h"
 #include "service.h"
@@ -264,8 +264,9 @@ device_accept(struct service *s, const char *target, struct err *e)
         return err_set(e, -ENOENT, "%s has no disk %s; give a disk's name",
                        s->cfg->name, target);
     }
-    was_in_trouble = mend_is_in_trouble(d, NULL);
-    rc = was_in_trouble ? mend_claim(d, e) : disk_claim(d, "accepting its device", e);
+    was_in_trouble = disk_failed_is(d, NULL);
+    rc = was_in_trouble ? disk_failed_claim(d, e)
+                        : disk_claim(d, "accepting its device", e);
     if (rc < 0) {
         return rc;
     }
@@ -277,7 +278,7 @@ device_accept(struct service *s, const char *target, struct err *e)
     }
     disk_unclaim(d);
     if (rc == 0 && was_in_trouble) {
-        mend_hurry(s);
+        disk_failed_try_now(s);
     }
     return rc;
 }

@@ -12,7 +12,6 @@
 #include "disk_durability.h"
 #include "identity.h"
 #include "log.h"
-#include "owner_follow.h"
 #include "port_channel.h"
 #include "port_file.h"
 #include "port_nbd.h"
@@ -35,10 +34,21 @@ disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
     return 0;
 }
 
+/* Whoever asks who the owner is uses d until it has ended. */
+static void
+await_search(struct disk *d)
+{
+    LK_GUARD(&d->lock);
+
+    while (disk_locked(d)->is_searching) {
+        (void)cv_wait_until(&d->changed, &d->lock, CLOCK_NEVER); /* it is bounded */
+    }
+}
+
 void
 disk_done(struct disk *d)
 {
-    follow_await(d);
+    await_search(d);
     flusher_done(&d->flusher);
     guests_done(&d->guests);
     writers_done(&d->writers);
@@ -250,7 +260,7 @@ disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
         .durability = d->cfg->durability,
         .here = here,
         .unflushed = &d->kept,
-        .moved = follow_moved,
+        .moved = d->service->moved,
         .moved_opaque = d,
     };
 
@@ -262,111 +272,4 @@ disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
         return err_set(e, -ENOMEM, "disk %s: no memory for a channel", d->cfg->name);
     }
     return 0;
-}
-
-/* Take port B, if there is one, out of the way: requests that it has not got an answer
- * for come back to the queue. The owner has given the device away, so it will not
- * perform them any more. */
-static void
-recall_channel(struct disk *d)
-{
-    struct redir_status st;
-    int rc;
-
-    redir_status(d->redir, &st);
-    if (st.state != REDIR_QUIESCED) {
-        rc = redir_hold(d->redir);
-        assert(rc == 0); /* we have the claim, so nobody else moves the state but
-                          * REPLAYING -> OPEN, and a pause; hold takes all of them */
-        port_channel_recall(redir_active(d->redir));
-        rc = redir_drain(d->redir, CLOCK_NEVER); /* a recalled port answers at once */
-        assert(rc == 0);
-    }
-}
-
-/* The port that was there is the caller's to close. */
-static struct port *
-swap_in(struct disk *d, struct port *next, enum redir_side side)
-{
-    struct port *old = NULL;
-    int rc = redir_swap(d->redir, next, side, NULL, &old);
-
-    assert(rc == 0); /* can_replace was asked in PREPARE, and we are quiesced */
-    return old;
-}
-
-static void
-release(struct disk *d)
-{
-    int rc = redir_release(d->redir);
-
-    assert(rc == 0);
-}
-
-void
-disk_eject(struct disk *d)
-{
-    session_table_close(d->sessions);
-    port_close(swap_in(d, NULL, REDIR_LOCAL));
-}
-
-static void
-note_size(struct disk *d, const struct port *port)
-{
-    uint64_t size = redir_port(d->redir)->info.size;
-
-    atomic_store_explicit(&d->device_size, port->info.size, memory_order_relaxed);
-    if (port->info.size > size) {
-        log_warn("%s: its device has grown to %" PRIu64
-                 " bytes; the disk stays at %" PRIu64,
-                 d->cfg->name, port->info.size, size);
-    }
-}
-
-struct port *
-disk_take_over(struct disk *d, struct port *port)
-{
-    const uint64_t epoch = disk_record(d).epoch;
-    struct redir_status st;
-    struct port *old;
-
-    note_size(d, port);
-    recall_channel(d);
-    redir_status(d->redir, &st);
-    if (st.side == REDIR_REMOTE && redir_active(d->redir) != NULL) {
-        disk_repeat_kept(d, redir_active(d->redir), port);
-    }
-    old = swap_in(d, port, REDIR_LOCAL);
-    session_table_open(d->sessions, epoch);
-    return old;
-}
-
-void
-disk_open_gate(struct disk *d)
-{
-    release(d);
-}
-
-void
-disk_assign(struct disk *d, struct port *port)
-{
-    struct port *old = disk_take_over(d, port);
-
-    disk_open_gate(d);
-    port_close(old);
-}
-
-void
-disk_park_again(struct disk *d)
-{
-    recall_channel(d);
-}
-
-void
-disk_follow(struct disk *d, struct port *channel)
-{
-    struct port *old = swap_in(d, channel, REDIR_REMOTE);
-
-    release(d);
-    port_close(old);
 }

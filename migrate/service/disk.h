@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk.h - private to migrate/: one disk of a service, what it owns of it, and the
- * steps that change that. Each step is small, undoable before its commit, and leaves
- * the disk in one of the roles.
+/* disk.h - private to migrate/: one disk of a service, and what it owns of it. The
+ * steps that change that are in disk_ownership.h.
  *
  * Whoever changes a disk's ownership claims it first (disk_claim); the claim is not a
  * lock: nobody waits for it (but for the moment in which what was learned of the owner
@@ -21,13 +20,25 @@
 #include "redirector.h"
 #include "session.h"
 #include "stack.h"
-#include "takeover_incoming.h"
 #include "vm_presence.h"
 #include "writers.h"
 
 struct service;
 
 #define SEARCH_TEXT 512
+
+/* What a handoff to us has made ready: opened, not owned. Guarded by the disk's lock.
+ */
+struct incoming {
+    struct port *port; /* NULL: nothing is prepared */
+    /* Of the records that ASSIGN commits; in a group the first disk has it. */
+    struct record_draft *draft;
+    uint64_t epoch;
+    char right[CHANNEL_RIGHT_SIZE]; /* that channels of epoch prove already */
+    char uuid[37];
+    char from_name[NAME_MAX_LEN + 1];
+    char from_control[RECORD_URI_LEN];
+};
 
 struct disk {
     struct service *service;
@@ -85,7 +96,7 @@ disk_redir(struct disk *d)
 }
 
 int disk_init(struct disk *d, struct service *s, const struct disk_config *cfg);
-void disk_done(struct disk *d);
+void disk_done(struct disk *d); /* waits for a search of the owner to end */
 
 /* Does uuid name this disk, also while it is only being prepared? */
 bool disk_has_uuid(struct disk *d, const char *uuid);
@@ -113,26 +124,6 @@ int disk_need_redir(struct disk *d, const struct port_info *info, struct err *e)
  * rec, which was committed, the disk's. */
 struct record disk_next_record(struct disk *d, enum role role, uint64_t epoch);
 void disk_set_record(struct disk *d, const struct record *rec);
-
-/* The device changes hands here, durably: take port A out and close it (the lock goes).
- * The redirector is QUIESCED and stays so. Channel clients are sent away. */
-void disk_eject(struct disk *d);
-
-/* Put port (owned on success, the lock is taken) in as port A and open the gate. What
- * was port B is recalled and closed. The record says owner already. Cannot fail: all
- * that can was done before. */
-void disk_assign(struct disk *d, struct port *port);
-
-/* The two halves of it: channels of the epoch are served and their requests wait at the
- * gate; it opens. Returns port B or NULL, to be closed later, since that takes time. */
-struct port *disk_take_over(struct disk *d, struct port *port);
-void disk_open_gate(struct disk *d);
-
-/* It was given and is parked again: a channel that is port B stays, recalled. */
-void disk_park_again(struct disk *d);
-
-/* Put the channel in as port B and open the gate: requests follow the new owner. */
-void disk_follow(struct disk *d, struct port *channel);
 
 /* A channel to whom rec was given; connects nothing. -ENOMEM. */
 int disk_new_channel(struct disk *d, const struct record *rec, struct err *e,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The owner's side: the list, its file, and who is let in. */
+/* The list and its file. */
 #include "lease.h"
 
 #include <errno.h>
@@ -7,16 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "disk.h"
 #include "log.h"
-#include "owner_find.h"
 #include "record_dir.h"
 #include "service.h"
 
 #define MAX_LEASES 1024 /* of one disk: only what is shared has more than two */
 #define LEASE_FILE_SIZE (NAME_MAX_LEN + sizeof RECORD_STORE_TMP ".lease")
-#define LOOK_NS (800 * NS_PER_MS) /* libvirt waits; see hook.conf's timeout */
 
 static struct leases_locked *leases_locked(struct leases *ls) LK_REQUIRES(ls->lock);
 
@@ -96,9 +93,8 @@ write_file(struct disk *d, const char *file, json_t *list, struct err *e)
     return rc == -ENOENT ? 0 : rc;
 }
 
-/* Keep the list over a restart; what cannot be kept is still known until then. */
-static void
-save(struct disk *d)
+void
+lease_save(struct disk *d)
 {
     char file[LEASE_FILE_SIZE];
     struct err e = {{0}};
@@ -166,7 +162,7 @@ lease_drop(struct disk *d, const char *vm_uuid, const char *id)
     k->nr = nr;
     lk_release(&d->leases.lock);
     if (nr != nr_before) {
-        save(d);
+        lease_save(d);
     }
     return nr_before - nr;
 }
@@ -204,7 +200,7 @@ lease_end(struct disk *d, const struct lease *has)
     }
     lk_release(&d->leases.lock);
     if (is_there) {
-        save(d);
+        lease_save(d);
     }
 }
 
@@ -235,7 +231,7 @@ lease_adopt(struct disk *d, const json_t *list)
         return; /* an older service says nothing */
     }
     replace_all(d, list);
-    save(d);
+    lease_save(d);
 }
 
 void
@@ -281,10 +277,9 @@ keeps_out(const struct lease *has, const struct lease *l, enum lease_how how)
                : !has->is_shared || !l->is_shared;
 }
 
-/* Put l on the list, unless another one keeps it out: -EPERM and *ret_has. */
-static int
-try_add(struct disk *d, const struct lease *l, enum lease_how how,
-        struct lease *ret_has, bool *ret_is_new)
+int
+lease_try_add(struct disk *d, const struct lease *l, enum lease_how how,
+              struct lease *ret_has, bool *ret_is_new)
 {
     LK_GUARD(&d->leases.lock);
 
@@ -297,91 +292,4 @@ try_add(struct disk *d, const struct lease *l, enum lease_how how,
         }
     }
     return add_locked(&d->leases, l, ret_is_new);
-}
-
-/* Ask where it was let in. *ret_is_silent: it cannot be told. */
-bool
-lease_is_used(struct disk *d, const struct lease *l, uint64_t deadline_ns,
-              bool *ret_is_silent)
-{
-    struct record rec = disk_record(d);
-    bool is_unknown = false;
-    struct where x;
-
-    *ret_is_silent = false;
-    if (strcmp(l->id, record_dir_service_id(d->service->records)) == 0) {
-        return lease_is_used_here(d, l->vm_uuid, l->is_shared);
-    }
-    if (where_ask(l->control, rec.uuid, NULL,
-                  clock_earlier(deadline_ns, clock_deadline_ns(LOOK_NS)), NULL,
-                  &is_unknown, &x) < 0 ||
-        strcmp(x.id, l->id) != 0) {
-        *ret_is_silent = !is_unknown;
-        return !is_unknown;
-    }
-    return strcmp(l->vm_uuid, LEASE_CLIENTS) == 0 ? x.is_written_by_clients
-           : strcmp(l->vm_uuid, x.vm_uuid) == 0   ? x.has_vm
-                                                  : l->is_shared && x.nr_clients > 0;
-}
-
-static int
-refuse(struct disk *d, const struct lease *has, bool is_silent, struct err *e)
-{
-    const struct service_config *cfg = d->service->cfg;
-
-    return err_set(
-        e, -EPERM,
-        "%s: %s%s%s has it at %s, and a second one would damage it%s%s%s%s%s",
-        d->cfg->name, strcmp(has->vm_uuid, LEASE_CLIENTS) == 0 ? "" : "VM ", has->vm,
-        has->is_shared ? " (which shares it)" : "", has->service,
-        is_silent ? "; that service does not answer: if the VM does not run "
-                    "any more, baton lease "
-                  : "",
-        is_silent ? d->cfg->name : "", is_silent ? " --at " : "",
-        is_silent && cfg->has_control ? cfg->control.text : "",
-        is_silent ? " --release" : "");
-}
-
-/* Add it while no handoff can take the list away; -EAGAIN: it has. */
-static int
-add_owned(struct disk *d, const struct lease *l, enum lease_how how, struct err *e,
-          struct lease *ret_has, bool *ret_is_new)
-{
-    int rc = disk_claim_record(d, e);
-    enum role role;
-
-    if (rc < 0) {
-        return rc;
-    }
-    role = disk_record(d).role;
-    rc = role == ROLE_OWNER || role == ROLE_PARKED
-             ? try_add(d, l, how, ret_has, ret_is_new)
-             : err_set(e, -EAGAIN, "%s does not own %s", d->service->cfg->name,
-                       d->cfg->name);
-    disk_unclaim_record(d);
-    return rc;
-}
-
-int
-lease_grant(struct disk *d, const struct lease *l, enum lease_how how,
-            uint64_t deadline_ns, struct err *e, bool *ret_is_new)
-{
-    for (;;) {
-        struct lease has;
-        bool is_silent;
-        int rc = add_owned(d, l, how, e, &has, ret_is_new);
-
-        if (rc == 0 && *ret_is_new) {
-            save(d);
-        }
-        if (rc != -EPERM) {
-            return rc;
-        }
-        if (lease_is_used(d, &has, deadline_ns, &is_silent)) {
-            return refuse(d, &has, is_silent, e);
-        }
-        log_info("%s: %s at %s has ended without a word", d->cfg->name, has.vm,
-                 has.service);
-        lease_end(d, &has);
-    }
 }

@@ -13,7 +13,8 @@
  * The same VM on two hosts: only when libvirt has announced a migration to the second
  * one (vm_expected.h). Two VMs: only when both share the disk.
  *
- * Any thread; what says so asks other services, and takes until its deadline. */
+ * Here is the list (lease_*, leases_*); owner/lease_take.h asks, owner/lease_grant.h
+ * decides. Any thread. */
 #ifndef BATON_LEASE_H
 #define BATON_LEASE_H
 
@@ -22,10 +23,8 @@
 #include "lock.h"
 #include "record.h"
 #include "record_vm.h"
-#include "rpc.h"
 
 struct disk;
-struct uri;
 
 /* In place of a domain's UUID: the NBD clients of a service of which libvirt has said
  * nothing (writers.h). */
@@ -62,51 +61,25 @@ enum lease_how {
     LEASE_RUNS, /* it runs already: the owner is a new one and has not heard of it */
 };
 
-/* Let a VM of this service have d. Asks. 0, *ret_is_new: it had it not; -EPERM: another
- * one has it, e says which; other: the owner cannot be asked. */
-int lease_take(struct disk *d, const char *vm_uuid, const char *vm, bool is_shared,
-               enum lease_how how, uint64_t deadline_ns, struct err *e,
-               bool *ret_is_new);
-
-/* It has ended here, which peer.where says already. Asks, and gives up in silence: see
- * above. */
-void lease_leave(struct disk *d, const char *vm_uuid, uint64_t deadline_ns);
-
-/* The owner is a new one: tell it of the VM that runs here, if any. Asks. */
-void lease_renew(struct disk *d);
-
-/* Does a VM of this service have d still, as far as can be seen here? */
-bool lease_is_used_here(struct disk *d, const char *vm_uuid, bool is_shared);
-
 /* [{vm_uuid, vm, id, service, control, shared}], and taking such a list over. */
 json_t *lease_list(struct disk *d);
-/* The same for the next owner there: with how it reaches us. */
-json_t *lease_list_for(struct disk *d, const struct uri *to);
 void lease_adopt(struct disk *d, const json_t *list);
 
 /* Nobody has d any more; of one VM when vm_uuid is not NULL, at one service when id is
  * not. Returns how many there were. */
 unsigned lease_drop(struct disk *d, const char *vm_uuid, const char *id);
 
-/* The owner's side of lease_take() and lease_leave(): {uuid, how, lease}; how is start,
- * expected, runs or end. */
-int lease_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
-                 json_t **ret_result);
+/* Put l on the list, unless another one keeps it out: -EPERM and *ret_has. A new one is
+ * to be kept by lease_save(), without a lock. */
+int lease_try_add(struct disk *d, const struct lease *l, enum lease_how how,
+                  struct lease *ret_has, bool *ret_is_new);
+/* Keep the list over a restart; what cannot be kept is still known until then. */
+void lease_save(struct disk *d);
 
-/* The method lease {target, release}: a person looks, and may release. */
-int lease_control(void *service, struct rpc_call *call, json_t *params, struct err *e,
-                  json_t **ret_result);
-
-/* Private to lease*.c. The owner's word: may l have d? -EAGAIN: d is not owned here. */
-int lease_grant(struct disk *d, const struct lease *l, enum lease_how how,
-                uint64_t deadline_ns, struct err *e, bool *ret_is_new);
 /* What is on the list for l's VM at l's service; false: nothing. */
 bool lease_find(struct disk *d, const struct lease *l, struct lease *ret_has);
 /* Take has, which was on the list, from it, unless it was taken again since. */
 void lease_end(struct disk *d, const struct lease *has);
-/* Has it still what it was let have? Asks. */
-bool lease_is_used(struct disk *d, const struct lease *l, uint64_t deadline_ns,
-                   bool *ret_is_silent);
 json_t *lease_to_json(const struct lease *l);
 bool lease_from_json(const json_t *j, struct lease *ret_l);
 

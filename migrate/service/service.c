@@ -56,3 +56,16 @@ service_find_target(struct service *s, const struct target *t, struct err *e,
     *ret_nr = nr;
     return 0;
 }
+
+bool
+service_runs_vm(struct service *s, const char *vm_uuid)
+{
+    for (unsigned i = 0; i < s->nr_disks && vm_uuid[0] != '\0'; i++) {
+        struct guests_locked g = guests_look(&s->disks[i].guests);
+
+        if (g.has_run && !g.is_gone && strcmp(g.vm_uuid, vm_uuid) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -15,6 +15,7 @@
 
 struct disk;
 struct handoff_table;
+struct port_channel_place;
 struct rpc_server;
 struct superseded_looks;
 struct target;
@@ -26,6 +27,10 @@ struct service {
     _Atomic uint64_t next_number; /* relaxed: only uniqueness and growth count */
     char opaque_filter[64];       /* "" when none; see nbdkit_filters.h */
     struct handoff_table *handoffs;
+    /* As port_channel_opts.moved, of every channel; opaque is the disk. It is handed
+     * in, since it asks other services (owner_follow.h). */
+    bool (*moved)(void *opaque, uint64_t epoch, const char *right,
+                  struct port_channel_place *ret_place);
     struct rpc_server *control; /* the unix socket */
     struct rpc_server *net_control[CONFIG_MAX_LISTEN];
     struct superseded_looks *looks; /* while the disks are started; else NULL */
@@ -46,5 +51,9 @@ struct disk *service_find_uuid(struct service *s, const char *uuid);
  * there is none; -E2BIG: there are more than that. e names the target. */
 int service_find_target(struct service *s, const struct target *t, struct err *e,
                         struct disk **ret_disks, unsigned *ret_nr);
+
+/* Has the domain of this UUID written to any of its disks here, since it was announced?
+ */
+bool service_runs_vm(struct service *s, const char *vm_uuid);
 
 #endif

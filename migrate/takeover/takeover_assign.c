@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "device_check.h"
 #include "disk.h"
+#include "disk_ownership.h"
 #include "log.h"
 #include "service.h"
 #include "takeover.h"

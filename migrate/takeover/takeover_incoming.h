@@ -15,18 +15,6 @@ struct batch;
 struct disk;
 struct service;
 
-/* What PREPARE made ready: opened, not owned. Guarded by the disk's lock. */
-struct incoming {
-    struct port *port; /* NULL: nothing is prepared */
-    /* Of the records that ASSIGN commits; in a group the first disk has it. */
-    struct record_draft *draft;
-    uint64_t epoch;
-    char right[CHANNEL_RIGHT_SIZE]; /* that channels of epoch prove already */
-    char uuid[37];
-    char from_name[NAME_MAX_LEN + 1];
-    char from_control[RECORD_URI_LEN];
-};
-
 /* Has rec promised not to own that disk at that epoch or before? */
 bool incoming_is_refused(const struct record *rec, const char *uuid, uint64_t epoch);
 

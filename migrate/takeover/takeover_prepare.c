@@ -17,6 +17,7 @@
 #include "service.h"
 #include "takeover.h"
 #include "takeover_batch.h"
+#include "takeover_incoming.h"
 
 /* Requests flow while a next owner is asked. Who was just started may be telling us
  * that we own the disk; that ends in a moment, and is no reason to refuse. */

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "disk.h"
 #include "handoff.h"
+#include "lease_take.h"
 #include "log.h"
 #include "record_json.h"
 #include "rpc_params.h"

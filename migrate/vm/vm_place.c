@@ -13,19 +13,6 @@
 #define ASK_TIMEOUT_NS (2 * NS_PER_S)
 #define LONG_NS NS_PER_S
 
-bool
-vm_place_runs_here(struct service *s, const char *vm_uuid)
-{
-    for (unsigned i = 0; i < s->nr_disks && vm_uuid[0] != '\0'; i++) {
-        struct guests_locked g = guests_look(&s->disks[i].guests);
-
-        if (g.has_run && !g.is_gone && strcmp(g.vm_uuid, vm_uuid) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 enum vm_seen
 vm_place_seen(const struct where *x, const char *vm_uuid)
 {

@@ -48,7 +48,4 @@ enum vm_seen vm_place_seen(const struct where *x, const char *vm_uuid);
 void vm_place_add(struct vm_place *p, enum vm_seen seen, const struct where *x,
                   const char *control);
 
-/* Has the domain written to any of its disks here, since it was announced? */
-bool vm_place_runs_here(struct service *s, const char *vm_uuid);
-
 #endif

@@ -9,7 +9,6 @@
 #include "log.h"
 #include "record_vm.h"
 #include "service.h"
-#include "vm_watch.h"
 
 static void
 keep(struct disk *d, const struct record_vm *vm)
@@ -68,57 +67,4 @@ vm_kept_restore(struct disk *d)
     if (vm.uuid[0] != '\0') {
         guests_restore(&d->guests, &vm);
     }
-}
-
-/* The watch of the VM, of the nr there are, or a new one. */
-static struct vm_watch *
-watch_of(struct service *s, struct vm_watch *watches, unsigned *nr,
-         const struct record_vm *vm)
-{
-    struct vm_watch *w = watches;
-
-    while (w < watches + *nr &&
-           (strcmp(w->uuid, vm->uuid) != 0 || w->nr == GROUP_MAX_DISKS)) {
-        w++;
-    }
-    if (w == watches + *nr) {
-        (*nr)++;
-        w->service = s;
-        w->is_restart = true;
-        (void)snprintf(w->uuid, sizeof w->uuid, "%s", vm->uuid);
-        (void)snprintf(w->vm, sizeof w->vm, "%s", vm->name);
-    }
-    /* What is known of one disk is known of the VM. */
-    w->is_restart = w->is_restart && !vm->is_gone;
-    return w;
-}
-
-void
-vm_kept_follow(struct service *s)
-{
-    struct vm_watch *watches = calloc(s->nr_disks + 1, sizeof *watches);
-    unsigned nr = 0;
-
-    for (unsigned i = 0; i < s->nr_disks && watches != NULL; i++) {
-        struct disk *d = &s->disks[i];
-        struct vm_watch *w;
-        struct record_vm vm;
-
-        record_vm_read(s->records, d->cfg->name, &vm);
-        if (vm.uuid[0] == '\0' || disk_record(d).role != ROLE_OWNER) {
-            continue;
-        }
-        w = watch_of(s, watches, &nr, &vm);
-        w->disks[w->nr].disk = d;
-        w->disks[w->nr++].generation = guests_look(&d->guests).generation;
-    }
-    for (unsigned i = 0; i < nr; i++) {
-        struct err e = {{0}};
-        int rc = vm_watch_start(&watches[i], &e);
-
-        if (rc < 0) {
-            log_warn("%s", err_text(&e, rc));
-        }
-    }
-    free(watches);
 }

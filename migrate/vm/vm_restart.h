@@ -11,7 +11,6 @@
 
 struct disk;
 struct record_vm;
-struct service;
 
 /* vm is about to be started here (guests_try_announce()). False: another one uses d. */
 bool vm_kept_announce(struct disk *d, const struct record_vm *vm,
@@ -27,10 +26,5 @@ void vm_kept_forget(struct disk *d, uint64_t generation);
 
 /* Announce what was announced before the restart. Before the first client. */
 void vm_kept_restore(struct disk *d);
-
-/* Look for the VMs of the disks that we own, as if each had been said to be gone. Those
- * that run nowhere else are here; nothing is done about them. On a thread of its own;
- * once control calls are answered. */
-void vm_kept_follow(struct service *s);
 
 #endif

@@ -57,4 +57,9 @@ void vm_watches_free(struct vm_watches *q); /* no thread is at it; NULL is accep
  * none is to be had. */
 int vm_watch_start(const struct vm_watch *w, struct err *e);
 
+/* After a restart: look for the VMs of the disks that we own, as if each had been said
+ * to be gone. Those that run nowhere else are here; nothing is done about them. On a
+ * thread of its own; once control calls are answered. */
+void vm_watch_all(struct service *s);
+
 #endif

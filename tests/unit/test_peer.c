@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "disk_durability.h"
+#include "disk_ownership.h"
 #include "owner_find.h"
 #include "peer_rig.h"
 #include "suite.h"

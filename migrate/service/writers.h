@@ -17,12 +17,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "err.h"
+#include "clock.h"
 #include "lock.h"
 
-struct disk;
-
-#define WRITER_NAME_LEN 64 /* "process 123", "10.0.0.1" */
+#define WRITERS_WAIT_NS (10 * NS_PER_S) /* for the source of a migration to end */
+#define WRITER_NAME_LEN 64              /* "process 123", "10.0.0.1" */
 
 struct writers {
     struct lk lock;    /* leaf */
@@ -38,11 +37,17 @@ struct writers {
 void writers_init(struct writers *ws);
 void writers_done(struct writers *ws);
 
-/* The first write of a connection. 0: it may, until writers_leave(); -EPERM: another
- * client has written and is connected still; -ETIMEDOUT: the owner could not be asked
- * for as long as the disk's fail-after. */
-int writers_enter(struct disk *d, const char *name);
-void writers_leave(struct disk *d);
+/* Become the client that writes, or one more connection of it. *ret_asks: the caller
+ * has to ask the owner, and to call writers_settle(). What is being asked is waited for
+ * until failed_ns, like the owner by any request; a client that does write is given
+ * WRITERS_WAIT_NS to end. -EPERM, -ETIMEDOUT. */
+int writers_join(struct writers *ws, const char *name, uint64_t failed_ns,
+                 bool *ret_asks);
+/* What the owner has said: 0, it may; -EPERM, it may not; other: it was not asked. */
+void writers_settle(struct writers *ws, int rc);
+
+/* One connection that has written is closed. */
+void writers_leave(struct writers *ws);
 
 /* Does a client write that libvirt has not announced? */
 bool writers_are_there(struct writers *ws);
