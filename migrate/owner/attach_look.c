@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "disk.h"
 #include "owner_find.h"
+#include "peer_ask.h"
 #include "record_json.h"
 #include "service.h"
 
@@ -33,25 +34,20 @@ static int
 ask_once(struct service *s, const struct where *w, uint64_t deadline_ns, struct err *e,
          struct owner_look *ret_look)
 {
-    json_t *params =
-        json_pack("{s:s,s:I}", "uuid", w->uuid, "epoch", (json_int_t)w->epoch);
-    struct rpc_client *client = NULL;
-    json_t *result = NULL;
+    json_t *params, *result = NULL;
     struct uri u;
     int rc = uri_parse(w->control, URI_FOR_CONTROL, e, &u);
 
-    if (rc == 0 && s->cfg->has_control) {
+    if (rc < 0) {
+        return rc;
+    }
+    params = json_pack("{s:s,s:I}", "uuid", w->uuid, "epoch", (json_int_t)w->epoch);
+    if (s->cfg->has_control) {
         (void)json_object_set_new(params, "from_control",
                                   json_string(config_control_for(s->cfg, &u)));
     }
-    rc = rc < 0 ? rc : rpc_client_open(&u, deadline_ns, e, &client);
-    if (rc < 0) {
-        json_decref(params);
-        return rc;
-    }
-    rc = rpc_call(client, "peer.look", params, NULL, NULL, deadline_ns, e, NULL,
-                  &result);
-    rpc_client_close(client);
+    rc = peer_ask(&u, "peer.look", params,
+                  (struct peer_patience){CLOCK_NEVER, deadline_ns}, e, NULL, &result);
     if (rc == 0) {
         rc = read_look(result, e, ret_look);
         json_decref(result);

@@ -11,6 +11,7 @@
 #include "lease_grant.h"
 #include "log.h"
 #include "owner_find.h"
+#include "peer_ask.h"
 #include "record_json.h"
 #include "service.h"
 #include "writers.h"
@@ -67,23 +68,20 @@ ask_owner(struct disk *d, const char *control, struct lease *l, const char *how,
           uint64_t deadline_ns, struct err *e, bool *ret_is_new)
 {
     struct record rec = disk_record(d);
-    struct rpc_client *client = NULL;
     json_t *result = NULL;
     struct uri u;
     int code = 0, rc = uri_parse(control, URI_FOR_CONTROL, e, &u);
 
-    rc = rc < 0 ? rc : rpc_client_open(&u, deadline_ns, e, &client);
     if (rc < 0) {
         return rc;
     }
     (void)snprintf(
         l->control, sizeof l->control, "%s",
         d->service->cfg->has_control ? config_control_for(d->service->cfg, &u) : "");
-    rc = rpc_call(client, "peer.lease",
+    rc = peer_ask(&u, "peer.lease",
                   json_pack("{s:s,s:s,s:o}", "uuid", rec.uuid, "how", how, "lease",
                             lease_to_json(l)),
-                  NULL, NULL, deadline_ns, e, &code, &result);
-    rpc_client_close(client);
+                  (struct peer_patience){CLOCK_NEVER, deadline_ns}, e, &code, &result);
     if (rc < 0 && code == NO_METHOD) {
         return 0; /* an older service lets everybody have it */
     }

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "disk.h"
+#include "peer_ask.h"
 #include "record_json.h"
 #include "service.h"
 #include "uri.h"
@@ -220,7 +221,6 @@ where_ask(const char *control, const char *uuid, const char *disk, uint64_t dead
           struct err *e, bool *ret_is_unknown, struct where *ret_w)
 /* NOLINTEND(readability-function-size) */
 {
-    struct rpc_client *client;
     json_t *result = NULL;
     struct uri u;
     int rc = uri_parse(control, URI_FOR_CONTROL, e, &u), code = 0;
@@ -228,18 +228,11 @@ where_ask(const char *control, const char *uuid, const char *disk, uint64_t dead
     if (rc < 0) {
         return rc;
     }
-    rc = rpc_client_open(
-        &u, clock_earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e, &client);
-    if (rc < 0) {
-        return err_prefix(e, rc, "%s", control);
-    }
-    rc = rpc_call(client, "peer.where",
+    rc = peer_ask(&u, "peer.where",
                   uuid != NULL ? json_pack("{s:s}", "uuid", uuid)
                                : json_pack("{s:s}", "disk", disk),
-                  NULL, NULL,
-                  clock_earlier(deadline_ns, clock_deadline_ns(HOP_TIMEOUT_NS)), e,
-                  &code, &result);
-    rpc_client_close(client);
+                  (struct peer_patience){HOP_TIMEOUT_NS, deadline_ns}, e, &code,
+                  &result);
     if (ret_is_unknown != NULL) {
         *ret_is_unknown = rc == -ENOENT && code != 0;
     }

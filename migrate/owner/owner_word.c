@@ -5,26 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rpc.h"
-#include "uri.h"
+#include "clock.h"
+#include "peer_ask.h"
 
 int
 owner_word_ask(const char *control_uri, uint64_t deadline_ns, struct err *e,
                json_t **ret_status)
 {
-    struct rpc_client *client = NULL;
     struct uri u;
     int rc = uri_parse(control_uri, URI_FOR_CONTROL, e, &u);
 
-    if (rc == 0) {
-        rc = rpc_client_open(&u, deadline_ns, e, &client);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0) {
-        rc = rpc_call(client, "status", NULL, NULL, NULL, deadline_ns, e, NULL,
-                      ret_status);
-    }
-    rpc_client_close(client);
-    return rc;
+    return peer_ask(&u, "status", NULL,
+                    (struct peer_patience){CLOCK_NEVER, deadline_ns}, e, NULL,
+                    ret_status);
 }
 
 static const char *

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "rpc.h"
+#include "peer_ask.h"
 #include "service.h"
 #include "target.h"
 
@@ -14,22 +14,17 @@ static int
 ask_owner(struct service *s, const struct record *rec, const struct target *target,
           uint64_t deadline_ns, struct err *e)
 {
-    struct rpc_client *client = NULL;
     json_t *result = NULL;
     struct uri u;
     int rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &u);
 
-    if (rc == 0) {
-        rc = rpc_client_open(&u, deadline_ns, e, &client);
-    }
     if (rc < 0) {
         return rc;
     }
-    rc = rpc_call(client, "handoff",
+    rc = peer_ask(&u, "handoff",
                   json_pack("{s:s,s:s}", "target", target->text, "to",
                             config_control_for(s->cfg, &u)),
-                  NULL, NULL, deadline_ns, e, NULL, &result);
-    rpc_client_close(client);
+                  (struct peer_patience){CLOCK_NEVER, deadline_ns}, e, NULL, &result);
     json_decref(result);
     return rc;
 }
