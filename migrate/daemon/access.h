@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* access.h - what those who come from elsewhere may do. Over TLS they have the names of
- * tls_peer.h, over vsock that of their machine, "vsock:CID". Over a unix socket nobody
- * has a name, and the socket itself says who may come. */
+/* access.h - what those who come from elsewhere may do (allow_*). Over TLS they have
+ * the names of tls_peer.h, over vsock that of their machine, "vsock:CID". Over a unix
+ * socket nobody has a name, and the socket itself says who may come. */
 #ifndef BATON_ACCESS_H
 #define BATON_ACCESS_H
 

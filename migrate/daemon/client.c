@@ -78,7 +78,7 @@ open_vm(struct client *c, struct err *e)
     c->top = stack_top(d->stack);
     atomic_init(&c->may_write, d->cfg->writers != WRITERS_ONE);
     (void)atomic_fetch_add_explicit(&d->nr_vms, 1, memory_order_relaxed);
-    guest_enter(&d->guests, &c->guest);
+    guest_enter(&d->presence, &c->guest);
     c->requester = req_new_requester();
     return 0;
 }

@@ -303,7 +303,7 @@ const struct rpc_method control_methods[] = {
     {"peer.pause", takeover_pause},
     {"peer.assign", takeover_assign},
     {"peer.cancel", takeover_cancel},
-    {"peer.where", where_answer},
+    {"peer.where", owner_find_answer},
     {"recover", control_recover},
     {"attach", attach_answer},
     {"vm.coming", vm_coming},

@@ -93,11 +93,11 @@ ask_heir_id(struct service *s, char *id, size_t size)
     id[0] = '\0';
     for (unsigned i = 0; i < s->nr_disks && is_unknown; i++) {
         struct disk *d = &s->disks[i];
-        struct where w;
+        struct owner_answer w;
 
         if (disk_record(d).role == ROLE_OWNER &&
-            where_ask(s->cfg->heir.text, NULL, d->cfg->name, deadline_ns, NULL,
-                      &is_unknown, &w) == 0) {
+            owner_find_ask(s->cfg->heir.text, NULL, d->cfg->name, deadline_ns, NULL,
+                           &is_unknown, &w) == 0) {
             (void)snprintf(id, size, "%s", w.id);
             return;
         }

@@ -102,7 +102,7 @@ try_all(struct service *s, int watch_fd)
             continue;
         }
         if (watch_fd >= 0 && !d->cfg->is_nbd) {
-            appear_watch(watch_fd, d->cfg->device); /* before we look */
+            device_wait_watch(watch_fd, d->cfg->device); /* before we look */
         }
         if (disk_failed_claim(d, NULL) < 0) {
             nr++; /* a person is at it */

@@ -24,7 +24,7 @@ is_transparent(const char *filter)
 }
 
 void
-filters_find_opaque(const char *cmdline, size_t len, char *name, size_t size)
+nbdkit_filters_find_opaque(const char *cmdline, size_t len, char *name, size_t size)
 {
     const char *end = cmdline + len, *arg = cmdline, *filter;
 
@@ -47,7 +47,7 @@ filters_find_opaque(const char *cmdline, size_t len, char *name, size_t size)
 }
 
 void
-filters_of_this_process(char *name, size_t size)
+nbdkit_filters_of_this_process(char *name, size_t size)
 {
     AUTO_FILE FILE *f = fopen("/proc/self/cmdline", "re");
     AUTO_FREE char *text = NULL;
@@ -58,6 +58,6 @@ filters_of_this_process(char *name, size_t size)
     /* No byte is 0xff in UTF-8 text, so this reads it all. */
     n = f != NULL ? getdelim(&text, &room, 0xff, f) : -1;
     if (n > 0) {
-        filters_find_opaque(text, (size_t)n, name, size);
+        nbdkit_filters_find_opaque(text, (size_t)n, name, size);
     }
 }

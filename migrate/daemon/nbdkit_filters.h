@@ -11,9 +11,10 @@
 /* Write the name of the first filter that is not known to pass requests unchanged, ""
  * when there is none, from the command line of this process (a list of strings that end
  * in NUL, as /proc gives it). size > 0; a longer name is cut. */
-void filters_find_opaque(const char *cmdline, size_t len, char *name, size_t size);
+void nbdkit_filters_find_opaque(const char *cmdline, size_t len, char *name,
+                                size_t size);
 
 /* The same for this process. */
-void filters_of_this_process(char *name, size_t size);
+void nbdkit_filters_of_this_process(char *name, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 #include "clock.h"
 #include "control.h"
 #include "disk.h"
-#include "disk_start.h"
+#include "disk_stop.h"
 #include "handoff.h"
 #include "log.h"
 #include "mend.h"
@@ -33,7 +33,7 @@ start_disks(struct service *s, struct err *e)
             return err_set(e, rc, "out of memory");
         }
         s->nr_disks++;
-        vm_kept_restore(&s->disks[i]);
+        vm_restart_restore(&s->disks[i]);
         mend_first_try(&s->disks[i]);
     }
     superseded_looks_free(s);
@@ -67,12 +67,12 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
     }
     s->cfg = cfg;
     s->mend_fd = -1;
-    s->moved = follow_moved;
+    s->moved = owner_follow_moved;
     s->began_ns = clock_now_ns();
     tls_settings_set(&cfg->tls);
-    known_init(&s->known);
+    peers_seen_init(&s->peers_seen);
     vm_expected_init(&s->vm_expected);
-    filters_of_this_process(s->opaque_filter, sizeof s->opaque_filter);
+    nbdkit_filters_of_this_process(s->opaque_filter, sizeof s->opaque_filter);
     rc = record_dir_open(cfg->state_dir, e, &s->records);
     if (rc == 0) {
         /* Sessions of this life of the process are newer than those of any before. */

@@ -114,7 +114,7 @@ add_news(struct service *s, struct disk *d, const struct record *rec,
     if (waits[0] != '\0' && st->state == REDIR_OPEN) {
         (void)json_object_set_new(j, "state", json_string("waiting"));
     }
-    follow_search_text(d, search);
+    owner_follow_search_text(d, search);
     if (search[0] != '\0') {
         (void)json_object_set_new(j, "search", json_string(search));
     }

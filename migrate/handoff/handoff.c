@@ -237,7 +237,7 @@ handoff_run(struct service *s, const struct handoff_request *rq,
         rc = wait_for_job(h, on_progress, opaque, e, ret_report);
         job_unref(h);
     } else if (rc == -EPERM) {
-        follow_say_owner(s, &rq->target, e);
+        owner_follow_say_owner(s, &rq->target, e);
     }
     return rc;
 }

@@ -55,7 +55,7 @@ own_one(struct disk *d, struct err *e, struct port **ret_port)
 {
     int rc;
 
-    disk_await_device(d);
+    device_wait_for_disk(d);
     rc = disk_open_device(d, e, ret_port);
     if (rc < 0) {
         return rc;

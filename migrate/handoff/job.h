@@ -70,7 +70,7 @@ struct handoff {
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns, predicted_ns;
     uint64_t peer_drain_ns; /* of HOLD: the next owner waited for its requests */
     struct handoff_forecast {
-        struct pace before; /* as it was seen at the beginning */
+        struct load before; /* as it was seen at the beginning */
         uint64_t peer_in_flight;
         uint64_t drain_ns, flush_ns, record_ns, trip_ns,
             peer_drain_ns; /* stall_forecast.h */

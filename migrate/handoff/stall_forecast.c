@@ -21,7 +21,7 @@
 void
 forecast_begin(struct handoff *h)
 {
-    pace_look(h->disks, h->nr, &h->forecast.before);
+    load_look(h->disks, h->nr, &h->forecast.before);
 }
 
 static int
@@ -97,11 +97,11 @@ static uint64_t
 predict_drain(struct handoff *h)
 {
     const struct handoff_forecast *f = &h->forecast;
-    struct pace now;
+    struct load now;
     uint64_t drain_ns, theirs;
 
-    pace_look(h->disks, h->nr, &now);
-    drain_ns = pace_drain_ns(&f->before, &now);
+    load_look(h->disks, h->nr, &now);
+    drain_ns = load_drain_ns(&f->before, &now);
     theirs = clock_earlier(f->peer_in_flight, now.in_flight);
     if (now.in_flight > 0) {
         drain_ns = drain_ns / now.in_flight * (now.in_flight - theirs);

@@ -56,7 +56,7 @@ static bool
 has_moved_on(struct handoff *h)
 {
     for (unsigned i = 0; i < h->nr; i++) {
-        if (!follow_claimed(h->disks[i], h->next[i].epoch)) {
+        if (!owner_follow_claimed(h->disks[i], h->next[i].epoch)) {
             return false;
         }
     }

@@ -17,11 +17,11 @@ refuse_elsewhere(struct handoff *h, struct disk *d, const struct record *rec,
                  struct err *e)
 {
     struct err ignored = {0};
-    struct where w;
+    struct owner_answer w;
     char owner[RECORD_URI_LEN] = "";
 
     if (rec->role == ROLE_GIVEN) {
-        int rc = where_find(h->service, rec, false, clock_deadline_ns(FIND_NS),
+        int rc = owner_find(h->service, rec, false, clock_deadline_ns(FIND_NS),
                             &ignored, &w);
 
         if (rc == 0 || rc == -EALREADY) { /* the latter: as the record says */

@@ -48,12 +48,12 @@ refuse_role(struct service *s, const struct record *rec, const char *name,
 /* Ask the service at `control`, and whom it leads to. */
 static int
 find_by(struct service *s, const struct record *rec, const char *control,
-        uint64_t deadline_ns, struct err *e, struct where *ret_w)
+        uint64_t deadline_ns, struct err *e, struct owner_answer *ret_w)
 {
     struct record probe = {.role = ROLE_GIVEN, .epoch = 0};
-    struct where w = {.epoch = 0};
-    int rc = where_ask(control, rec->uuid[0] != '\0' ? rec->uuid : NULL, rec->name,
-                       deadline_ns, e, NULL, &w);
+    struct owner_answer w = {.epoch = 0};
+    int rc = owner_find_ask(control, rec->uuid[0] != '\0' ? rec->uuid : NULL, rec->name,
+                            deadline_ns, e, NULL, &w);
 
     if (rc < 0) {
         return rc;
@@ -63,7 +63,7 @@ find_by(struct service *s, const struct record *rec, const char *control,
     }
     (void)snprintf(probe.uuid, sizeof probe.uuid, "%s", w.uuid);
     (void)snprintf(probe.peer_control, sizeof probe.peer_control, "%s", control);
-    rc = where_find(s, &probe, false, deadline_ns, e, ret_w);
+    rc = owner_find(s, &probe, false, deadline_ns, e, ret_w);
     if (rc == 0) {
         (void)snprintf(ret_w->uuid, sizeof ret_w->uuid, "%s", probe.uuid);
     }
@@ -72,7 +72,7 @@ find_by(struct service *s, const struct record *rec, const char *control,
 
 static int
 find_owner(struct service *s, const struct record *rec, const struct attach_request *rq,
-           struct err *e, struct where *ret_w)
+           struct err *e, struct owner_answer *ret_w)
 {
     const unsigned nr = rq->nr_ask + s->cfg->nr_peers;
     int rc = err_set(e, -ENOENT,
@@ -94,8 +94,8 @@ find_owner(struct service *s, const struct record *rec, const struct attach_requ
 
 /* Is the device that is configured here the owner's? */
 static int
-compare(struct disk *d, struct port *port, const struct where *w, uint64_t deadline_ns,
-        struct err *e, struct owner_look *ret_look)
+compare(struct disk *d, struct port *port, const struct owner_answer *w,
+        uint64_t deadline_ns, struct err *e, struct owner_look *ret_look)
 {
     struct identity mine = {0};
     unsigned tries = 0;
@@ -115,7 +115,8 @@ compare(struct disk *d, struct port *port, const struct where *w, uint64_t deadl
 }
 
 static struct record
-client_record(struct disk *d, const struct where *w, const struct owner_look *look)
+client_record(struct disk *d, const struct owner_answer *w,
+              const struct owner_look *look)
 {
     struct record rec = disk_next_record(d, ROLE_GIVEN, w->epoch);
 
@@ -134,8 +135,8 @@ client_record(struct disk *d, const struct where *w, const struct owner_look *lo
 
 /* The channel is connected before the record says anything. */
 static int
-follow_owner(struct disk *d, const struct where *w, const struct owner_look *look,
-             uint64_t deadline_ns, struct err *e)
+follow_owner(struct disk *d, const struct owner_answer *w,
+             const struct owner_look *look, uint64_t deadline_ns, struct err *e)
 {
     struct record rec = client_record(d, w, look);
     struct port *channel = NULL;
@@ -168,7 +169,7 @@ learn(struct disk *d, const struct record *rec, const struct attach_request *rq,
 {
     struct owner_look look;
     struct port *port = NULL;
-    struct where w = {.epoch = 0};
+    struct owner_answer w = {.epoch = 0};
     int rc = find_owner(d->service, rec, rq, e, &w);
 
     if (rc < 0) {
@@ -197,15 +198,15 @@ refresh(struct disk *d, const struct record *rec, const struct attach_request *r
 {
     struct err ignored = {0};
     struct owner_look look;
-    struct where w = {.epoch = 0};
-    int rc = where_find(d->service, rec, false, rq->deadline_ns, e, &w);
+    struct owner_answer w = {.epoch = 0};
+    int rc = owner_find(d->service, rec, false, rq->deadline_ns, e, &w);
 
     if (rc < 0 && rc != -EALREADY) {
         return err_prefix(e, rc, "%s", rec->name);
     }
     if (rc == 0 && disk_claim(d, "following the owner", &ignored) == 0) {
         /* If not, the channel finds out by itself. */
-        (void)follow_write_down(d, &w, &ignored);
+        (void)owner_follow_write_down(d, &w, &ignored);
         disk_unclaim(d);
     }
     (void)snprintf(w.uuid, sizeof w.uuid, "%s", rec->uuid);

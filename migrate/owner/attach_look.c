@@ -31,8 +31,8 @@ read_look(const json_t *j, struct err *e, struct owner_look *ret_look)
 }
 
 static int
-ask_once(struct service *s, const struct where *w, uint64_t deadline_ns, struct err *e,
-         struct owner_look *ret_look)
+ask_once(struct service *s, const struct owner_answer *w, uint64_t deadline_ns,
+         struct err *e, struct owner_look *ret_look)
 {
     json_t *params, *result = NULL;
     struct uri u;
@@ -56,7 +56,7 @@ ask_once(struct service *s, const struct where *w, uint64_t deadline_ns, struct 
 }
 
 int
-attach_look(struct service *s, const struct where *w, uint64_t deadline_ns,
+attach_look(struct service *s, const struct owner_answer *w, uint64_t deadline_ns,
             struct err *e, struct owner_look *ret_look)
 {
     int rc = ask_once(s, w, deadline_ns, e, ret_look);
@@ -129,7 +129,7 @@ attach_look_answer(void *service, struct rpc_call *call, json_t *params, struct 
     rc = look(d, (uint64_t)epoch, e, ret_result);
     disk_unclaim(d);
     if (rc == 0) {
-        known_add(&s->known, control);
+        peers_seen_add(&s->peers_seen, control);
     }
     return rc;
 }

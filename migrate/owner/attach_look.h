@@ -6,7 +6,7 @@
 #include "identity.h"
 
 struct service;
-struct where;
+struct owner_answer;
 
 struct owner_look {
     struct identity id; /* its info is what the disk's clients were promised */
@@ -15,7 +15,7 @@ struct owner_look {
 
 /* Ask the owner; it knows us from then on. While it is busy, again until deadline_ns.
  */
-int attach_look(struct service *s, const struct where *w, uint64_t deadline_ns,
+int attach_look(struct service *s, const struct owner_answer *w, uint64_t deadline_ns,
                 struct err *e, struct owner_look *ret_look);
 
 #endif

@@ -19,13 +19,13 @@
 static bool
 is_used_here(struct disk *d, const char *vm_uuid, bool is_shared)
 {
-    struct guests_locked g = guests_look(&d->guests);
+    struct vm_presence_locked g = vm_presence_look(&d->presence);
 
     if (strcmp(vm_uuid, LEASE_CLIENTS) == 0) {
         return writers_are_there(&d->writers);
     }
     return strcmp(g.vm_uuid, vm_uuid) == 0
-               ? guests_hold(&d->guests)
+               ? vm_presence_hold(&d->presence)
                : is_shared &&
                      atomic_load_explicit(&d->nr_vms, memory_order_relaxed) > 0;
 }
@@ -36,15 +36,15 @@ lease_grant_is_used(struct disk *d, const struct lease *l, uint64_t deadline_ns,
 {
     struct record rec = disk_record(d);
     bool is_unknown = false;
-    struct where x;
+    struct owner_answer x;
 
     *ret_is_silent = false;
     if (strcmp(l->id, record_dir_service_id(d->service->records)) == 0) {
         return is_used_here(d, l->vm_uuid, l->is_shared);
     }
-    if (where_ask(l->control, rec.uuid, NULL,
-                  clock_earlier(deadline_ns, clock_deadline_ns(LOOK_NS)), NULL,
-                  &is_unknown, &x) < 0 ||
+    if (owner_find_ask(l->control, rec.uuid, NULL,
+                       clock_earlier(deadline_ns, clock_deadline_ns(LOOK_NS)), NULL,
+                       &is_unknown, &x) < 0 ||
         strcmp(x.id, l->id) != 0) {
         *ret_is_silent = !is_unknown;
         return !is_unknown;

@@ -106,7 +106,7 @@ lease_take(struct disk *d, const char *vm_uuid, const char *vm, bool is_shared,
     for (;;) {
         struct record rec = disk_record(d);
         struct lease l = own_lease(d, vm_uuid, vm, is_shared, NULL);
-        struct where w;
+        struct owner_answer w;
 
         if (rec.role != ROLE_GIVEN) {
             rc = lease_grant(d, &l, how, deadline_ns, e, ret_is_new);
@@ -120,7 +120,7 @@ lease_take(struct disk *d, const char *vm_uuid, const char *vm, bool is_shared,
         }
         clock_pass(AGAIN_NS); /* a handoff is going on, or is over and we hear of it */
         if (rec.role == ROLE_GIVEN &&
-            where_find(d->service, &rec, false, deadline_ns, e, &w) == 0) {
+            owner_find(d->service, &rec, false, deadline_ns, e, &w) == 0) {
             (void)snprintf(control, sizeof control, "%s", w.control);
         }
     }
@@ -148,12 +148,12 @@ lease_leave(struct disk *d, const char *vm_uuid, uint64_t deadline_ns)
 void
 lease_renew(struct disk *d)
 {
-    struct guests_locked g = guests_look(&d->guests);
+    struct vm_presence_locked g = vm_presence_look(&d->presence);
     struct err ignored = {{0}};
     struct record_vm vm;
     bool is_new;
 
-    if (guests_hold(&d->guests) && !g.is_reader) {
+    if (vm_presence_hold(&d->presence) && !g.is_reader) {
         record_vm_read(d->service->records, d->cfg->name, &vm);
         (void)lease_take(d, g.vm_uuid, vm.name, g.is_shared, LEASE_RUNS,
                          clock_deadline_ns(RENEW_NS), &ignored, &is_new);

@@ -18,7 +18,7 @@
 #define HOP_TIMEOUT_NS (2 * NS_PER_S) /* to connect, and again to answer */
 
 json_t *
-where_channels(const struct service_config *c)
+owner_find_channels(const struct service_config *c)
 {
     json_t *list = json_array();
     const struct uri *uris = c->nr_announce > 0 ? c->announce : c->listen;
@@ -59,14 +59,14 @@ find_asked(struct service *s, json_t *params, struct err *e, struct disk **ret_d
 static json_t *
 describe_guests(struct service *s, struct disk *d)
 {
-    struct guests_locked guests = guests_look(&d->guests);
+    struct vm_presence_locked guests = vm_presence_look(&d->presence);
 
     return json_pack("{s:s,s:I,s:I,s:I,s:b,s:b,s:I,s:b}", "vm_uuid",
                      guests.is_gone ? "" : guests.vm_uuid, "vm_clients",
-                     (json_int_t)guests_present(&d->guests), "vm_writers",
+                     (json_int_t)vm_presence_present(&d->presence), "vm_writers",
                      (json_int_t)guests.nr_writers, "vm_open", (json_int_t)guests.nr,
                      "vm_runs", !guests.is_gone && service_runs_vm(s, guests.vm_uuid),
-                     "vm_has", guests_hold(&d->guests), "clients",
+                     "vm_has", vm_presence_hold(&d->presence), "clients",
                      (json_int_t)atomic_load_explicit(&d->nr_vms, memory_order_relaxed),
                      "client_writes", writers_are_there(&d->writers));
 }
@@ -77,18 +77,18 @@ describe(struct service *s, struct disk *d)
     struct record rec = disk_record(d);
     const bool is_owner = rec.role == ROLE_OWNER, is_given = rec.role == ROLE_GIVEN;
     json_t *guests = describe_guests(s, d);
-    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "service",
-                          s->cfg->name, "id", record_dir_service_id(s->records), "disk",
-                          d->cfg->name, "uuid", rec.uuid, "role", role_name(rec.role),
-                          "epoch", (json_int_t)rec.epoch, "owner",
-                          is_owner   ? s->cfg->name
-                          : is_given ? rec.peer_name
-                                     : "",
-                          "control",
-                          is_owner && s->cfg->has_control ? s->cfg->control.text
-                          : is_given                      ? rec.peer_control
-                                                          : "",
-                          "channels", is_owner ? where_channels(s->cfg) : json_array());
+    json_t *j = json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "service", s->cfg->name, "id",
+        record_dir_service_id(s->records), "disk", d->cfg->name, "uuid", rec.uuid,
+        "role", role_name(rec.role), "epoch", (json_int_t)rec.epoch, "owner",
+        is_owner   ? s->cfg->name
+        : is_given ? rec.peer_name
+                   : "",
+        "control",
+        is_owner && s->cfg->has_control ? s->cfg->control.text
+        : is_given                      ? rec.peer_control
+                                        : "",
+        "channels", is_owner ? owner_find_channels(s->cfg) : json_array());
 
     (void)json_object_update(j, guests);
     json_decref(guests);
@@ -108,8 +108,8 @@ is_ahead(struct disk *d)
 }
 
 int
-where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
-             json_t **ret_result)
+owner_find_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
+                  json_t **ret_result)
 {
     struct disk *d = NULL;
     int rc = find_asked(service, params, e, &d);
@@ -135,7 +135,7 @@ take_text(char *to, size_t size, const char *from)
 }
 
 static bool
-take_channels(const json_t *list, struct where *w)
+take_channels(const json_t *list, struct owner_answer *w)
 {
     size_t i;
     const json_t *j;
@@ -162,7 +162,7 @@ count_of(const json_t *j, const char *member)
 
 /* What was added later; an older service says nothing of it. */
 static void
-read_guests(const json_t *j, struct where *w)
+read_guests(const json_t *j, struct owner_answer *w)
 {
     const char *uuid = json_string_value(json_object_get(j, "uuid"));
     const char *vm_uuid = json_string_value(json_object_get(j, "vm_uuid"));
@@ -185,9 +185,10 @@ read_guests(const json_t *j, struct where *w)
 
 /* Judge what the service at `from` says. */
 static int
-read_answer(const json_t *j, const char *from, struct err *e, struct where *ret_w)
+read_answer(const json_t *j, const char *from, struct err *e,
+            struct owner_answer *ret_w)
 {
-    struct where w = {.service = ""};
+    struct owner_answer w = {.service = ""};
     const char *service, *id, *role, *owner, *control, *right = "";
     json_int_t epoch;
     json_t *channels;
@@ -217,8 +218,9 @@ read_answer(const json_t *j, const char *from, struct err *e, struct where *ret_
 
 /* NOLINTBEGIN(readability-function-size): who, what, till when, and what it says */
 int
-where_ask(const char *control, const char *uuid, const char *disk, uint64_t deadline_ns,
-          struct err *e, bool *ret_is_unknown, struct where *ret_w)
+owner_find_ask(const char *control, const char *uuid, const char *disk,
+               uint64_t deadline_ns, struct err *e, bool *ret_is_unknown,
+               struct owner_answer *ret_w)
 /* NOLINTEND(readability-function-size) */
 {
     json_t *result = NULL;
@@ -248,7 +250,8 @@ where_ask(const char *control, const char *uuid, const char *disk, uint64_t dead
 /* What follows from w, after others have led to it with epoch `known`? 0: it is the
  * owner; 1: go on to whom it names; or it leads nowhere. */
 static int
-judge(const struct service *s, const struct where *w, uint64_t known, struct err *e)
+judge(const struct service *s, const struct owner_answer *w, uint64_t known,
+      struct err *e)
 {
     if (strcmp(w->id, record_dir_service_id(s->records)) == 0) {
         return err_set(e, -EAGAIN, "it is on its way to us, at epoch %" PRIu64, known);
@@ -268,15 +271,15 @@ judge(const struct service *s, const struct where *w, uint64_t known, struct err
 /* Ask the service at `control`, then whom it names, and so on. */
 static int
 follow_chain(struct service *s, const struct record *rec, const char *control,
-             uint64_t deadline_ns, struct err *e, struct where *ret_owner)
+             uint64_t deadline_ns, struct err *e, struct owner_answer *ret_owner)
 {
-    char seen[WHERE_MAX_HOPS][37], trail[256] = "", next[RECORD_URI_LEN];
+    char seen[OWNER_FIND_MAX_HOPS][37], trail[256] = "", next[RECORD_URI_LEN];
     uint64_t known = rec->epoch;
     size_t len = 0;
 
     (void)take_text(next, sizeof next, control); /* of a record, or parsed: it fits */
-    for (unsigned hop = 0; hop < WHERE_MAX_HOPS; hop++) {
-        int rc = where_ask(next, rec->uuid, NULL, deadline_ns, e, NULL, ret_owner);
+    for (unsigned hop = 0; hop < OWNER_FIND_MAX_HOPS; hop++) {
+        int rc = owner_find_ask(next, rec->uuid, NULL, deadline_ns, e, NULL, ret_owner);
 
         if (rc < 0) {
             return rc;
@@ -309,12 +312,12 @@ follow_chain(struct service *s, const struct record *rec, const char *control,
         (void)take_text(next, sizeof next, ret_owner->control); /* the same size */
     }
     return err_set(e, -ELOOP, "there are more than %d owners in a row: %s",
-                   WHERE_MAX_HOPS, trail);
+                   OWNER_FIND_MAX_HOPS, trail);
 }
 
 int
-where_find(struct service *s, const struct record *rec, bool is_given_up,
-           uint64_t deadline_ns, struct err *e, struct where *ret_owner)
+owner_find(struct service *s, const struct record *rec, bool is_given_up,
+           uint64_t deadline_ns, struct err *e, struct owner_answer *ret_owner)
 {
     bool is_found = false;
     int rc = -ENOENT;
@@ -327,7 +330,7 @@ where_find(struct service *s, const struct record *rec, bool is_given_up,
     }
     for (unsigned i = 0; i < s->cfg->nr_peers; i++) {
         struct err why = {0};
-        struct where w;
+        struct owner_answer w;
         int peer_rc =
             follow_chain(s, rec, s->cfg->peers[i].text, deadline_ns, &why, &w);
 

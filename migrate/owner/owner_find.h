@@ -13,10 +13,10 @@
 struct service;
 struct service_config;
 
-#define WHERE_MAX_HOPS 16
+#define OWNER_FIND_MAX_HOPS 16
 
 /* What one service says. */
-struct where {
+struct owner_answer {
     char uuid[37]; /* of the disk */
     char service[NAME_MAX_LEN + 1];
     char id[37]; /* of the service, for ever */
@@ -31,24 +31,24 @@ struct where {
     unsigned
         nr_vms; /* connections of VMs since, and one that is awaited (vm_presence.h) */
     unsigned nr_vm_open; /* without that one */
-    bool has_vm;         /* the domain uses the disk, or is about to (guests_hold()) */
-    unsigned nr_clients; /* connections of anybody */
+    bool has_vm; /* the domain uses the disk, or is about to (vm_presence_hold()) */
+    unsigned nr_clients;        /* connections of anybody */
     bool is_written_by_clients; /* that libvirt has said nothing of (writers.h) */
     bool vm_runs; /* the domain has written to a disk there since, to any */
 };
 
 /* How other services reach this one's channels: a new list of URIs. */
-json_t *where_channels(const struct service_config *c);
+json_t *owner_find_channels(const struct service_config *c);
 
 /* The method peer.where {uuid}, or {disk} for who does not know the UUID yet. */
-int where_answer(void *service, struct rpc_call *call, json_t *params, struct err *e,
-                 json_t **ret_result);
+int owner_find_answer(void *service, struct rpc_call *call, json_t *params,
+                      struct err *e, json_t **ret_result);
 
 /* What the service at `control` says of the disk: uuid, or disk, its name, when that is
  * NULL. *ret_is_unknown (may be NULL): it answers that it knows no such disk. */
-int where_ask(const char *control, const char *uuid, const char *disk,
-              uint64_t deadline_ns, struct err *e, bool *ret_is_unknown,
-              struct where *ret_w);
+int owner_find_ask(const char *control, const char *uuid, const char *disk,
+                   uint64_t deadline_ns, struct err *e, bool *ret_is_unknown,
+                   struct owner_answer *ret_w);
 
 /* Find who owns rec's disk at an epoch above rec's. First ask the owner that rec names
  * (unless is_given_up), then the configured peers, and whom each of them names. Only
@@ -57,7 +57,7 @@ int where_ask(const char *control, const char *uuid, const char *disk,
  * 0; -EALREADY: the owner that rec names owns it; -EAGAIN: it is on its way to us, or
  * to somebody who has not taken it yet, or parked; -ELOOP: each names another in a
  * circle; other: of the last that was asked. e says who and why. */
-int where_find(struct service *s, const struct record *rec, bool is_given_up,
-               uint64_t deadline_ns, struct err *e, struct where *ret_owner);
+int owner_find(struct service *s, const struct record *rec, bool is_given_up,
+               uint64_t deadline_ns, struct err *e, struct owner_answer *ret_owner);
 
 #endif

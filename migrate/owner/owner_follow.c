@@ -27,7 +27,7 @@
 #define TELL_AFTER_NS NS_PER_S /* a search that has failed for so long is logged */
 
 int
-follow_write_down(struct disk *d, const struct where *w, struct err *e)
+owner_follow_write_down(struct disk *d, const struct owner_answer *w, struct err *e)
 {
     struct record rec = disk_next_record(d, ROLE_GIVEN, w->epoch), now = disk_record(d);
     bool is_committed = false;
@@ -58,14 +58,15 @@ follow_write_down(struct disk *d, const struct where *w, struct err *e)
  * its way to the next owner) it is asked again for a while, more often than the channel
  * tries: requests wait for the answer. */
 static int
-look(struct disk *d, const struct record *rec, struct err *e, struct where *ret_w)
+look(struct disk *d, const struct record *rec, struct err *e,
+     struct owner_answer *ret_w)
 {
     const uint64_t linger_ns = clock_deadline_ns(LINGER_NS);
     uint64_t wait_ns = LOOK_AGAIN_NS;
     int rc;
 
     for (;;) {
-        rc = where_find(d->service, rec, false, clock_deadline_ns(SEARCH_TIMEOUT_NS), e,
+        rc = owner_find(d->service, rec, false, clock_deadline_ns(SEARCH_TIMEOUT_NS), e,
                         ret_w);
         if (rc != -EAGAIN || clock_now_ns() >= linger_ns) {
             return rc;
@@ -79,7 +80,7 @@ static int
 search(struct disk *d, const struct record *rec, struct err *e)
 {
     struct redir_status st;
-    struct where w;
+    struct owner_answer w;
     int rc = look(d, rec, e, &w);
 
     if (rc < 0) {
@@ -89,7 +90,7 @@ search(struct disk *d, const struct record *rec, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    rc = follow_write_down(d, &w, e);
+    rc = owner_follow_write_down(d, &w, e);
     redir_status(disk_redir(d), &st);
     if (rc == 0 && st.side == REDIR_REMOTE && redir_active(disk_redir(d)) != NULL) {
         port_channel_hurry(redir_active(disk_redir(d))); /* it stays while we claim */
@@ -173,8 +174,8 @@ begin_search(struct disk *d)
 }
 
 bool
-follow_moved(void *opaque, uint64_t epoch, const char *right,
-             struct port_channel_place *ret_place)
+owner_follow_moved(void *opaque, uint64_t epoch, const char *right,
+                   struct port_channel_place *ret_place)
 {
     struct disk *d = opaque;
     struct record rec = disk_record(d);
@@ -198,23 +199,23 @@ follow_moved(void *opaque, uint64_t epoch, const char *right,
 }
 
 bool
-follow_claimed(struct disk *d, uint64_t epoch)
+owner_follow_claimed(struct disk *d, uint64_t epoch)
 {
     struct record rec = disk_record(d);
     struct err ignored = {0}; /* the caller knows whom it waits for, and says so */
-    struct where w;
+    struct owner_answer w;
 
     if (rec.epoch > epoch) {
         return true;
     }
     return d->service->cfg->nr_peers > 0 &&
-           where_find(d->service, &rec, true, clock_deadline_ns(SEARCH_TIMEOUT_NS),
+           owner_find(d->service, &rec, true, clock_deadline_ns(SEARCH_TIMEOUT_NS),
                       &ignored, &w) == 0 &&
-           follow_write_down(d, &w, &ignored) == 0;
+           owner_follow_write_down(d, &w, &ignored) == 0;
 }
 
 void
-follow_search_text(struct disk *d, char *buf)
+owner_follow_search_text(struct disk *d, char *buf)
 {
     LK_GUARD(&d->lock);
 
@@ -225,7 +226,7 @@ follow_search_text(struct disk *d, char *buf)
 }
 
 void
-follow_say_owner(struct service *s, const struct target *target, struct err *e)
+owner_follow_say_owner(struct service *s, const struct target *target, struct err *e)
 {
     struct disk *disks[GROUP_MAX_DISKS];
     struct err ignored = {0};
@@ -237,12 +238,12 @@ follow_say_owner(struct service *s, const struct target *target, struct err *e)
     for (unsigned i = 0; i < nr; i++) {
         struct record rec = disk_record(disks[i]);
         size_t len = strlen(e->msg);
-        struct where w;
+        struct owner_answer w;
 
         if (rec.role != ROLE_GIVEN) {
             continue;
         }
-        if (where_find(s, &rec, false, clock_deadline_ns(SAY_TIMEOUT_NS), &ignored,
+        if (owner_find(s, &rec, false, clock_deadline_ns(SAY_TIMEOUT_NS), &ignored,
                        &w) == 0) {
             (void)snprintf(e->msg + len, sizeof e->msg - len,
                            "; it is owned by %s now, at epoch %" PRIu64 ": ask %s",

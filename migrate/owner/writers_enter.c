@@ -18,7 +18,7 @@ static int
 ask(struct disk *d, const char *name, uint64_t failed_ns)
 {
     const uint64_t refused_ns = clock_deadline_ns(WRITERS_WAIT_NS);
-    struct guests_locked g = guests_look(&d->guests);
+    struct vm_presence_locked g = vm_presence_look(&d->presence);
 
     if (g.vm_uuid[0] != '\0' && !g.is_gone) {
         return 0; /* it is the VM that libvirt announced, which has the lease */

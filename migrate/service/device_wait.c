@@ -21,7 +21,7 @@
 
 /* The root always is there. */
 void
-appear_watch(int fd, const char *path)
+device_wait_watch(int fd, const char *path)
 {
     AUTO_FREE char *folder = strdup(path);
     char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
@@ -45,7 +45,7 @@ can_be_opened(const char *path)
 }
 
 int
-appear_wait(const char *path, uint64_t deadline_ns)
+device_wait(const char *path, uint64_t deadline_ns)
 {
     assert(path[0] == '/');
     for (;;) {
@@ -53,7 +53,8 @@ appear_wait(const char *path, uint64_t deadline_ns)
         struct pollfd p = {.fd = fd, .events = POLLIN};
 
         if (fd >= 0) {
-            appear_watch(fd, path); /* before we look: nothing is missed in between */
+            device_wait_watch(fd,
+                              path); /* before we look: nothing is missed in between */
         }
         if (can_be_opened(path)) {
             return 0;
@@ -68,11 +69,11 @@ appear_wait(const char *path, uint64_t deadline_ns)
 }
 
 void
-disk_await_device(struct disk *d)
+device_wait_for_disk(struct disk *d)
 {
     const struct disk_config *c = d->cfg;
 
     if (!c->is_nbd && c->appears_within_ns > 0) {
-        (void)appear_wait(c->device, clock_deadline_ns(c->appears_within_ns));
+        (void)device_wait(c->device, clock_deadline_ns(c->appears_within_ns));
     }
 }

@@ -25,7 +25,7 @@ disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
     d->cfg = cfg;
     d->locked_.rec.role = ROLE_STANDBY; /* until there is a record: nothing is ours */
     flusher_init(&d->flusher);
-    guests_init(&d->guests);
+    vm_presence_init(&d->presence);
     writers_init(&d->writers);
     leases_open(d);
     lk_init(&d->build_lock);
@@ -50,7 +50,7 @@ disk_done(struct disk *d)
 {
     await_search(d);
     flusher_done(&d->flusher);
-    guests_done(&d->guests);
+    vm_presence_done(&d->presence);
     writers_done(&d->writers);
     leases_close(d);
     stack_close(d->stack);

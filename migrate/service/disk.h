@@ -49,7 +49,7 @@ struct disk {
     _Atomic(struct redir *) redir;
     struct session_table *sessions; /* with redir */
     struct flusher flusher;
-    struct guests guests;                /* VMs that are connected */
+    struct vm_presence presence;         /* VMs that are connected */
     struct leases leases;                /* at the owner: VMs that may write */
     struct writers writers;              /* writers=one: the client that writes */
     struct channel_unflushed_count kept; /* by port B; for status */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* disk_claim.h - private to migrate/, by way of disk.h: who may change a disk's
- * ownership now. */
+ * ownership now (disk_*). */
 #ifndef BATON_DISK_CLAIM_H
 #define BATON_DISK_CLAIM_H
 

@@ -13,7 +13,7 @@
  * The same VM on two hosts: only when libvirt has announced a migration to the second
  * one (vm_expected.h). Two VMs: only when both share the disk.
  *
- * Here is the list (lease_*, leases_*); owner/lease_take.h asks, owner/lease_grant.h
+ * Here is the list (leases_*); owner/lease_take.h asks, owner/lease_grant.h
  * decides. Any thread. */
 #ifndef BATON_LEASE_H
 #define BATON_LEASE_H

@@ -4,9 +4,9 @@
 #include "clock.h"
 
 void
-pace_look(struct disk *const *disks, unsigned nr, struct pace *ret_p)
+load_look(struct disk *const *disks, unsigned nr, struct load *ret_p)
 {
-    *ret_p = (struct pace){.at_ns = clock_now_ns()};
+    *ret_p = (struct load){.at_ns = clock_now_ns()};
     for (unsigned i = 0; i < nr; i++) {
         struct redir *r = disk_redir(disks[i]);
         struct redir_status st;
@@ -20,13 +20,13 @@ pace_look(struct disk *const *disks, unsigned nr, struct pace *ret_p)
 }
 
 bool
-pace_has_requests(const struct pace *before, const struct pace *now)
+load_has_requests(const struct load *before, const struct load *now)
 {
     return now->in_flight > 0 || now->ended != before->ended;
 }
 
 uint64_t
-pace_drain_ns(const struct pace *before, const struct pace *now)
+load_drain_ns(const struct load *before, const struct load *now)
 {
     const uint64_t nr_ended = now->ended - before->ended;
     const uint64_t passed_ns = now->at_ns - before->at_ns;

@@ -9,16 +9,16 @@
 
 #include "disk.h"
 
-struct pace {
+struct load {
     uint64_t at_ns, ended, in_flight;
 };
 
-void pace_look(struct disk *const *disks, unsigned nr, struct pace *ret_p);
+void load_look(struct disk *const *disks, unsigned nr, struct load *ret_p);
 
-bool pace_has_requests(const struct pace *before, const struct pace *now);
+bool load_has_requests(const struct load *before, const struct load *now);
 
 /* By Little's law; for a device that has ended nothing in between, as long as that has
  * taken already. 0 when there is nothing to wait for. */
-uint64_t pace_drain_ns(const struct pace *before, const struct pace *now);
+uint64_t load_drain_ns(const struct load *before, const struct load *now);
 
 #endif

@@ -8,32 +8,33 @@
 #include "config.h"
 #include "lock.h"
 
-#define KNOWN_MAX 16 /* then the one that was seen first is forgotten */
+#define PEERS_SEEN_MAX 16 /* then the one that was seen first is forgotten */
 
-struct known {
+struct peers_seen {
     struct lk lock; /* leaf */
-    struct known_locked {
+    struct peers_seen_locked {
         unsigned nr;
-        char controls[KNOWN_MAX][RECORD_URI_LEN]; /* oldest first */
-        unsigned nr_silent; /* the next one is noted in place nr_silent % KNOWN_MAX */
+        char controls[PEERS_SEEN_MAX][RECORD_URI_LEN]; /* oldest first */
+        unsigned
+            nr_silent; /* the next one is noted in place nr_silent % PEERS_SEEN_MAX */
         struct {
             char control[RECORD_URI_LEN];
             uint64_t until_ns;
-        } silent[KNOWN_MAX];
+        } silent[PEERS_SEEN_MAX];
     } locked_;
 };
 
-void known_init(struct known *k);
-void known_add(struct known *k, const char *control);
+void peers_seen_init(struct peers_seen *k);
+void peers_seen_add(struct peers_seen *k, const char *control);
 
 /* The service at control has let us wait in vain: whoever asks in turn for many VMs
  * spares itself that for a moment. */
-void known_note_silent(struct known *k, const char *control);
-bool known_is_silent(struct known *k, const char *control);
+void peers_seen_note_silent(struct peers_seen *k, const char *control);
+bool peers_seen_is_silent(struct peers_seen *k, const char *control);
 
 /* The configured peers, then those that are known, each once. Returns how many. */
-#define KNOWN_ALL_MAX (CONFIG_MAX_LISTEN + KNOWN_MAX)
-unsigned known_all(struct known *k, const struct service_config *cfg,
-                   char (*controls)[RECORD_URI_LEN]);
+#define PEERS_SEEN_ALL_MAX (CONFIG_MAX_LISTEN + PEERS_SEEN_MAX)
+unsigned peers_seen_all(struct peers_seen *k, const struct service_config *cfg,
+                        char (*controls)[RECORD_URI_LEN]);
 
 #endif

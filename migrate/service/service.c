@@ -61,7 +61,7 @@ bool
 service_runs_vm(struct service *s, const char *vm_uuid)
 {
     for (unsigned i = 0; i < s->nr_disks && vm_uuid[0] != '\0'; i++) {
-        struct guests_locked g = guests_look(&s->disks[i].guests);
+        struct vm_presence_locked g = vm_presence_look(&s->disks[i].presence);
 
         if (g.has_run && !g.is_gone && strcmp(g.vm_uuid, vm_uuid) == 0) {
             return true;

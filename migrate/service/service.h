@@ -34,7 +34,7 @@ struct service {
     struct rpc_server *control; /* the unix socket */
     struct rpc_server *net_control[CONFIG_MAX_LISTEN];
     struct superseded_looks *looks; /* while the disks are started; else NULL */
-    struct known known;             /* who is a client of ours */
+    struct peers_seen peers_seen;   /* who is a client of ours */
     uint64_t began_ns;
     int mend_fd;                    /* eventfd; -1 */
     struct vm_expected vm_expected; /* VMs that migrate to us */

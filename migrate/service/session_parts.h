@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* session_parts.h - private to session.c and session_seen.c, which tells people what
- * there is. */
+ * there is (session_*). */
 #ifndef BATON_SESSION_PARTS_H
 #define BATON_SESSION_PARTS_H
 

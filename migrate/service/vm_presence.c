@@ -10,48 +10,49 @@
 #define AWAIT_NS (60 * NS_PER_S)
 #define START_NS (60 * NS_PER_S) /* from "prepare" until QEMU has opened its disks */
 
-static struct guests_locked *guests_locked(struct guests *g) LK_REQUIRES(g->lock);
+static struct vm_presence_locked *vm_presence_locked(struct vm_presence *g)
+    LK_REQUIRES(g->lock);
 
-static struct guests_locked *
-guests_locked(struct guests *g)
+static struct vm_presence_locked *
+vm_presence_locked(struct vm_presence *g)
 {
     return &g->locked_;
 }
 
 void
-guests_init(struct guests *g)
+vm_presence_init(struct vm_presence *g)
 {
     memset(g, 0, sizeof *g);
     lk_init(&g->lock);
 }
 
 void
-guests_done(struct guests *g)
+vm_presence_done(struct vm_presence *g)
 {
     lk_done(&g->lock);
 }
 
 static void
-announce(struct guests_locked *l, const char *vm_uuid)
+announce(struct vm_presence_locked *l, const char *vm_uuid)
 {
-    *l = (struct guests_locked){.generation = l->generation + 1,
-                                .announced_ns = clock_now_ns()};
+    *l = (struct vm_presence_locked){.generation = l->generation + 1,
+                                     .announced_ns = clock_now_ns()};
     (void)snprintf(l->vm_uuid, sizeof l->vm_uuid, "%s", vm_uuid);
 }
 
 void
-guests_announce(struct guests *g, const char *vm_uuid)
+vm_presence_announce(struct vm_presence *g, const char *vm_uuid)
 {
-    struct guests_locked *l;
+    struct vm_presence_locked *l;
     LK_GUARD(&g->lock);
 
-    l = guests_locked(g);
+    l = vm_presence_locked(g);
     announce(l, vm_uuid);
 }
 
 /* Has the announced VM the disk open, or is it to open it any moment? */
 static bool
-is_held(const struct guests_locked *l)
+is_held(const struct vm_presence_locked *l)
 {
     const uint64_t now_ns = clock_now_ns();
 
@@ -61,14 +62,14 @@ is_held(const struct guests_locked *l)
 }
 
 bool
-guests_try_announce(struct guests *g, const char *vm_uuid, bool is_reader,
-                    bool is_shared, bool *ret_is_announced)
+vm_presence_try_announce(struct vm_presence *g, const char *vm_uuid, bool is_reader,
+                         bool is_shared, bool *ret_is_announced)
 {
-    struct guests_locked *l;
+    struct vm_presence_locked *l;
     bool is_other;
     LK_GUARD(&g->lock);
 
-    l = guests_locked(g);
+    l = vm_presence_locked(g);
     is_other = is_held(l) && strcmp(l->vm_uuid, vm_uuid) != 0;
     *ret_is_announced = !is_other || (l->is_reader && !is_reader);
     if (is_other && !is_reader && !l->is_reader && !(is_shared && l->is_shared)) {
@@ -83,21 +84,21 @@ guests_try_announce(struct guests *g, const char *vm_uuid, bool is_reader,
 }
 
 bool
-guests_hold(struct guests *g)
+vm_presence_hold(struct vm_presence *g)
 {
     LK_GUARD(&g->lock);
 
-    return is_held(guests_locked(g));
+    return is_held(vm_presence_locked(g));
 }
 
 void
-guests_restore(struct guests *g, const struct record_vm *vm)
+vm_presence_restore(struct vm_presence *g, const struct record_vm *vm)
 {
-    struct guests_locked *l;
+    struct vm_presence_locked *l;
     LK_GUARD(&g->lock);
 
-    l = guests_locked(g);
-    *l = (struct guests_locked){
+    l = vm_presence_locked(g);
+    *l = (struct vm_presence_locked){
         .generation = l->generation + 1,
         .is_gone = vm->is_gone,
         .is_reader = vm->is_reader,
@@ -109,12 +110,12 @@ guests_restore(struct guests *g, const struct record_vm *vm)
 }
 
 bool
-guests_end(struct guests *g, const char *vm_uuid)
+vm_presence_end(struct vm_presence *g, const char *vm_uuid)
 {
-    struct guests_locked *l;
+    struct vm_presence_locked *l;
     LK_GUARD(&g->lock);
 
-    l = guests_locked(g);
+    l = vm_presence_locked(g);
     if (l->vm_uuid[0] != '\0' && strcmp(l->vm_uuid, vm_uuid) != 0) {
         return false;
     }
@@ -125,71 +126,73 @@ guests_end(struct guests *g, const char *vm_uuid)
 }
 
 void
-guest_enter(struct guests *g, struct guest *guest)
+guest_enter(struct vm_presence *g, struct guest *guest)
 {
     LK_GUARD(&g->lock);
 
     guest->of = g;
-    guest->generation = guests_locked(g)->generation;
+    guest->generation = vm_presence_locked(g)->generation;
     atomic_init(&guest->has_written, false);
-    guests_locked(g)->nr++;
-    guests_locked(g)->has_opened = true;
-    guests_locked(g)->awaited_ns = 0;
+    vm_presence_locked(g)->nr++;
+    vm_presence_locked(g)->has_opened = true;
+    vm_presence_locked(g)->awaited_ns = 0;
 }
 
 void
 guest_first_write(struct guest *guest)
 {
-    struct guests *g = guest->of;
+    struct vm_presence *g = guest->of;
     LK_GUARD(&g->lock);
 
     if (atomic_exchange_explicit(&guest->has_written, true, memory_order_relaxed) ||
-        guest->generation != guests_locked(g)->generation) {
+        guest->generation != vm_presence_locked(g)->generation) {
         return;
     }
-    guests_locked(g)->nr_writers++;
-    guests_locked(g)->has_run = true;
+    vm_presence_locked(g)->nr_writers++;
+    vm_presence_locked(g)->has_run = true;
 }
 
 void
 guest_leave(struct guest *guest)
 {
-    struct guests *g = guest->of;
+    struct vm_presence *g = guest->of;
     LK_GUARD(&g->lock);
 
-    if (guest->generation != guests_locked(g)->generation) {
+    if (guest->generation != vm_presence_locked(g)->generation) {
         return;
     }
-    guests_locked(g)->nr--;
+    vm_presence_locked(g)->nr--;
     if (atomic_load_explicit(&guest->has_written, memory_order_relaxed)) {
-        guests_locked(g)->nr_writers--;
+        vm_presence_locked(g)->nr_writers--;
     }
 }
 
 bool
-guests_forget(struct guests *g, uint64_t generation)
+vm_presence_forget(struct vm_presence *g, uint64_t generation)
 {
     LK_GUARD(&g->lock);
 
-    if (guests_locked(g)->generation != generation) {
+    if (vm_presence_locked(g)->generation != generation) {
         return false;
     }
-    *guests_locked(g) = (struct guests_locked){.generation = generation + 1};
+    *vm_presence_locked(g) = (struct vm_presence_locked){.generation = generation + 1};
     return true;
 }
 
 unsigned
-guests_present(struct guests *g)
+vm_presence_present(struct vm_presence *g)
 {
     LK_GUARD(&g->lock);
 
-    return guests_locked(g)->awaited_ns > clock_now_ns() ? 1 : guests_locked(g)->nr;
+    return vm_presence_locked(g)->awaited_ns > clock_now_ns()
+               ? 1
+               : vm_presence_locked(g)->nr;
 }
 
-struct guests_locked
-guests_look(struct guests *g)
+struct vm_presence_locked
+vm_presence_look(struct vm_presence *g)
 {
     LK_GUARD(&g->lock);
 
-    return *guests_locked(g);
+    return *vm_presence_locked(g);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vm_presence.h - which VM of libvirt was announced here, and do its connections write?
+/* vm_presence.h - which VM of libvirt was announced here, and do its connections
+ * (guest_*) write?
  * That a connection is open says little: QEMU opens the disks of a VM that arrives
  * before it runs there, and closes them again when it never does. But it writes nothing
  * before.
@@ -16,9 +17,9 @@
 #include "port.h"
 #include "record_vm.h"
 
-struct guests {
+struct vm_presence {
     struct lk lock; /* leaf */
-    struct guests_locked {
+    struct vm_presence_locked {
         char vm_uuid[37];    /* of the domain that was announced last; "" when none */
         uint64_t generation; /* counts announcements */
         unsigned nr;         /* connections since the last one that are open */
@@ -35,37 +36,37 @@ struct guests {
 
 /* One connection of a VM, from enter to leave. */
 struct guest {
-    struct guests *of;
+    struct vm_presence *of;
     uint64_t generation;
     _Atomic bool has_written; /* relaxed: only spares later writes the lock */
 };
 
-void guests_init(struct guests *g);
-void guests_done(struct guests *g);
+void vm_presence_init(struct vm_presence *g);
+void vm_presence_done(struct vm_presence *g);
 
 /* The domain of this UUID is about to be started here: who is connected already is not
  * it. */
-void guests_announce(struct guests *g, const char *vm_uuid);
+void vm_presence_announce(struct vm_presence *g, const char *vm_uuid);
 
 /* The same, unless another one that writes is here: false then, and nothing is changed.
  * Nor is anything, but the answer is true, for a reader, or one that shares, where
  * another one is: there is only one that we know by name. *ret_is_announced. */
-bool guests_try_announce(struct guests *g, const char *vm_uuid, bool is_reader,
-                         bool is_shared, bool *ret_is_announced);
+bool vm_presence_try_announce(struct vm_presence *g, const char *vm_uuid,
+                              bool is_reader, bool is_shared, bool *ret_is_announced);
 
 /* Is the VM that was announced here, or about to be: has it the disk open, or is it to
  * open it any moment? */
-bool guests_hold(struct guests *g);
+bool vm_presence_hold(struct vm_presence *g);
 
 /* The same after a restart of ours: the domain may run here already, and its QEMU be
  * about to reconnect; or it had ended here when we went (is_gone). */
-void guests_restore(struct guests *g, const struct record_vm *vm);
+void vm_presence_restore(struct vm_presence *g, const struct record_vm *vm);
 
 /* The domain of this UUID has ended here. False, and nothing is changed: another one
  * was announced since. */
-bool guests_end(struct guests *g, const char *vm_uuid);
+bool vm_presence_end(struct vm_presence *g, const char *vm_uuid);
 
-void guest_enter(struct guests *g, struct guest *guest);
+void guest_enter(struct vm_presence *g, struct guest *guest);
 void guest_leave(struct guest *guest);
 void guest_first_write(struct guest *guest);
 
@@ -81,13 +82,13 @@ guest_submits(struct guest *guest, enum req_op op)
 
 /* Is that the announcement that has this generation still? Then nobody is announced
  * any more. */
-bool guests_forget(struct guests *g, uint64_t generation);
+bool vm_presence_forget(struct vm_presence *g, uint64_t generation);
 
 /* How many connections of the announced VM there are; one that may come back after a
  * restart of ours counts. */
-unsigned guests_present(struct guests *g);
+unsigned vm_presence_present(struct vm_presence *g);
 
 /* A copy. */
-struct guests_locked guests_look(struct guests *g);
+struct vm_presence_locked vm_presence_look(struct vm_presence *g);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include "clock.h"
 
-
 static struct writers_locked *writers_locked(struct writers *ws) LK_REQUIRES(ws->lock);
 
 static struct writers_locked *
@@ -45,7 +44,8 @@ writers_join(struct writers *ws, const char *name, uint64_t failed_ns, bool *ret
         uint64_t until_ns = failed_ns;
 
         if (!l->is_asking) {
-            refused_ns = refused_ns != 0 ? refused_ns : clock_deadline_ns(WRITERS_WAIT_NS);
+            refused_ns =
+                refused_ns != 0 ? refused_ns : clock_deadline_ns(WRITERS_WAIT_NS);
             until_ns = clock_earlier(refused_ns, failed_ns);
         }
         if (cv_wait_until(&ws->changed, &ws->lock, until_ns) == -ETIMEDOUT) {

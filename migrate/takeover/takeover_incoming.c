@@ -234,7 +234,7 @@ incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct e
         in.port = NULL;
     }
     if (in.port == NULL) {
-        disk_await_device(d);
+        device_wait_for_disk(d);
         rc = disk_open_device(d, e, &in.port);
         if (rc < 0) {
             return rc;

@@ -84,7 +84,7 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
         return rc;
     }
     incoming_drop(d);
-    disk_await_device(d);
+    device_wait_for_disk(d);
     rc = disk_open_device(d, e, &port);
     if (rc < 0) {
         return rc;
@@ -157,7 +157,7 @@ takeover_prepare(void *service, struct rpc_call *call, json_t *params, struct er
                  json_t **ret_result)
 {
     struct service *s = service;
-    struct pace before, now;
+    struct load before, now;
     json_t *disks;
     struct batch b;
     int rc = batch_parse(s, params, e, &b);
@@ -170,7 +170,7 @@ takeover_prepare(void *service, struct rpc_call *call, json_t *params, struct er
     if (rc < 0) {
         return rc == -EBUSY ? explain_busy(&b, e) : rc;
     }
-    pace_look(b.disks, b.nr, &before);
+    load_look(b.disks, b.nr, &before);
     (void)BREAKPOINT("next-preparing");
     disks = json_array();
     rc = prepare_all(s, &b, e, disks);
@@ -183,11 +183,11 @@ takeover_prepare(void *service, struct rpc_call *call, json_t *params, struct er
         return rc;
     }
     batch_unclaim(&b);
-    pace_look(b.disks, b.nr, &now);
+    load_look(b.disks, b.nr, &now);
     *ret_result = json_pack("{s:s,s:o,s:o,s:b,s:I,s:I}", "service", s->cfg->name,
-                            "channels", where_channels(s->cfg), "disks", disks, "pause",
-                            pace_has_requests(&before, &now), "drain_us",
-                            (json_int_t)(pace_drain_ns(&before, &now) / NS_PER_US),
+                            "channels", owner_find_channels(s->cfg), "disks", disks,
+                            "pause", load_has_requests(&before, &now), "drain_us",
+                            (json_int_t)(load_drain_ns(&before, &now) / NS_PER_US),
                             "in_flight", (json_int_t)now.in_flight);
     (void)BREAKPOINT("next-prepared");
     rpc_set_urgency(call, URGENCY_STALL); /* peer.assign comes this way */

@@ -120,7 +120,7 @@ let_have(struct service *s, const struct domain *dom, unsigned i, uint64_t deadl
     (void)snprintf(vm.uuid, sizeof vm.uuid, "%s", dom->uuid);
     memcpy(vm.name, dom->vm, sizeof vm.name);
     vm.is_shared = vm.is_shared || (is_any && !vm.is_reader);
-    if (!vm_kept_announce(d, &vm, &is_announced)) {
+    if (!vm_restart_announce(d, &vm, &is_announced)) {
         struct record_vm other;
 
         record_vm_read(s->records, d->cfg->name, &other);
@@ -136,7 +136,7 @@ let_have(struct service *s, const struct domain *dom, unsigned i, uint64_t deadl
                                                              : LEASE_START,
                     deadline_ns, e, &is_new);
     if (rc < 0 && is_announced) {
-        vm_kept_forget(d, guests_look(&d->guests).generation);
+        vm_restart_forget(d, vm_presence_look(&d->presence).generation);
     }
     return rc;
 }
@@ -154,10 +154,10 @@ let_have_all(struct service *s, const struct domain *dom, uint64_t deadline_ns,
     }
     for (unsigned i = 0; rc < 0 && i + 1 < nr; i++) {
         struct disk *d = dom->disks[i];
-        struct guests_locked g = guests_look(&d->guests);
+        struct vm_presence_locked g = vm_presence_look(&d->presence);
 
         if (strcmp(g.vm_uuid, dom->uuid) == 0) {
-            vm_kept_forget(d, g.generation);
+            vm_restart_forget(d, g.generation);
         }
         lease_leave(d, dom->uuid, clock_deadline_ns(LEAVE_NS));
     }
@@ -264,18 +264,18 @@ take_gone(const struct domain *dom, struct vm_watch *w)
     for (unsigned i = 0; i < dom->nr; i++) {
         struct disk *d = dom->disks[i];
 
-        const bool is_ours = vm_kept_end(d, dom->uuid, dom->vm);
+        const bool is_ours = vm_restart_end(d, dom->uuid, dom->vm);
 
         lease_leave(d, dom->uuid, leave_ns);
         if (!is_ours) {
             continue; /* of another VM by now */
         }
         if (disk_record(d).role != ROLE_OWNER) {
-            vm_kept_forget(d, guests_look(&d->guests).generation);
+            vm_restart_forget(d, vm_presence_look(&d->presence).generation);
             continue; /* not ours to give */
         }
         (void)json_array_append_new(list, json_string(d->cfg->name));
-        w->disks[w->nr].generation = guests_look(&d->guests).generation;
+        w->disks[w->nr].generation = vm_presence_look(&d->presence).generation;
         w->disks[w->nr].is_reader = dom->uses[i] == VM_READS;
         w->disks[w->nr++].disk = d;
     }

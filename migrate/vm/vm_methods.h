@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vm_methods.h - what libvirt's hook tells us of domains (migrate/libvirt/hook.h). All
+/* vm_methods.h - what libvirt's hook tells us of domains
+ * (migrate/libvirt/hook.h; vm_*). All
  * methods take {vm, uuid, disks[{name, socket, use}]}: the domain's name and UUID, and
  * its NBD disks on unix sockets; use is "write" (the default), "read" or "share" (it
  * writes, and others may, too). Those whose socket is a listener of ours, by whatever

@@ -14,7 +14,7 @@
 #define LONG_NS NS_PER_S
 
 enum vm_seen
-vm_place_seen(const struct where *x, const char *vm_uuid)
+vm_place_seen(const struct owner_answer *x, const char *vm_uuid)
 {
     return strcmp(x->vm_uuid, vm_uuid) != 0 ? VM_NOWHERE
            : x->vm_runs                     ? VM_RUNS
@@ -24,7 +24,7 @@ vm_place_seen(const struct where *x, const char *vm_uuid)
 }
 
 void
-vm_place_add(struct vm_place *p, enum vm_seen seen, const struct where *x,
+vm_place_add(struct vm_place *p, enum vm_seen seen, const struct owner_answer *x,
              const char *control)
 {
     if (seen == VM_NOWHERE || seen < p->seen) {
@@ -49,14 +49,14 @@ ask_one(struct service *s, const char *vm_uuid, struct disk *const *disks, unsig
     for (unsigned i = 0; i < nr; i++) {
         bool is_unknown = false;
         struct record rec;
-        struct where x;
+        struct owner_answer x;
 
         if (disks[i] == NULL) {
             continue;
         }
         rec = disk_record(disks[i]);
-        if (where_ask(control, rec.uuid, NULL, clock_deadline_ns(ASK_TIMEOUT_NS), NULL,
-                      &is_unknown, &x) < 0) {
+        if (owner_find_ask(control, rec.uuid, NULL, clock_deadline_ns(ASK_TIMEOUT_NS),
+                           NULL, &is_unknown, &x) < 0) {
             if (is_unknown) {
                 continue; /* so no VM has opened it there */
             }
@@ -76,19 +76,19 @@ void
 vm_place_look(struct service *s, const char *vm_uuid, struct disk *const *disks,
               unsigned nr, struct vm_news *ret_news)
 {
-    char controls[KNOWN_ALL_MAX][RECORD_URI_LEN];
-    const unsigned nr_controls = known_all(&s->known, s->cfg, controls);
+    char controls[PEERS_SEEN_ALL_MAX][RECORD_URI_LEN];
+    const unsigned nr_controls = peers_seen_all(&s->peers_seen, s->cfg, controls);
 
     memset(ret_news, 0, sizeof *ret_news);
     for (unsigned i = 0; i < nr_controls; i++) {
         const uint64_t began_ns = clock_now_ns();
 
-        if (known_is_silent(&s->known, controls[i])) {
+        if (peers_seen_is_silent(&s->peers_seen, controls[i])) {
             ret_news->is_silent = true;
         } else if (!ask_one(s, vm_uuid, disks, nr, controls[i], ret_news)) {
             ret_news->is_silent = true;
             if (clock_now_ns() - began_ns > LONG_NS) { /* not a mere refusal */
-                known_note_silent(&s->known, controls[i]);
+                peers_seen_note_silent(&s->peers_seen, controls[i]);
             }
         }
     }

@@ -10,7 +10,7 @@
 
 struct disk;
 struct service;
-struct where;
+struct owner_answer;
 
 /* What a service says of a domain and one of its disks; what is later counts more. */
 enum vm_seen {
@@ -42,10 +42,10 @@ void vm_place_look(struct service *s, const char *vm_uuid, struct disk *const *d
                    unsigned nr, struct vm_news *ret_news);
 
 /* How much x, an answer about one disk, says of the domain. */
-enum vm_seen vm_place_seen(const struct where *x, const char *vm_uuid);
+enum vm_seen vm_place_seen(const struct owner_answer *x, const char *vm_uuid);
 
 /* Add what a service, reached at control, says of a disk. */
-void vm_place_add(struct vm_place *p, enum vm_seen seen, const struct where *x,
+void vm_place_add(struct vm_place *p, enum vm_seen seen, const struct owner_answer *x,
                   const char *control);
 
 #endif

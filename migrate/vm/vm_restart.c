@@ -22,10 +22,10 @@ keep(struct disk *d, const struct record_vm *vm)
 }
 
 bool
-vm_kept_announce(struct disk *d, const struct record_vm *vm, bool *ret_is_announced)
+vm_restart_announce(struct disk *d, const struct record_vm *vm, bool *ret_is_announced)
 {
-    if (!guests_try_announce(&d->guests, vm->uuid, vm->is_reader, vm->is_shared,
-                             ret_is_announced)) {
+    if (!vm_presence_try_announce(&d->presence, vm->uuid, vm->is_reader, vm->is_shared,
+                                  ret_is_announced)) {
         return false;
     }
     if (*ret_is_announced) {
@@ -35,11 +35,11 @@ vm_kept_announce(struct disk *d, const struct record_vm *vm, bool *ret_is_announ
 }
 
 bool
-vm_kept_end(struct disk *d, const char *vm_uuid, const char *vm_name)
+vm_restart_end(struct disk *d, const char *vm_uuid, const char *vm_name)
 {
     struct record_vm vm = {.is_gone = true};
 
-    if (!guests_end(&d->guests, vm_uuid)) {
+    if (!vm_presence_end(&d->presence, vm_uuid)) {
         return false;
     }
     (void)snprintf(vm.uuid, sizeof vm.uuid, "%s", vm_uuid);
@@ -49,22 +49,22 @@ vm_kept_end(struct disk *d, const char *vm_uuid, const char *vm_name)
 }
 
 void
-vm_kept_forget(struct disk *d, uint64_t generation)
+vm_restart_forget(struct disk *d, uint64_t generation)
 {
     static const struct record_vm nobody = {.uuid = ""};
 
-    if (guests_forget(&d->guests, generation)) {
+    if (vm_presence_forget(&d->presence, generation)) {
         keep(d, &nobody);
     }
 }
 
 void
-vm_kept_restore(struct disk *d)
+vm_restart_restore(struct disk *d)
 {
     struct record_vm vm;
 
     record_vm_read(d->service->records, d->cfg->name, &vm);
     if (vm.uuid[0] != '\0') {
-        guests_restore(&d->guests, &vm);
+        vm_presence_restore(&d->presence, &vm);
     }
 }

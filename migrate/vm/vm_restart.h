@@ -12,19 +12,20 @@
 struct disk;
 struct record_vm;
 
-/* vm is about to be started here (guests_try_announce()). False: another one uses d. */
-bool vm_kept_announce(struct disk *d, const struct record_vm *vm,
-                      bool *ret_is_announced);
+/* vm is about to be started here (vm_presence_try_announce()). False: another one uses
+ * d. */
+bool vm_restart_announce(struct disk *d, const struct record_vm *vm,
+                         bool *ret_is_announced);
 
 /* The domain of this UUID and name has ended here; where it went is not known yet.
  * False: the disk is another one's by now. */
-bool vm_kept_end(struct disk *d, const char *vm_uuid, const char *vm_name);
+bool vm_restart_end(struct disk *d, const char *vm_uuid, const char *vm_name);
 
 /* Nobody any more, if nobody was announced after the announcement of this generation.
  */
-void vm_kept_forget(struct disk *d, uint64_t generation);
+void vm_restart_forget(struct disk *d, uint64_t generation);
 
 /* Announce what was announced before the restart. Before the first client. */
-void vm_kept_restore(struct disk *d);
+void vm_restart_restore(struct disk *d);
 
 #endif

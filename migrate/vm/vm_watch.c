@@ -52,7 +52,7 @@ is_ours(const struct vm_watch *w, unsigned i)
     struct disk *d = w->disks[i].disk;
 
     return disk_record(d).role == ROLE_OWNER &&
-           guests_look(&d->guests).generation == w->disks[i].generation;
+           vm_presence_look(&d->presence).generation == w->disks[i].generation;
 }
 
 /* The disks that are still to be looked for: ours, and not announced again meanwhile;
@@ -75,10 +75,10 @@ static bool
 is_used_here(const struct vm_watch *w, bool is_write_known)
 {
     for (unsigned i = 0; i < w->nr; i++) {
-        struct guests *g = &w->disks[i].disk->guests;
+        struct vm_presence *g = &w->disks[i].disk->presence;
 
-        if (guests_look(g).nr_writers > 0 ||
-            (w->is_restart && !is_write_known && guests_present(g) > 0)) {
+        if (vm_presence_look(g).nr_writers > 0 ||
+            (w->is_restart && !is_write_known && vm_presence_present(g) > 0)) {
             return true;
         }
     }
@@ -258,7 +258,7 @@ static void
 forget(const struct vm_watch *w)
 {
     for (unsigned i = 0; i < w->nr; i++) {
-        vm_kept_forget(w->disks[i].disk, w->disks[i].generation);
+        vm_restart_forget(w->disks[i].disk, w->disks[i].generation);
     }
 }
 
@@ -450,7 +450,7 @@ vm_watch_all(struct service *s)
         }
         w = watch_of(s, watches, &nr, &vm);
         w->disks[w->nr].disk = d;
-        w->disks[w->nr++].generation = guests_look(&d->guests).generation;
+        w->disks[w->nr++].generation = vm_presence_look(&d->presence).generation;
     }
     for (unsigned i = 0; i < nr; i++) {
         struct err e = {{0}};

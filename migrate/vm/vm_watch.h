@@ -15,7 +15,8 @@
  * seldom, for a day; when nobody has, nobody runs the VM, and its disks stay. It is
  * over for a disk that is announced here again.
  *
- * Any number of VMs may go at once: they wait in a queue for a few threads. */
+ * Any number of VMs may go at once: they wait in a queue (vm_watches_*) for a few
+ * threads. */
 #ifndef BATON_VM_WATCH_H
 #define BATON_VM_WATCH_H
 

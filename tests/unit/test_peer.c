@@ -121,15 +121,15 @@ START_TEST(who_is_asked_says_what_its_record_says)
     rig_new_device("d", 65536);
     rig_configure(&c, "y", "d", ",role=standby");
     s = rig_start(&c);
-    ck_assert_int_eq(where_answer(s, NULL, params, &e, &result), -ENOENT);
+    ck_assert_int_eq(owner_find_answer(s, NULL, params, &e, &result), -ENOENT);
     ck_assert_int_eq(rig_assign(s, RIG_UUID, 2), 1);
-    ck_assert_int_eq(where_answer(s, NULL, params, &e, &result), 0);
+    ck_assert_int_eq(owner_find_answer(s, NULL, params, &e, &result), 0);
     ck_assert_str_eq(json_string_value(json_object_get(result, "role")), "owner");
     ck_assert_int_eq(json_integer_value(json_object_get(result, "epoch")), 2);
     ck_assert_str_eq(json_string_value(json_object_get(result, "owner")), "y");
     json_decref(result);
     (void)json_object_set_new(params, "uuid", json_string("nonsense"));
-    ck_assert_int_eq(where_answer(s, NULL, params, &e, &result), -EBADMSG);
+    ck_assert_int_eq(owner_find_answer(s, NULL, params, &e, &result), -EBADMSG);
     json_decref(params);
     rig_end(s);
     service_config_done(&c);

@@ -12,10 +12,10 @@
 #define VM "11111111-2222-3333-4444-555555555555"
 #define OTHER "66666666-2222-3333-4444-555555555555"
 
-static struct where
+static struct owner_answer
 answer(const char *id, unsigned nr_vms, unsigned nr_open, bool runs)
 {
-    struct where x = {.nr_vms = nr_vms, .nr_vm_open = nr_open, .vm_runs = runs};
+    struct owner_answer x = {.nr_vms = nr_vms, .nr_vm_open = nr_open, .vm_runs = runs};
 
     (void)snprintf(x.id, sizeof x.id, "%s", id);
     (void)snprintf(x.service, sizeof x.service, "service %s", id);
@@ -34,7 +34,8 @@ START_TEST(what_a_service_says_of_the_domain_is_judged)
         {0, 0, true, VM_RUNS}, /* it has written to another disk */
         {1, 1, true, VM_RUNS},
     };
-    struct where x = answer("x", cases[_i].nr_vms, cases[_i].nr_open, cases[_i].runs);
+    struct owner_answer x =
+        answer("x", cases[_i].nr_vms, cases[_i].nr_open, cases[_i].runs);
 
     ck_assert_int_eq(vm_place_seen(&x, VM), cases[_i].seen);
     ck_assert_int_eq(vm_place_seen(&x, OTHER), VM_NOWHERE);
@@ -43,7 +44,7 @@ END_TEST
 
 START_TEST(the_service_that_sees_the_most_is_the_place)
 {
-    struct where x = answer("x", 1, 1, false), y = answer("y", 1, 1, true);
+    struct owner_answer x = answer("x", 1, 1, false), y = answer("y", 1, 1, true);
     struct vm_place p = {.seen = VM_NOWHERE};
 
     vm_place_add(&p, VM_NOWHERE, &y, "unix:/y");
@@ -61,7 +62,7 @@ END_TEST
 
 START_TEST(two_services_that_see_as_much_are_no_place)
 {
-    struct where x = answer("x", 1, 1, false), y = answer("y", 1, 1, false);
+    struct owner_answer x = answer("x", 1, 1, false), y = answer("y", 1, 1, false);
     struct vm_place p = {.seen = VM_NOWHERE};
 
     vm_place_add(&p, VM_OPEN, &x, "unix:/x");

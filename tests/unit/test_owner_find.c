@@ -95,13 +95,13 @@ tear_down(void)
 
 /* What a client of a at epoch 2 finds. */
 static int
-find(bool is_given_up, struct err *e, struct where *ret_owner)
+find(bool is_given_up, struct err *e, struct owner_answer *ret_owner)
 {
     struct record rec = {
         .role = ROLE_GIVEN, .epoch = 2, .uuid = RIG_UUID, .right = RIG_RIGHT};
 
     (void)snprintf(rec.peer_control, sizeof rec.peer_control, "%s", fakes[0].control);
-    return where_find(me, &rec, is_given_up, clock_deadline_ns(10 * NS_PER_S), e,
+    return owner_find(me, &rec, is_given_up, clock_deadline_ns(10 * NS_PER_S), e,
                       ret_owner);
 }
 
@@ -109,7 +109,7 @@ static void
 expect_owner(unsigned i, uint64_t epoch)
 {
     struct err e = {0};
-    struct where w;
+    struct owner_answer w;
 
     ck_assert_msg(find(false, &e, &w) == 0, "%s", e.msg);
     ck_assert_str_eq(w.service, names[i]);
@@ -122,7 +122,7 @@ static void
 expect_none(int rc, const char *fragment)
 {
     struct err e = {0};
-    struct where w;
+    struct owner_answer w;
 
     ck_assert_int_eq(find(false, &e, &w), rc);
     ck_assert_msg(strstr(e.msg, fragment) != NULL, "%s", e.msg);
@@ -205,7 +205,7 @@ END_TEST
 START_TEST(who_is_given_up_is_not_asked)
 {
     struct err e = {0};
-    struct where w;
+    struct owner_answer w;
 
     say(0, ROLE_OWNER, 3, "");
     ck_assert_int_eq(find(true, &e, &w), -ENOENT);

@@ -52,7 +52,7 @@ make_both(void *unused)
 
 START_TEST(a_path_that_is_there_is_not_waited_for)
 {
-    ck_assert_int_eq(appear_wait(folder, 0), 0);
+    ck_assert_int_eq(device_wait(folder, 0), 0);
 }
 END_TEST
 
@@ -60,7 +60,7 @@ START_TEST(a_path_that_does_not_appear_is_waited_for_until_the_deadline)
 {
     const uint64_t deadline_ns = clock_deadline_ns(50 * NS_PER_MS);
 
-    ck_assert_int_eq(appear_wait(file, deadline_ns), -ENOENT);
+    ck_assert_int_eq(device_wait(file, deadline_ns), -ENOENT);
     ck_assert(clock_now_ns() >= deadline_ns);
 }
 END_TEST
@@ -70,7 +70,7 @@ START_TEST(a_path_in_a_folder_that_appears_too_is_seen)
     pthread_t thread;
 
     ck_assert_int_eq(pthread_create(&thread, NULL, make_both, NULL), 0);
-    ck_assert_int_eq(appear_wait(file, clock_deadline_ns(20 * NS_PER_S)), 0);
+    ck_assert_int_eq(device_wait(file, clock_deadline_ns(20 * NS_PER_S)), 0);
     (void)pthread_join(thread, NULL);
 }
 END_TEST
@@ -79,7 +79,7 @@ START_TEST(a_link_counts_when_there_is_something_at_its_end)
 {
     ck_assert_int_eq(mkdir(below, 0700), 0);
     ck_assert_int_eq(symlink("nothing", file), 0);
-    ck_assert_int_eq(appear_wait(file, clock_deadline_ns(50 * NS_PER_MS)), -ENOENT);
+    ck_assert_int_eq(device_wait(file, clock_deadline_ns(50 * NS_PER_MS)), -ENOENT);
 }
 END_TEST
 
@@ -89,7 +89,7 @@ START_TEST(a_name_without_a_device_does_not_count)
     if (mknod(file, S_IFBLK | 0600, makedev(240, 255)) != 0) {
         return; /* for root only */
     }
-    ck_assert_int_eq(appear_wait(file, clock_deadline_ns(50 * NS_PER_MS)), -ENOENT);
+    ck_assert_int_eq(device_wait(file, clock_deadline_ns(50 * NS_PER_MS)), -ENOENT);
 }
 END_TEST
 

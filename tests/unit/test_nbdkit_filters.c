@@ -31,7 +31,7 @@ START_TEST(a_filter_is_opaque_unless_known_to_change_nothing)
 {
     char name[25];
 
-    filters_find_opaque(rows[_i].cmdline, rows[_i].len, name, sizeof name);
+    nbdkit_filters_find_opaque(rows[_i].cmdline, rows[_i].len, name, sizeof name);
     ck_assert_str_eq(name, rows[_i].expected);
 }
 END_TEST
@@ -40,7 +40,7 @@ START_TEST(this_process_has_none)
 {
     char name[25] = "x";
 
-    filters_of_this_process(name, sizeof name);
+    nbdkit_filters_of_this_process(name, sizeof name);
     ck_assert_str_eq(name, "");
 }
 END_TEST
