@@ -254,12 +254,6 @@ client_description(const struct client *c)
     return c->session != NULL ? c->statement : c->disk->cfg->description;
 }
 
-bool
-client_is_readonly(const struct client *c)
-{
-    return (client_info(c)->caps & PORT_CAN_WRITE) == 0;
-}
-
 /* The first write, with writers=one. Several may be the first. */
 static int
 ask_to_write(struct client *c)

@@ -37,7 +37,6 @@ bool client_may_open(struct service *s, unsigned i, const struct client_origin *
 void client_close(struct client *c);
 const struct port_info *client_info(const struct client *c);
 const char *client_description(const struct client *c); /* NULL when none */
-bool client_is_readonly(const struct client *c);
 /* rq has passed port_check(client_info). -ESTALE: not performed; the caller must not
  * answer with anything else than "shutting down". */
 int client_submit(struct client *c, struct req *rq); /* sets whose it is */

@@ -58,6 +58,26 @@ get_number(json_t *params, const char *key, json_int_t max, json_int_t *ret_n,
     return 0;
 }
 
+/* Of a handoff; deadline_ms and budget_us. */
+static int
+get_times(json_t *params, uint64_t *ret_deadline_ns, uint64_t *ret_budget_ns,
+          struct err *e)
+{
+    json_int_t deadline_ms = DEFAULT_DEADLINE_MS, budget_us = -1;
+    int rc = get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = get_number(params, "budget_us", INT64_MAX / 1000, &budget_us, e);
+    if (rc < 0) {
+        return rc;
+    }
+    *ret_deadline_ns = (uint64_t)deadline_ms * NS_PER_MS;
+    *ret_budget_ns = budget_us < 0 ? CLOCK_NEVER : (uint64_t)budget_us * NS_PER_US;
+    return 0;
+}
+
 static int
 control_status(void *service, struct rpc_call *call, json_t *params, struct err *e,
                json_t **ret_result)
@@ -89,20 +109,15 @@ static int
 run(void *service, struct rpc_call *call, json_t *params, struct handoff_request rq,
     struct err *e, json_t **ret_result)
 {
-    json_int_t deadline_ms = DEFAULT_DEADLINE_MS, budget_us = -1;
     int rc = get_target(params, e, &rq.target);
 
-    if (rc == 0) {
-        rc = get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
-    }
-    if (rc == 0) {
-        rc = get_number(params, "budget_us", INT64_MAX / 1000, &budget_us, e);
-    }
     if (rc < 0) {
         return rc;
     }
-    rq.deadline_ns = (uint64_t)deadline_ms * NS_PER_MS;
-    rq.budget_ns = budget_us < 0 ? CLOCK_NEVER : (uint64_t)budget_us * NS_PER_US;
+    rc = get_times(params, &rq.deadline_ns, &rq.budget_ns, e);
+    if (rc < 0) {
+        return rc;
+    }
     return handoff_run(service, &rq, send_progress, call, e, ret_result);
 }
 
@@ -146,29 +161,28 @@ control_handoff_all(void *service, struct rpc_call *call, json_t *params, struct
     static const char *const allowed[] = {"to", "deadline_ms", "budget_us", "parallel",
                                           NULL};
     const char *to = json_string_value(json_object_get(params, "to"));
-    json_int_t deadline_ms = DEFAULT_DEADLINE_MS, budget_us = -1,
-               parallel = HANDOFF_ALL_PARALLEL;
+    json_int_t parallel = HANDOFF_ALL_PARALLEL;
     struct handoff_all_request rq = {.to = to};
     struct uri u;
     int rc = rpc_params_check(params, allowed, e);
 
-    rc = rc < 0 ? rc
-                : get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
-    rc = rc < 0 ? rc : get_number(params, "budget_us", INT64_MAX / 1000, &budget_us, e);
-    rc = rc < 0
-             ? rc
-             : get_number(params, "parallel", HANDOFF_ALL_MAX_PARALLEL, &parallel, e);
-    if (rc == 0 && to == NULL) {
-        rc = err_set(e, -EBADMSG, "parameter \"to\": a control URI expected");
-    }
-    if (rc == 0 && uri_parse(to, URI_FOR_CONTROL, e, &u) < 0) {
-        rc = err_prefix(e, -EBADMSG, "parameter \"to\"");
-    }
     if (rc < 0) {
         return rc;
     }
-    rq.deadline_ns = (uint64_t)deadline_ms * NS_PER_MS;
-    rq.budget_ns = budget_us < 0 ? CLOCK_NEVER : (uint64_t)budget_us * NS_PER_US;
+    rc = get_times(params, &rq.deadline_ns, &rq.budget_ns, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = get_number(params, "parallel", HANDOFF_ALL_MAX_PARALLEL, &parallel, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (to == NULL) {
+        return err_set(e, -EBADMSG, "parameter \"to\": a control URI expected");
+    }
+    if (uri_parse(to, URI_FOR_CONTROL, e, &u) < 0) {
+        return err_prefix(e, -EBADMSG, "parameter \"to\"");
+    }
     rq.parallel = parallel > 0 ? (unsigned)parallel : 1;
     return handoff_all(service, &rq, send_all_progress, call, e, ret_result);
 }
@@ -206,10 +220,18 @@ control_unpark(void *service, struct rpc_call *call, json_t *params, struct err 
     int rc = rpc_params_check(params, allowed, e);
 
     (void)call;
-    rc = rc < 0 ? rc : get_target(params, e, &target);
-    rc = rc < 0 ? rc
-                : get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
-    return rc < 0 ? rc : handoff_unpark(service, &target, e, ret_result);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = get_target(params, e, &target);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = get_number(params, "deadline_ms", MAX_DEADLINE_MS, &deadline_ms, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return handoff_unpark(service, &target, e, ret_result);
 }
 
 static int
@@ -276,19 +298,26 @@ control_recover(void *service, struct rpc_call *call, json_t *params, struct err
     int rc = rpc_params_check(params, allowed, e);
 
     (void)call;
-    rc = rc < 0 ? rc : get_target(params, e, &rq.target);
-    rc = rc < 0 ? rc : get_uris(json_object_get(params, "ask"), rq.ask, &rq.nr_ask, e);
-    if (rc == 0 && take != NULL && !json_is_boolean(take)) {
-        rc = err_set(e, -EBADMSG, "parameter \"take\": true or false expected");
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0 && accept != NULL && !json_is_boolean(accept)) {
-        rc =
-            err_set(e, -EBADMSG, "parameter \"accept_device\": true or false expected");
+    rc = get_target(params, e, &rq.target);
+    if (rc < 0) {
+        return rc;
     }
-    if (rc == 0 && json_is_true(accept)) {
-        return accept_device(service, &rq, e, ret_result);
+    rc = get_uris(json_object_get(params, "ask"), rq.ask, &rq.nr_ask, e);
+    if (rc < 0) {
+        return rc;
     }
-    return rc < 0 ? rc : recover_run(service, &rq, e, ret_result);
+    if (take != NULL && !json_is_boolean(take)) {
+        return err_set(e, -EBADMSG, "parameter \"take\": true or false expected");
+    }
+    if (accept != NULL && !json_is_boolean(accept)) {
+        return err_set(e, -EBADMSG,
+                       "parameter \"accept_device\": true or false expected");
+    }
+    return json_is_true(accept) ? accept_device(service, &rq, e, ret_result)
+                                : recover_run(service, &rq, e, ret_result);
 }
 
 const struct rpc_method control_methods[] = {

@@ -74,6 +74,22 @@ need_right(struct disk *d, struct record *rec)
     disk_set_record(d, rec);
 }
 
+/* If it is the device that was here. */
+static int
+own(struct disk *d, struct port *port, struct err *e)
+{
+    int rc = device_check(d, port, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = port_own(port, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return device_begin(d, e);
+}
+
 static int
 start_owner(struct disk *d, const struct record *rec, struct err *e)
 {
@@ -97,9 +113,7 @@ start_owner(struct disk *d, const struct record *rec, struct err *e)
     if (rc < 0) {
         goto fail;
     }
-    rc = device_check(d, port, e);
-    rc = rc == 0 ? port_own(port, e) : rc;
-    rc = rc == 0 ? device_begin(d, e) : rc;
+    rc = own(d, port, e);
     if (rc < 0) {
         (void)err_prefix(e, rc, "disk %s", d->cfg->name);
         goto fail;

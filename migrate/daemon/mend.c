@@ -33,11 +33,12 @@ try(struct disk *d)
     struct err e = {{0}};
     int rc = descriptors_check(&e);
 
-    rc = rc == 0 ? disk_start(d, &e) : rc;
+    if (rc == 0) {
+        rc = disk_start(d, &e);
+    }
     if (rc < 0) {
         device_keep(d);
     }
-
     return disk_failed_set(d, rc < 0 ? err_text(&e, rc) : "");
 }
 

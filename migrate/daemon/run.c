@@ -158,6 +158,28 @@ heed_signals(struct service *s, struct err *e)
     return 0;
 }
 
+/* Who started us may listen already: control_fd is the first of its sockets (see
+ * serve_exec.c); -1: it does not. */
+static int
+control_net(struct service *s, int control_fd, struct err *e)
+{
+    for (unsigned i = 0; i < s->cfg->nr_net_control; i++) {
+        int fd = control_fd + 1 + (int)i, rc;
+
+        if (control_fd < 0) {
+            rc = uri_listen(&s->cfg->net_control[i], 0, e, &fd);
+            if (rc < 0) {
+                return rc;
+            }
+        }
+        rc = service_control_net(s, i, fd, e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
 int
 run_service(const struct service_config *cfg, int control_fd, struct err *e,
             struct service **ret_service)
@@ -165,25 +187,33 @@ run_service(const struct service_config *cfg, int control_fd, struct err *e,
     bool is_listening = control_fd >= 0;
     int rc = take_signals(e);
 
+    if (rc < 0) {
+        return rc;
+    }
     descriptors_provide(cfg);
-    if (rc == 0 && !is_listening && cfg->has_control) {
+    if (!is_listening && cfg->has_control) {
         rc = uri_listen_for(&cfg->control, &cfg->control_access, e, &control_fd);
-    }
-    rc = rc == 0 ? service_new(cfg, control_fd, e, ret_service) : rc;
-    for (unsigned i = 0; rc == 0 && i < cfg->nr_net_control; i++) {
-        int fd = control_fd + 1 + (int)i; /* see serve_exec.c */
-
-        if (!is_listening) {
-            rc = uri_listen(&cfg->net_control[i], 0, e, &fd);
+        if (rc < 0) {
+            return rc;
         }
-        rc = rc == 0 ? service_control_net(*ret_service, i, fd, e) : rc;
     }
-    /* Before anything can end the service in order, and so remove it. */
-    rc = rc == 0 ? pidfile_write(e) : rc;
-    rc = rc == 0 ? heed_signals(*ret_service, e) : rc;
-    if (rc == 0) {
-        log_info("ready");
-        (void)sd_notify(0, "READY=1"); /* does nothing unless NOTIFY_SOCKET is set */
+    rc = service_new(cfg, control_fd, e, ret_service);
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
+    rc = control_net(*ret_service, is_listening ? control_fd : -1, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = pidfile_write(e); /* before anything can end the service, and so remove it */
+    if (rc < 0) {
+        return rc;
+    }
+    rc = heed_signals(*ret_service, e);
+    if (rc < 0) {
+        return rc;
+    }
+    log_info("ready");
+    (void)sd_notify(0, "READY=1"); /* does nothing unless NOTIFY_SOCKET is set */
+    return 0;
 }

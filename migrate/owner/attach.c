@@ -92,22 +92,39 @@ find_owner(struct service *s, const struct record *rec, const struct attach_requ
     return rc;
 }
 
+/* The owner looks before and after us: what is written meanwhile does not count. */
+static int
+compare_once(struct disk *d, struct port *port, const struct owner_answer *w,
+             uint64_t deadline_ns, struct err *e, struct owner_look *ret_look)
+{
+    struct owner_look after = {0};
+    struct identity mine = {0};
+    int rc = attach_look(d->service, w, deadline_ns, e, ret_look);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = identity_take(port, &ret_look->id.info, e, &mine);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = attach_look(d->service, w, deadline_ns, e, &after);
+    if (rc < 0) {
+        return rc;
+    }
+    return identity_compare(&ret_look->id, &after.id, &mine, e);
+}
+
 /* Is the device that is configured here the owner's? */
 static int
 compare(struct disk *d, struct port *port, const struct owner_answer *w,
         uint64_t deadline_ns, struct err *e, struct owner_look *ret_look)
 {
-    struct identity mine = {0};
     unsigned tries = 0;
     int rc;
 
     do {
-        struct owner_look after = {0};
-
-        rc = attach_look(d->service, w, deadline_ns, e, ret_look);
-        rc = rc < 0 ? rc : identity_take(port, &ret_look->id.info, e, &mine);
-        rc = rc < 0 ? rc : attach_look(d->service, w, deadline_ns, e, &after);
-        rc = rc < 0 ? rc : identity_compare(&ret_look->id, &after.id, &mine, e);
+        rc = compare_once(d, port, w, deadline_ns, e, ret_look);
     } while (rc == -EILSEQ && ++tries < COMPARE_TRIES);
     return rc < 0 ? err_prefix(e, rc, "%s: the device of %s and the one here",
                                d->cfg->name, w->service)
@@ -162,6 +179,23 @@ follow_owner(struct disk *d, const struct owner_answer *w,
     return 0;
 }
 
+/* The disk as the owner has it, with the device that is configured here. */
+static int
+take_description(struct disk *d, struct port *port, const struct owner_look *look,
+                 struct err *e)
+{
+    int rc = disk_need_redir(d, &look->id.info, e);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = disk_has_size(d, look->id.info.size, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return disk_can_take(d, port, e);
+}
+
 /* d is on standby and claimed. */
 static int
 learn(struct disk *d, const struct record *rec, const struct attach_request *rq,
@@ -181,11 +215,7 @@ learn(struct disk *d, const struct record *rec, const struct attach_request *rq,
     }
     rc = compare(d, port, &w, rq->deadline_ns, e, &look);
     if (rc == 0) {
-        rc = disk_need_redir(d, &look.id.info, e);
-    }
-    rc = rc == 0 ? disk_has_size(d, look.id.info.size, e) : rc;
-    if (rc == 0) {
-        rc = disk_can_take(d, port, e);
+        rc = take_description(d, port, &look, e);
     }
     port_close(port);
     return rc < 0 ? rc : follow_owner(d, &w, &look, rq->deadline_ns, e);

@@ -174,17 +174,22 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
     bool is_early = false;
     int rc = vm_domain_parse(s, params, e, &dom);
 
-    rc = rc < 0 ? rc : get_options(params, &rq, &is_early, e);
-    if (rc == 0 && rpc_is_gone(call)) {
-        rc = err_set(e, -ECANCELED, "nobody waits for the answer any more");
-    }
     if (rc < 0) {
         return rc;
+    }
+    rc = get_options(params, &rq, &is_early, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rpc_is_gone(call)) {
+        return err_set(e, -ECANCELED, "nobody waits for the answer any more");
     }
     for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
         rc = need_disk(s, dom.disks[i], &rq, e);
     }
-    rc = rc < 0 ? rc : let_have_all(s, &dom, rq.deadline_ns, e);
+    if (rc == 0) {
+        rc = let_have_all(s, &dom, rq.deadline_ns, e);
+    }
     if (rc == 0 && is_early) {
         rc = vm_pull(s, dom.disks, dom.nr, rq.deadline_ns, e);
     }
@@ -210,11 +215,16 @@ vm_migrating(void *service, struct rpc_call *call, json_t *params, struct err *e
 
     (void)call;
     *ret_result = NULL;
-    rc = rc < 0 ? rc : rpc_params_check(params, allowed, e);
-    if (rc == 0 && vm_expected_add(&s->vm_expected, dom.uuid) < 0) {
-        rc = err_set(e, -ENOMEM, "out of memory");
+    if (rc < 0) {
+        return rc;
     }
-    return rc;
+    rc = rpc_params_check(params, allowed, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return vm_expected_add(&s->vm_expected, dom.uuid) < 0
+               ? err_set(e, -ENOMEM, "out of memory")
+               : 0;
 }
 
 /* A saved VM wants its disks as it left them. One that is parked was let go for as long
@@ -228,12 +238,15 @@ vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
     struct domain dom = {.nr = 0};
     int rc = vm_domain_parse(s, params, e, &dom);
 
-    rc = rc < 0 ? rc : rpc_params_check(params, allowed, e);
-    if (rc == 0 && rpc_is_gone(call)) {
-        rc = err_set(e, -ECANCELED, "nobody waits for the answer any more");
-    }
     if (rc < 0) {
         return rc;
+    }
+    rc = rpc_params_check(params, allowed, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (rpc_is_gone(call)) {
+        return err_set(e, -ECANCELED, "nobody waits for the answer any more");
     }
     for (unsigned i = 0; i < dom.nr && rc == 0; i++) {
         const struct target target = target_of("", dom.disks[i]->cfg->name);
@@ -293,7 +306,10 @@ vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
     int rc = vm_domain_parse(service, params, e, &dom);
 
     (void)call;
-    rc = rc < 0 ? rc : rpc_params_check(params, allowed, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = rpc_params_check(params, allowed, e);
     if (rc < 0) {
         return rc;
     }
