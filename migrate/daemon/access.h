@@ -30,7 +30,7 @@ struct client_origin allow_origin(const struct sockaddr_storage *addr, bool is_t
 void allow_name(const struct sockaddr_storage *addr, int64_t pid,
                 struct client_origin *from);
 
-/* May who has connected see what there is to connect to? -EACCES when it comes by plain
+/* May this connection see what there is to connect to? -EACCES when it comes by plain
  * TCP and TLS is needed. */
 int allow_connection(const struct service_config *c, const struct client_origin *from,
                      struct err *e);

@@ -25,14 +25,14 @@ struct client;
 
 /* export_name is a disk's name, or a channel's (port_channel.h), or "" when there is
  * exactly one disk. May block while a stack reads its first blocks.
- * -EACCES: not for who comes from there; -ENOENT: no such disk; -EAGAIN: a standby that
- * has not learned the disk yet; -ESTALE: a channel that is fenced or of another epoch;
- * -EINVAL: malformed name. */
+ * -EACCES: not for those who come from there; -ENOENT: no such disk; -EAGAIN: a standby
+ * that has not learned the disk yet; -ESTALE: a channel that is fenced or of another
+ * epoch; -EINVAL: malformed name. */
 int client_open(struct service *s, const char *export_name,
                 const struct client_origin *from, struct err *e,
                 struct client **ret_client);
-/* Could who comes from there open the i-th disk of the configuration now? What would
- * only show when its layers are opened is not looked at. */
+/* Could one who comes from there open the i-th disk of the configuration now? What
+ * would only show when its layers are opened is not looked at. */
 bool client_may_open(struct service *s, unsigned i, const struct client_origin *from);
 void client_close(struct client *c);
 const struct port_info *client_info(const struct client *c);

@@ -10,7 +10,7 @@
 #include "device_check.h"
 #include "disk.h"
 
-/* The thread's, and of who waits for it. */
+/* Shared by the thread and the caller that waits for it. */
 struct closing {
     struct disk *disk;
     struct port *port;

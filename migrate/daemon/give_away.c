@@ -138,7 +138,7 @@ have_asked(struct service *s, const unsigned *nr_told)
 }
 
 /* Clients of a disk that was given come and ask where it is. Answers are counted, not
- * who gets them: who asks twice may cost another his answer, and a client that is gone
+ * clients: one that asks twice may cost another its answer, and a client that is gone
  * or idle costs the time. */
 static void
 await_followers(struct service *s, const unsigned *nr_told, int stop_fd)

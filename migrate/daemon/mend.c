@@ -77,7 +77,7 @@ mend_check(struct service *s, struct err *e)
     return err_set(e, -EAGAIN, "%s", disk_locked(&s->disks[0])->trouble);
 }
 
-/* Who was given away and could not follow has to ask the next owner, too. */
+/* A disk that was given away, and could not follow, has to ask the next owner, too. */
 static void
 welcome(struct service *s, struct disk *d)
 {

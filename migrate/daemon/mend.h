@@ -3,9 +3,9 @@
  *
  * A device that is missing, too small, another one, or locked, and a record that cannot
  * be read or written, are the trouble of one disk. Its role stays what its record says;
- * it is not listed, who opens it is refused with the reason, its ownership is not
- * changed (disk_claim), and status names the reason. It is tried again, with back-off
- * and as soon as something appears where its device should be. */
+ * it is not listed, a client that opens it is refused with the reason, its ownership is
+ * not changed (disk_claim), and status names the reason. It is tried again, with
+ * back-off and as soon as something appears where its device should be. */
 #ifndef BATON_MEND_H
 #define BATON_MEND_H
 

@@ -60,7 +60,7 @@ on_hup(int sig)
     errno = saved;
 }
 
-/* Whoever looks for the reason of a stop wants to know. */
+/* People who look for the reason of a stop want to know. */
 static void
 tell_sender(pid_t pid)
 {
@@ -158,8 +158,8 @@ heed_signals(struct service *s, struct err *e)
     return 0;
 }
 
-/* Who started us may listen already: control_fd is the first of its sockets (see
- * serve_exec.c); -1: it does not. */
+/* The process that started us may listen already: control_fd is the first of its
+ * sockets (see serve_exec.c); -1: it does not. */
 static int
 control_net(struct service *s, int control_fd, struct err *e)
 {

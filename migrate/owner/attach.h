@@ -19,8 +19,8 @@ struct service;
 
 struct attach_request {
     const char *disk;                /* a name in our configuration */
-    const char *ask[ATTACH_MAX_ASK]; /* control URIs of who may own it or know who does;
-                                      * then the configured peers are asked */
+    const char *ask[ATTACH_MAX_ASK]; /* control URIs of those that may own it, or know
+                                      * who does; then the configured peers are asked */
     unsigned nr_ask;
     uint64_t deadline_ns;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lease_grant.h - the owner's word: may a VM have a disk (lease.h)? Any thread; asks
- * the service of who has it, and takes until its deadline. */
+ * the service of the VM that has it, and takes until its deadline. */
 #ifndef BATON_LEASE_GRANT_H
 #define BATON_LEASE_GRANT_H
 

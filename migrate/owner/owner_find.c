@@ -98,7 +98,7 @@ describe(struct service *s, struct disk *d)
     return j;
 }
 
-/* Who follows us writes that down, and we may forget it in a crash. */
+/* A client that follows us writes that down, and we may forget it in a crash. */
 static bool
 is_ahead(struct disk *d)
 {
@@ -248,7 +248,7 @@ owner_find_ask(const char *control, const char *uuid, const char *disk,
 }
 
 /* What follows from w, after others have led to it with epoch `known`? 0: it is the
- * owner; 1: go on to whom it names; or it leads nowhere. */
+ * owner; 1: go on to the one that it names; or it leads nowhere. */
 static int
 judge(const struct service *s, const struct owner_answer *w, uint64_t known,
       struct err *e)

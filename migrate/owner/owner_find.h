@@ -40,7 +40,7 @@ struct owner_answer {
 /* How other services reach this one's channels: a new list of URIs. */
 json_t *owner_find_channels(const struct service_config *c);
 
-/* The method peer.where {uuid}, or {disk} for who does not know the UUID yet. */
+/* The method peer.where {uuid}, or {disk} for a caller that does not know the UUID. */
 int owner_find_answer(void *service, struct rpc_call *call, json_t *params,
                       struct err *e, json_t **ret_result);
 
@@ -52,7 +52,7 @@ int owner_find_ask(const char *control, const char *uuid, const char *disk,
 
 /* Find who owns rec's disk at an epoch above rec's. First ask the owner that rec names
  * (unless is_given_up), then the configured peers, and whom each of them names. Only
- * who says itself that it owns the disk is believed; of several the one of the highest
+ * a service that says so of itself is believed; of several the one of the highest
  * epoch. Takes no longer than deadline_ns.
  * 0; -EALREADY: the owner that rec names owns it; -EAGAIN: it is on its way to us, or
  * to somebody who has not taken it yet, or parked; -ELOOP: each names another in a

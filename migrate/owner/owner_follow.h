@@ -38,8 +38,8 @@ int owner_follow_write_down(struct disk *d, const struct owner_answer *w,
  * bytes. */
 void owner_follow_search_text(struct disk *d, char *buf);
 
-/* e says to whom we gave a disk of target: add who owns it now,
- * if that is somebody else by now who can be found. Asks other services. */
+/* e says to whom we gave a disk of target: add who owns it now, if that is another one
+ * that can be found. Asks other services. */
 void owner_follow_say_owner(struct service *s, const struct target *target,
                             struct err *e);
 

@@ -6,9 +6,10 @@
  * the owner's device is there to compare with; here only what is remembered is. What
  * the device is called for good decides, if that is known of both (WWN, serial number,
  * a logical volume's UUID, a file's inode): what is in it is its VM's business, and
- * that of who restores a backup into it. Without a name its samples do, if nobody can
- * have written since they were taken: it was closed in order by the last life of this
- * service, or parked. After a crash such a device is taken by its size alone. */
+ * that of the person who restores a backup into it. Without a name its samples do, if
+ * nobody can have written since they were taken: it was closed in order by the last
+ * life of this service, or parked. After a crash such a device is taken by its size
+ * alone. */
 #ifndef BATON_DEVICE_CHECK_H
 #define BATON_DEVICE_CHECK_H
 

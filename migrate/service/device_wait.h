@@ -14,8 +14,8 @@ int device_wait(const char *path, uint64_t deadline_ns);
  * the absolute path that is there now. */
 void device_wait_watch(int fd, const char *path);
 
-/* The device may be about to be plugged in: wait for it as configured. For who is to
- * have it; the open says so when it does not come. */
+/* The device may be about to be plugged in: wait for it as configured. For the one that
+ * is to have it; the open says so when it does not come. */
 struct disk;
 void device_wait_for_disk(struct disk *d);
 

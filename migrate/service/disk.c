@@ -34,7 +34,7 @@ disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
     return 0;
 }
 
-/* Whoever asks who the owner is uses d until it has ended. */
+/* The thread that asks for the owner uses d until it has ended. */
 static void
 await_search(struct disk *d)
 {
@@ -229,7 +229,8 @@ disk_next_record(struct disk *d, enum role role, uint64_t epoch)
     rec.has_parked = false;
     rec.right[0] = '\0';
     if (role == ROLE_OWNER || role == ROLE_GIVEN) {
-        channel_right_new(rec.right); /* who is told of one puts it in its place */
+        channel_right_new(
+            rec.right); /* a caller that was told one puts that in its place */
     }
     return rec;
 }

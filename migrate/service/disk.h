@@ -2,9 +2,10 @@
 /* disk.h - private to migrate/: one disk of a service, and what it owns of it. The
  * steps that change that are in disk_ownership.h.
  *
- * Whoever changes a disk's ownership claims it first (disk_claim); the claim is not a
- * lock: nobody waits for it (but for the moment in which what was learned of the owner
- * is written down), a second one is refused. Only the claimant calls the steps. */
+ * A caller that changes a disk's ownership claims it first (disk_claim); the claim is
+ * not a lock: nobody waits for it (but for the moment in which what was learned of the
+ * owner is written down), a second one is refused. Only the claimant calls the steps.
+ */
 #ifndef BATON_DISK_H
 #define BATON_DISK_H
 
@@ -54,29 +55,29 @@ struct disk {
     struct writers writers;              /* writers=one: the client that writes */
     struct channel_unflushed_count kept; /* by port B; for status */
     _Atomic unsigned nr_vms;      /* connections of VMs; relaxed: a plain count */
-    _Atomic unsigned nr_told;     /* who asked whom we gave it to; the same */
+    _Atomic unsigned nr_told;     /* clients that asked where it is now; the same */
     _Atomic uint64_t device_size; /* of port A; relaxed: for status */
 
     struct lk build_lock; /* one thread builds the stack; held over its first reads */
-    /* Made under build_lock, then constant; release, and acquire by who has no lock:
+    /* Made under build_lock, then constant; release, and acquire without the lock:
      * to build it may last as long as the disk is held. */
     _Atomic(struct stack *) stack;
 
     struct lk lock;    /* leaf: guards what follows; nothing is called with it held */
-    struct cv changed; /* who follows the owner has ended, or has let the record go */
+    struct cv changed; /* the search for the owner has ended, or let the record go */
     struct disk_locked {
         const char *claimed_for; /* NULL or what is going on, for messages; static */
         bool is_shared;          /* the claimant lets the record be written meanwhile */
-        bool is_following;       /* the record is being written by who follows */
+        bool is_following;       /* the record is being written by a search, say */
         bool is_searching;   /* a thread is asking who the owner is (owner_follow.h) */
         bool is_search_told; /* what it found out was logged */
         uint64_t search_since_ns; /* when it began not to find one; 0: it has */
         uint64_t search_end_ns;   /* when the latest one ended */
         char search[SEARCH_TEXT]; /* why it did not; "" when there is nothing to say */
-        char trouble[sizeof(struct err)]; /* why it is not served; see mend.h */
+        char trouble[sizeof(struct err)]; /* why it is not served; see disk_failed.h */
         char device_lost[SEARCH_TEXT]; /* an NBD device whose server is gone, or "" */
         struct record rec;
-        bool is_rec_ahead; /* of the durable one: whoever gave it to us asks again */
+        bool is_rec_ahead; /* of the durable one: the one that gave it asks again */
         struct incoming incoming;
     } locked_;
 };

@@ -9,7 +9,7 @@
 
 static const char following[] = "following the owner";
 
-/* Whoever follows only writes one file, or closes what the channel had open. */
+/* The holder only writes one file, or closes what the channel had open. */
 static void
 await_record(struct disk *d) LK_REQUIRES(d->lock)
 {

@@ -5,7 +5,7 @@
  *
  * The owner keeps the list, durably, and hands it on in PREPARE. It is asked by the
  * service where a VM is about to be started (vm.coming), before the VM is announced
- * there. Who has it is not counted down by a clock: before a VM is refused because of
+ * there. No clock ends a lease: before a VM is refused because of
  * another one, the service of that one is asked whether it has it still. So a VM whose
  * end nobody told of stands in no one's way; but if that service does not answer, a
  * person decides ("baton lease DISK --release").

@@ -27,8 +27,8 @@ struct peers_seen {
 void peers_seen_init(struct peers_seen *k);
 void peers_seen_add(struct peers_seen *k, const char *control);
 
-/* The service at control has let us wait in vain: whoever asks in turn for many VMs
- * spares itself that for a moment. */
+/* The service at control has let us wait in vain: for a moment it
+ * is not asked again, since many VMs may be asked about in turn. */
 void peers_seen_note_silent(struct peers_seen *k, const char *control);
 bool peers_seen_is_silent(struct peers_seen *k, const char *control);
 

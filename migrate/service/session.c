@@ -321,8 +321,8 @@ enter(struct session *s)
     struct session_table *t = s->table;
     LK_GUARD(&t->lock);
 
-    /* The epoch too: who was connected before somebody else owned the disk may have a
-     * request on its way that is older than what was written there. */
+    /* The epoch too: a client that was connected before somebody else owned the disk
+     * may have a request on its way that is older than what was written there. */
     if ((s->is_fenced && !breakpoint_is_set("no-fencing")) ||
         s->epoch != table_locked(t)->served) {
         session_trace(s, "stale");

@@ -44,8 +44,8 @@ struct guest {
 void vm_presence_init(struct vm_presence *g);
 void vm_presence_done(struct vm_presence *g);
 
-/* The domain of this UUID is about to be started here: who is connected already is not
- * it. */
+/* The domain of this UUID is about to be started here: connections that are open
+ * already are not its. */
 void vm_presence_announce(struct vm_presence *g, const char *vm_uuid);
 
 /* The same, unless another one that writes is here: false then, and nothing is changed.

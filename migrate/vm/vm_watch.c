@@ -375,7 +375,7 @@ need_thread(struct vm_watches *q) LK_REQUIRES(q->lock)
         return 0;
     }
     if (pthread_create(&thread, NULL, watch_thread, q) != 0) {
-        return l->nr_threads > 0 ? 0 : -EAGAIN; /* who is there does it */
+        return l->nr_threads > 0 ? 0 : -EAGAIN; /* the others do it */
     }
     (void)pthread_detach(thread);
     l->nr_threads++;

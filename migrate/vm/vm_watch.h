@@ -11,9 +11,9 @@
  *    source has ended is ended, too, at once.
  * If we are wrong, a disk is owned where its VM does not run, and nothing is lost by
  * it. Then all its disks go there, written or not: each to the service that serves it
- * to the domain. Who has one announced or open without more is asked again, ever more
- * seldom, for a day; when nobody has, nobody runs the VM, and its disks stay. It is
- * over for a disk that is announced here again.
+ * to the domain. A service that has one announced or open without more is asked again,
+ * ever more seldom, for a day; when nobody has, nobody runs the VM, and its disks stay.
+ * It is over for a disk that is announced here again.
  *
  * Any number of VMs may go at once: they wait in a queue (vm_watches_*) for a few
  * threads. */
