@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stall_forecast.h - private to migrate/handoff: what can be done, and known, of the
- * stall before anything is held. The stall lasts from HOLD until the gates are open
- * again:
+/* stall_forecast.h (forecast_) - private to migrate/handoff: what can be done, and
+ * known, of the stall before anything is held. The stall lasts from HOLD until the
+ * gates are open again:
  *
  *   drain   what is in flight at the device ends, first that of the next owner's
  *           clients, of which it says itself how long it takes (peer_drain), then ours

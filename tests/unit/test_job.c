@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who may stop a handoff at which stage, and what they are told. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <check.h>
+
+#include "handoff_table.h"
+
+static struct service service;
+static struct disk disk;
+
+static void
+set_up(void)
+{
+    ck_assert_int_eq(handoff_table_new(&service.handoffs), 0);
+}
+
+static void
+tear_down(void)
+{
+    free(service.handoffs);
+}
+
+/* A job of `disk` that nobody runs, in the table. */
+static struct handoff *
+new_job(enum job_stage stage)
+{
+    const struct handoff_request rq = {
+        .kind = JOB_HAND_OVER, .target = target_of("", "vda"), .to = "unix:/b"};
+    struct handoff *h = job_alloc(&service, &rq);
+
+    ck_assert_ptr_nonnull(h);
+    h->disks[0] = &disk;
+    h->nr = 1;
+    h->locked_.stage = stage;
+    h->locked_.refs = 1;
+    LIST_INSERT_HEAD(&service.handoffs->jobs, h, link);
+    return h;
+}
+
+static void
+end_job(struct handoff *h)
+{
+    lk_acquire(&service.handoffs->lock);
+    LIST_REMOVE(h, link);
+    lk_release(&service.handoffs->lock);
+    lk_acquire(&h->lock);
+    job_locked(h)->is_finished = true;
+    cv_broadcast(&h->changed);
+    lk_release(&h->lock);
+    job_unref(h);
+}
+
+static void
+await_abandonment(struct handoff *h)
+{
+    LK_GUARD(&h->lock);
+
+    while (job_locked(h)->wish != JOB_ABANDON) {
+        (void)cv_wait_until(&h->changed, &h->lock, CLOCK_NEVER);
+    }
+}
+
+static void *
+sees_it(void *job)
+{
+    uint64_t wait_ns = NS_PER_S;
+
+    while (job_back_off(job, &wait_ns)) {
+    }
+    end_job(job);
+    return NULL;
+}
+
+static void *
+is_answered(void *job)
+{
+    await_abandonment(job);
+    job_set_stage(job, JOB_ANSWERED);
+    end_job(job);
+    return NULL;
+}
+
+static void *
+ends_by_itself(void *job)
+{
+    await_abandonment(job);
+    end_job(job);
+    return NULL;
+}
+
+/* 0 says that the caller has the claims of the disks now. */
+static const struct {
+    void *(*end)(void *job);
+    int rc;
+} ends[] = {{sees_it, 0}, {is_answered, -EALREADY}, {ends_by_itself, -EALREADY}};
+
+START_TEST(claims_go_to_who_abandons_only_if_the_job_ended_by_it)
+{
+    struct handoff *h = new_job(JOB_COMMITTED);
+    struct err e = {{0}};
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, ends[_i].end, h), 0);
+    ck_assert_int_eq(handoff_abandon(&service, &disk, &e), ends[_i].rc);
+    (void)pthread_join(thread, NULL);
+}
+END_TEST
+
+START_TEST(nothing_is_abandoned_before_its_commit)
+{
+    struct handoff *h = new_job(JOB_COMMITTING);
+    struct err e = {{0}};
+
+    ck_assert_int_eq(handoff_abandon(&service, &disk, &e), -EBUSY);
+    end_job(h);
+    ck_assert_int_eq(handoff_abandon(&service, &disk, &e), -ENOENT);
+}
+END_TEST
+
+static const int rc_of_abort[JOB_NR_STAGES] = {
+    [JOB_OPEN] = 0,
+    [JOB_COMMITTING] = -EALREADY,
+    [JOB_ROLLING_BACK] = 0, /* it ends with nothing changed anyway */
+    [JOB_COMMITTED] = -EALREADY,
+    [JOB_ABANDONED] = -EALREADY,
+    [JOB_ANSWERED] = -EALREADY,
+};
+
+START_TEST(an_abort_is_refused_from_the_commit_on)
+{
+    struct handoff *h = new_job((enum job_stage)_i);
+    const struct target target = target_of("", "vda");
+    struct err e = {{0}};
+
+    h->nr = 0; /* the disk has no redirector */
+    ck_assert_int_eq(handoff_ask_abort(&service, &target, &e), rc_of_abort[_i]);
+    ck_assert_int_eq(job_is_abort_wanted(h), rc_of_abort[_i] == 0);
+    ck_assert_int_eq(job_check(h, &e), rc_of_abort[_i] == 0 ? -ECANCELED : 0);
+    end_job(h);
+}
+END_TEST
+
+START_TEST(a_park_and_a_handoff_are_not_the_same)
+{
+    struct handoff *h = new_job(JOB_OPEN);
+    const struct handoff_request park = {.kind = JOB_PARK,
+                                         .target = target_of("", "vda")},
+                                 elsewhere = {.kind = JOB_HAND_OVER,
+                                              .target = target_of("", "vda"),
+                                              .to = "unix:/c"},
+                                 nowhere = {.kind = JOB_HAND_OVER,
+                                            .target = target_of("", "vda"),
+                                            .to = ""};
+    struct err e = {{0}};
+    json_t *report = NULL;
+
+    ck_assert_int_eq(handoff_run(&service, &park, NULL, NULL, &e, &report), -EBUSY);
+    ck_assert_int_eq(handoff_run(&service, &elsewhere, NULL, NULL, &e, &report),
+                     -EBUSY);
+    h->kind = JOB_PARK;
+    ck_assert_int_eq(handoff_run(&service, &nowhere, NULL, NULL, &e, &report), -EBUSY);
+    end_job(h);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("job");
+    TCase *t = tcase_create("stop");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_loop_test(t, claims_go_to_who_abandons_only_if_the_job_ended_by_it, 0,
+                        sizeof(ends) / sizeof(ends[0]));
+    tcase_add_test(t, nothing_is_abandoned_before_its_commit);
+    tcase_add_loop_test(t, an_abort_is_refused_from_the_commit_on, 0, JOB_NR_STAGES);
+    tcase_add_test(t, a_park_and_a_handoff_are_not_the_same);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
