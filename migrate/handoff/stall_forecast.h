@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stall_forecast.h (forecast_) - private to migrate/handoff: what can be done, and
+/* stall_forecast.h (forecast_*) - private to migrate/handoff: what can be done, and
  * known, of the stall before anything is held. The stall lasts from HOLD until the
  * gates are open again:
  *

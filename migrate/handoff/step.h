@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* step.h (step_) - private to migrate/handoff: the steps of a handoff, in order. Only
+/* step.h - private to migrate/handoff: the steps of a handoff, in order. Only
  * the job's thread calls them. What holds after one has failed is said in job.h. */
 #ifndef BATON_STEP_H
 #define BATON_STEP_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* takeover_batch.h (batch_) - private to migrate/takeover: the disks that one call of
+/* takeover_batch.h (batch_*) - private to migrate/takeover: the disks that one call of
  * the present owner is about. */
 #ifndef BATON_TAKEOVER_BATCH_H
 #define BATON_TAKEOVER_BATCH_H

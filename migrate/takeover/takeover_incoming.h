@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* takeover_incoming.h (incoming_) - private to migrate/takeover: a disk that may come
+/* takeover_incoming.h (incoming_*) - private to migrate/takeover: a disk that may come
  * to this service, from PREPARE to the moment when it is owned. The caller has the
  * claim on the disk. */
 #ifndef BATON_TAKEOVER_INCOMING_H
