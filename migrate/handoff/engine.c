@@ -19,67 +19,67 @@
 #include "urgency.h"
 
 static enum job_stage
-stage_of(struct handoff *h)
+stage_of(struct job *j)
 {
-    LK_GUARD(&h->lock);
+    LK_GUARD(&j->lock);
 
-    return job_locked(h)->stage;
+    return job_locked(j)->stage;
 }
 
 static void
-finish(struct handoff *h, int rc, const struct err *e, const char *outcome)
+finish(struct job *j, int rc, const struct err *e, const char *outcome)
 {
-    const bool is_abandoned = stage_of(h) == JOB_ABANDONED;
-    struct handoff_table *t = h->service->handoffs;
-    json_t *report = job_report(h, outcome);
+    const bool is_abandoned = stage_of(j) == JOB_ABANDONED;
+    struct handoff_table *t = j->service->handoffs;
+    json_t *report = job_report(j, outcome);
 
-    job_turn_leave(h);
+    job_turn_leave(j);
     /* Both at once: else an abort of this job would hit the drain of the next one, or
      * the next one would find the disks busy with a job that is gone. */
     lk_acquire(&t->lock);
     if (!is_abandoned) { /* else the claims are for whoever wished it */
-        job_unclaim_disks(h);
+        job_unclaim_disks(j);
     }
-    LIST_REMOVE(h, link);
+    LIST_REMOVE(j, link);
     lk_release(&t->lock);
-    lk_acquire(&h->lock);
-    job_locked(h)->is_finished = true;
-    job_locked(h)->rc = rc;
-    job_locked(h)->err = *e;
-    job_locked(h)->report = report;
-    cv_broadcast(&h->changed);
-    lk_release(&h->lock);
-    job_unref(h); /* the table's */
-    job_unref(h); /* the thread's */
+    lk_acquire(&j->lock);
+    job_locked(j)->is_finished = true;
+    job_locked(j)->rc = rc;
+    job_locked(j)->err = *e;
+    job_locked(j)->report = report;
+    cv_broadcast(&j->changed);
+    lk_release(&j->lock);
+    job_unref(j); /* the table's */
+    job_unref(j); /* the thread's */
 }
 
 /* PREPARE to EJECT. On failure *ret_phase is the one that failed. */
 static int
-up_to_commit(struct handoff *h, enum handoff_phase *ret_phase, struct err *e)
+up_to_commit(struct job *j, enum handoff_phase *ret_phase, struct err *e)
 {
-    static int (*const steps[])(struct handoff *, struct err *) = {
+    static int (*const steps[])(struct job *, struct err *) = {
         step_prepare, step_hold, step_drain, step_flush, step_eject};
     int rc = 0;
 
     for (unsigned p = HANDOFF_PREPARE; p <= HANDOFF_EJECT && rc == 0; p++) {
-        if (job_is_of_parked(h) && p > HANDOFF_PREPARE && p < HANDOFF_EJECT) {
+        if (job_is_of_parked(j) && p > HANDOFF_PREPARE && p < HANDOFF_EJECT) {
             continue; /* all that was done when it was parked */
         }
         *ret_phase = p;
         if (p != HANDOFF_PREPARE) {
-            job_set_phase(h, p);
+            job_set_phase(j, p);
         }
-        rc = steps[p](h, e);
+        rc = steps[p](j, e);
     }
     return rc;
 }
 
 static void
-abort_job(struct handoff *h, enum handoff_phase failed, int rc, struct err *e)
+abort_job(struct job *j, enum handoff_phase failed, int rc, struct err *e)
 {
-    step_roll_back(h);
-    job_set_phase(h, HANDOFF_ABORTED);
-    if (job_is_abort_wanted(h)) { /* whatever it was that ended, that was the reason */
+    step_roll_back(j);
+    job_set_phase(j, HANDOFF_ABORTED);
+    if (job_is_abort_wanted(j)) { /* whatever it was that ended, that was the reason */
         rc = err_set(e, -ECANCELED, "aborted on request");
     }
     (void)err_prefix(e, rc, "%s", handoff_phase_name(failed));
@@ -87,124 +87,124 @@ abort_job(struct handoff *h, enum handoff_phase failed, int rc, struct err *e)
         size_t n = strlen(e->msg);
 
         (void)snprintf(e->msg + n, sizeof e->msg - n,
-                       "; nothing changed: %s is still %s %s", h->target,
-                       job_is_of_parked(h) ? "parked at" : "served by",
-                       h->service->cfg->name);
+                       "; nothing changed: %s is still %s %s", j->target,
+                       job_is_of_parked(j) ? "parked at" : "served by",
+                       j->service->cfg->name);
     }
-    log_warn("handoff of %s aborted: %s", h->target, e->msg);
-    finish(h, rc, e, "aborted");
+    log_warn("handoff of %s aborted: %s", j->target, e->msg);
+    finish(j, rc, e, "aborted");
 }
 
 /* Everything as after a restart: requests wait in the channel, nobody asks. */
 static void
-abandon_job(struct handoff *h)
+abandon_job(struct job *j)
 {
     struct err e = {0};
 
-    step_follow(h);
+    step_follow(j);
     (void)err_set(&e, -EREMOTEIO,
                   "%s was committed to %s, which never answered, and was abandoned for "
                   "baton recover",
-                  h->target, h->next[0].peer_name);
+                  j->target, j->next[0].peer_name);
     log_warn("%s", e.msg);
-    finish(h, -EREMOTEIO, &e, "abandoned");
+    finish(j, -EREMOTEIO, &e, "abandoned");
 }
 
 static void
-refused(struct handoff *h, struct err *e)
+refused(struct job *j, struct err *e)
 {
-    const char *service = h->service->cfg->name;
+    const char *service = j->service->cfg->name;
 
-    log_warn("%s: %s: taking it back", h->target, e->msg);
-    if (job_is_of_parked(h)) {
-        step_parked_again(h);
+    log_warn("%s: %s: taking it back", j->target, e->msg);
+    if (job_is_of_parked(j)) {
+        step_parked_again(j);
     } else {
-        step_take_back(h);
+        step_take_back(j);
     }
-    job_set_phase(h, HANDOFF_TAKEN_BACK);
-    log_info("%s is %s %s again", h->target,
-             job_is_of_parked(h) ? "parked at" : "owned by", service);
+    job_set_phase(j, HANDOFF_TAKEN_BACK);
+    log_info("%s is %s %s again", j->target,
+             job_is_of_parked(j) ? "parked at" : "owned by", service);
     (void)err_prefix(e, -EREMOTEIO, "assign: %s is still %s %s, nothing was lost",
-                     h->target, job_is_of_parked(h) ? "parked at" : "served by",
+                     j->target, job_is_of_parked(j) ? "parked at" : "served by",
                      service);
-    finish(h, -EREMOTEIO, e, "taken-back");
+    finish(j, -EREMOTEIO, e, "taken-back");
 }
 
 static void
-after_commit(struct handoff *h)
+after_commit(struct job *j)
 {
     struct err e = {0};
     int rc;
 
-    job_set_phase(h, HANDOFF_ASSIGN);
-    rc = step_assign(h, &e);
+    job_set_phase(j, HANDOFF_ASSIGN);
+    rc = step_assign(j, &e);
     if (rc == -ECANCELED) {
-        abandon_job(h);
+        abandon_job(j);
         return;
     }
     if (rc < 0) {
-        refused(h, &e);
+        refused(j, &e);
         return;
     }
-    step_replay(h);
-    job_set_phase(h, HANDOFF_DONE);
-    (void)record_settle(h->service->records,
+    step_replay(j);
+    job_set_phase(j, HANDOFF_DONE);
+    (void)record_settle(j->service->records,
                         &e); /* the next commit does it otherwise */
-    log_info("%s is owned by %s now, at epoch %" PRIu64, h->target,
-             h->next[0].peer_name, h->next[0].epoch);
-    finish(h, 0, &e, "done");
+    log_info("%s is owned by %s now, at epoch %" PRIu64, j->target,
+             j->next[0].peer_name, j->next[0].epoch);
+    finish(j, 0, &e, "done");
 }
 
 static void
-end_park(struct handoff *h)
+end_park(struct job *j)
 {
     struct err e = {0};
 
-    job_set_phase(h, HANDOFF_DONE);
-    (void)record_settle(h->service->records, &e); /* as above */
-    log_info("%s is parked", h->target);
-    finish(h, 0, &e, "parked");
+    job_set_phase(j, HANDOFF_DONE);
+    (void)record_settle(j->service->records, &e); /* as above */
+    log_info("%s is parked", j->target);
+    finish(j, 0, &e, "parked");
 }
 
 static void *
 run(void *arg)
 {
-    struct handoff *h = arg;
+    struct job *j = arg;
 
     (void)urgency_set(URGENCY_CONTROL);
-    if (job_is_resumed(h)) {
+    if (job_is_resumed(j)) {
         (void)BREAKPOINT("owner-resumed");
     } else {
         enum handoff_phase phase = HANDOFF_PREPARE;
         struct err e = {0};
-        int rc = up_to_commit(h, &phase, &e);
+        int rc = up_to_commit(j, &phase, &e);
 
         if (rc < 0) {
-            abort_job(h, phase, rc, &e);
+            abort_job(j, phase, rc, &e);
             return NULL;
         }
     }
-    if (h->kind == JOB_PARK) {
-        end_park(h);
+    if (j->kind == JOB_PARK) {
+        end_park(j);
     } else {
-        after_commit(h);
+        after_commit(j);
     }
     return NULL;
 }
 
 int
-engine_start(struct handoff *h, struct err *e)
+engine_start(struct job *j, struct err *e)
 {
     pthread_t thread;
     int rc;
 
-    h->locked_.refs = 2; /* the table's and the thread's */
-    h->started_ns = clock_now_ns();
-    h->locked_.phase_began_ns = h->started_ns;
-    LIST_INSERT_HEAD(&h->service->handoffs->jobs, h, link);
-    rc = pthread_create(&thread, NULL, run, h);
+    j->locked_.refs = 2; /* the table's and the thread's */
+    j->started_ns = clock_now_ns();
+    j->locked_.phase_began_ns = j->started_ns;
+    LIST_INSERT_HEAD(&j->service->handoffs->jobs, j, link);
+    rc = pthread_create(&thread, NULL, run, j);
     if (rc != 0) {
-        LIST_REMOVE(h, link);
+        LIST_REMOVE(j, link);
         return err_set(e, -rc, "no thread for the handoff");
     }
     (void)pthread_detach(thread);

@@ -5,9 +5,9 @@
 
 #include "job.h"
 
-/* Put h into the table, whose lock is held, and start its thread, which holds a
+/* Put j into the table, whose lock is held, and start its thread, which holds a
  * reference, and so does the table. Its disks are claimed; from now on the thread ends
- * that. On failure h is the caller's as before. */
-int engine_start(struct handoff *h, struct err *e);
+ * that. On failure j is the caller's as before. */
+int engine_start(struct job *j, struct err *e);
 
 #endif

@@ -18,32 +18,32 @@
 /* Leave those of a VM that are neither owned nor parked here to PREPARE, which asks the
  * next owner whether it has them; unless all are. */
 static void
-set_aside_those_elsewhere(struct handoff *h)
+set_aside_those_elsewhere(struct job *j)
 {
     struct disk *here[GROUP_MAX_DISKS];
     unsigned nr_here = 0, nr_there = 0;
 
-    for (unsigned i = 0; i < h->nr; i++) {
-        enum role role = disk_record(h->disks[i]).role;
+    for (unsigned i = 0; i < j->nr; i++) {
+        enum role role = disk_record(j->disks[i]).role;
 
         if (role == ROLE_OWNER || role == ROLE_PARKED) {
-            here[nr_here++] = h->disks[i];
+            here[nr_here++] = j->disks[i];
         } else {
-            h->there[nr_there++] = h->disks[i];
+            j->there[nr_there++] = j->disks[i];
         }
     }
-    if (nr_here > 0 && h->kind != JOB_PARK) {
-        memcpy(h->disks, here, nr_here * sizeof(here[0]));
-        h->nr = nr_here;
-        h->nr_there = nr_there;
+    if (nr_here > 0 && j->kind != JOB_PARK) {
+        memcpy(j->disks, here, nr_here * sizeof(here[0]));
+        j->nr = nr_here;
+        j->nr_there = nr_there;
     }
 }
 
 static bool
-is_each_parked(const struct handoff *h)
+is_each_parked(const struct job *j)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        if (disk_record(h->disks[i]).role != ROLE_PARKED) {
+    for (unsigned i = 0; i < j->nr; i++) {
+        if (disk_record(j->disks[i]).role != ROLE_PARKED) {
             return false;
         }
     }
@@ -52,25 +52,25 @@ is_each_parked(const struct handoff *h)
 
 /* The disks are claimed: may they be handed, and as what? */
 static int
-check_roles(struct handoff *h, struct err *e)
+check_roles(struct job *j, struct err *e)
 {
-    if (h->kind == JOB_HAND_OVER && is_each_parked(h)) {
-        h->kind = JOB_HAND_ON_PARKED;
+    if (j->kind == JOB_HAND_OVER && is_each_parked(j)) {
+        j->kind = JOB_HAND_ON_PARKED;
         return 0;
     }
-    for (unsigned i = 0; i < h->nr; i++) {
-        struct record rec = disk_record(h->disks[i]);
+    for (unsigned i = 0; i < j->nr; i++) {
+        struct record rec = disk_record(j->disks[i]);
 
         if (rec.role == ROLE_GIVEN) {
             return err_set(e, -EPERM,
                            "%s is not owned by %s: it was given to %s at epoch %" PRIu64
                            "; ask %s",
-                           rec.name, h->service->cfg->name, rec.peer_name, rec.epoch,
+                           rec.name, j->service->cfg->name, rec.peer_name, rec.epoch,
                            rec.peer_control);
         }
         if (rec.role != ROLE_OWNER) {
             return err_set(e, -EPERM, "%s is not owned by %s: it is %s here",
-                           h->disks[i]->cfg->name, h->service->cfg->name,
+                           j->disks[i]->cfg->name, j->service->cfg->name,
                            rec.role == ROLE_PARKED ? "parked" : "on standby");
         }
     }
@@ -79,119 +79,119 @@ check_roles(struct handoff *h, struct err *e)
 
 /* What rq names, claimed. */
 static int
-claim(struct handoff *h, const struct handoff_request *rq, struct err *e)
+claim(struct job *j, const struct handoff_request *rq, struct err *e)
 {
-    struct service *s = h->service;
+    struct service *s = j->service;
     int rc = 0;
 
     if (rq->kind != JOB_PARK) {
-        rc = uri_parse(rq->to, URI_FOR_CONTROL, e, &h->to);
+        rc = uri_parse(rq->to, URI_FOR_CONTROL, e, &j->to);
         if (rc < 0) {
             return rc;
         }
-        if (config_is_own_control(s->cfg, &h->to)) {
+        if (config_is_own_control(s->cfg, &j->to)) {
             return err_set(e, -EINVAL, "%s is %s itself; give another service's URI",
-                           h->to.text, s->cfg->name);
+                           j->to.text, s->cfg->name);
         }
     }
-    rc = service_find_target(s, &rq->target, e, h->disks, &h->nr);
+    rc = service_find_target(s, &rq->target, e, j->disks, &j->nr);
     if (rc < 0) {
         return rc;
     }
-    set_aside_those_elsewhere(h);
-    return job_claim_disks(h, e);
+    set_aside_those_elsewhere(j);
+    return job_claim_disks(j, e);
 }
 
 /* A new job for rq; the table's lock is held. */
 static int
 begin_locked(struct service *s, const struct handoff_request *rq, struct err *e,
-             struct handoff **ret_h)
+             struct job **ret_h)
 {
-    struct handoff *h = job_alloc(s, rq);
+    struct job *j = job_alloc(s, rq);
     int rc;
 
-    if (h == NULL) {
+    if (j == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
-    rc = claim(h, rq, e);
+    rc = claim(j, rq, e);
     if (rc == 0) {
-        rc = check_roles(h, e);
+        rc = check_roles(j, e);
         if (rc == 0) {
-            rc = engine_start(h, e);
+            rc = engine_start(j, e);
         }
         if (rc < 0) {
-            job_unclaim_disks(h);
+            job_unclaim_disks(j);
         }
     }
     if (rc < 0) {
-        job_free(h);
+        job_free(j);
         return rc;
     }
-    *ret_h = h;
+    *ret_h = j;
     return 0;
 }
 
 static bool
-is_the_same(const struct handoff *h, const struct handoff_request *rq)
+is_the_same(const struct job *j, const struct handoff_request *rq)
 {
-    if (h->kind == JOB_PARK || rq->kind == JOB_PARK) {
-        return h->kind == rq->kind;
+    if (j->kind == JOB_PARK || rq->kind == JOB_PARK) {
+        return j->kind == rq->kind;
     }
-    return strcmp(h->to_text, rq->to) == 0;
+    return strcmp(j->to_text, rq->to) == 0;
 }
 
 /* Attach to the same handoff, or begin it. The caller has a reference then. */
 static int
 attach_or_begin(struct service *s, const struct handoff_request *rq, struct err *e,
-                struct handoff **ret_h)
+                struct job **ret_h)
 {
     struct handoff_table *t = s->handoffs;
-    struct handoff *h;
+    struct job *j;
     int rc;
     LK_GUARD(&t->lock);
 
-    h = handoff_table_find_locked(t, &rq->target);
-    if (h != NULL && !is_the_same(h, rq)) {
+    j = handoff_table_find_locked(t, &rq->target);
+    if (j != NULL && !is_the_same(j, rq)) {
         return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target.text,
-                       h->kind == JOB_PARK ? "nobody (it is parked)" : h->to_text);
+                       j->kind == JOB_PARK ? "nobody (it is parked)" : j->to_text);
     }
-    if (h != NULL && job_is_abort_wanted(h)) {
+    if (j != NULL && job_is_abort_wanted(j)) {
         return err_set(e, -EBUSY,
                        "the handoff of %s is being aborted; ask again when that has "
                        "ended, see baton status",
                        rq->target.text);
     }
-    if (h == NULL) {
-        rc = begin_locked(s, rq, e, &h);
+    if (j == NULL) {
+        rc = begin_locked(s, rq, e, &j);
         if (rc < 0) {
             return rc;
         }
     }
-    job_ref(h);
-    *ret_h = h;
+    job_ref(j);
+    *ret_h = j;
     return 0;
 }
 
 /* Wait for news or the end, or until it is time to say the same again. *ret_now: what
  * is new. False: committed, and the caller has waited for long enough. */
 static bool
-await_news(struct handoff *h, uint64_t seen, struct handoff_locked *ret_now)
+await_news(struct job *j, uint64_t seen, struct job_locked *ret_now)
 {
     const uint64_t again_ns = clock_deadline_ns(TELL_AGAIN_NS);
     uint64_t patience_ns;
-    LK_GUARD(&h->lock);
+    LK_GUARD(&j->lock);
 
     for (;;) {
-        *ret_now = *job_locked(h);
+        *ret_now = *job_locked(j);
         patience_ns = ret_now->committed_ns != 0
                           ? ret_now->committed_ns + COMMITTED_PATIENCE_NS
                           : CLOCK_NEVER;
         if (ret_now->is_finished || ret_now->news != seen) {
             return true;
         }
-        if (cv_wait_until(&h->changed, &h->lock,
+        if (cv_wait_until(&j->changed, &j->lock,
                           clock_earlier(patience_ns, again_ns)) == -ETIMEDOUT) {
-            *ret_now = *job_locked(h);
+            *ret_now = *job_locked(j);
             return ret_now->is_finished || clock_now_ns() < patience_ns;
         }
     }
@@ -199,13 +199,13 @@ await_news(struct handoff *h, uint64_t seen, struct handoff_locked *ret_now)
 
 /* Until the end; what is new goes to the caller, outside the lock. */
 static int
-wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
+wait_for_job(struct job *j, handoff_on_progress on_progress, void *opaque,
              struct err *e, json_t **ret_report)
 {
-    struct handoff_locked now;
+    struct job_locked now;
     uint64_t seen = 0;
 
-    while (await_news(h, seen, &now)) {
+    while (await_news(j, seen, &now)) {
         if (now.is_finished) {
             *e = now.err;
             /* A copy, since others may be told the same at this moment. */
@@ -215,14 +215,14 @@ wait_for_job(struct handoff *h, handoff_on_progress on_progress, void *opaque,
         seen = now.news;
         if (on_progress != NULL) {
             on_progress(opaque, now.phase, now.detail,
-                        (clock_now_ns() - h->started_ns) / NS_PER_US);
+                        (clock_now_ns() - j->started_ns) / NS_PER_US);
         }
     }
     return err_set(
         e, -EINPROGRESS,
         "%s is committed to %s but not finished: %s; the services go on, see "
         "baton status",
-        h->target, h->to_text, now.detail);
+        j->target, j->to_text, now.detail);
 }
 
 int
@@ -230,12 +230,12 @@ handoff_run(struct service *s, const struct handoff_request *rq,
             handoff_on_progress on_progress, void *opaque, struct err *e,
             json_t **ret_report)
 {
-    struct handoff *h = NULL;
-    int rc = attach_or_begin(s, rq, e, &h);
+    struct job *j = NULL;
+    int rc = attach_or_begin(s, rq, e, &j);
 
     if (rc == 0) {
-        rc = wait_for_job(h, on_progress, opaque, e, ret_report);
-        job_unref(h);
+        rc = wait_for_job(j, on_progress, opaque, e, ret_report);
+        job_unref(j);
     } else if (rc == -EPERM) {
         owner_follow_say_owner(s, &rq->target, e);
     }

@@ -11,22 +11,22 @@
 /* -EBUSY: one of them is busy, is in trouble (mend.c resumes it when it is not any
  * more), or was, and has another record now than was read before. */
 static int
-claim_unchanged(struct handoff *h, struct err *e)
+claim_unchanged(struct job *j, struct err *e)
 {
-    int rc = job_claim_disks(h, e);
+    int rc = job_claim_disks(j, e);
 
     if (rc < 0) {
         return rc == -EAGAIN ? -EBUSY : rc;
     }
-    for (unsigned i = 0; i < h->nr; i++) {
-        struct record now = disk_record(h->disks[i]);
+    for (unsigned i = 0; i < j->nr; i++) {
+        struct record now = disk_record(j->disks[i]);
 
-        if (now.role != ROLE_GIVEN || now.epoch != h->next[i].epoch || now.is_learned) {
+        if (now.role != ROLE_GIVEN || now.epoch != j->next[i].epoch || now.is_learned) {
             rc = err_set(e, -EBUSY, "%s was busy", now.name);
         }
     }
     if (rc < 0) {
-        job_unclaim_disks(h);
+        job_unclaim_disks(j);
     }
     return rc;
 }
@@ -41,43 +41,43 @@ resume_group(struct service *s, unsigned first, const struct record *rec, struct
         .target = target_of("", s->disks[first].cfg->name),
         .to = rec->peer_control,
         .budget_ns = CLOCK_NEVER};
-    struct handoff *h = job_alloc(s, &rq);
+    struct job *j = job_alloc(s, &rq);
     int rc;
 
-    if (h == NULL) {
+    if (j == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
-    for (unsigned i = first; i < s->nr_disks && h->nr < GROUP_MAX_DISKS; i++) {
+    for (unsigned i = first; i < s->nr_disks && j->nr < GROUP_MAX_DISKS; i++) {
         struct record other = disk_record(&s->disks[i]);
 
         if (i == first || (other.role == ROLE_GIVEN && rec->handoff != 0 &&
                            other.handoff == rec->handoff)) {
-            h->next[h->nr] = other;
-            h->disks[h->nr++] = &s->disks[i];
+            j->next[j->nr] = other;
+            j->disks[j->nr++] = &s->disks[i];
         }
     }
-    if (h->nr > 1 && rec->vm[0] != '\0') {
+    if (j->nr > 1 && rec->vm[0] != '\0') {
         const struct target all_of_vm = target_of(rec->vm, "");
 
-        memcpy(h->target, all_of_vm.text, sizeof h->target);
+        memcpy(j->target, all_of_vm.text, sizeof j->target);
     }
-    h->has_followed = true; /* disk_start() has put the channel in */
-    h->locked_.stage = JOB_COMMITTED;
-    h->locked_.committed_ns = clock_now_ns();
-    rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &h->to);
+    j->has_followed = true; /* disk_start() has put the channel in */
+    j->locked_.stage = JOB_COMMITTED;
+    j->locked_.committed_ns = clock_now_ns();
+    rc = uri_parse(rec->peer_control, URI_FOR_CONTROL, e, &j->to);
     if (rc == 0) {
-        rc = claim_unchanged(h, e);
+        rc = claim_unchanged(j, e);
     }
     if (rc == 0) {
         LK_GUARD(&s->handoffs->lock);
 
-        rc = engine_start(h, e);
+        rc = engine_start(j, e);
         if (rc < 0) {
-            job_unclaim_disks(h);
+            job_unclaim_disks(j);
         }
     }
     if (rc < 0) {
-        job_free(h);
+        job_free(j);
     }
     return rc;
 }

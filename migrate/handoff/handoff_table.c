@@ -20,30 +20,30 @@ handoff_table_new(struct handoff_table **ret_t)
     return 0;
 }
 
-struct handoff *
+struct job *
 handoff_table_find_locked(struct handoff_table *t, const struct target *target)
 {
-    struct handoff *h;
+    struct job *j;
 
-    LIST_FOREACH(h, &t->jobs, link)
+    LIST_FOREACH(j, &t->jobs, link)
     {
-        if (strcmp(h->target, target->text) == 0) {
-            return h;
+        if (strcmp(j->target, target->text) == 0) {
+            return j;
         }
     }
     return NULL;
 }
 
-struct handoff *
+struct job *
 handoff_table_of_disk_locked(struct handoff_table *t, const struct disk *d)
 {
-    struct handoff *h;
+    struct job *j;
 
-    LIST_FOREACH(h, &t->jobs, link)
+    LIST_FOREACH(j, &t->jobs, link)
     {
-        for (unsigned i = 0; i < h->nr; i++) {
-            if (h->disks[i] == d) {
-                return h;
+        for (unsigned i = 0; i < j->nr; i++) {
+            if (j->disks[i] == d) {
+                return j;
             }
         }
     }

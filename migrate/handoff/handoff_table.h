@@ -12,18 +12,17 @@
 
 struct handoff_table {
     struct lk lock; /* before a job's lock; makes "look, then begin" one step */
-    LIST_HEAD(, handoff) jobs;
-    struct handoff *turn_of;    /* see job_turn.h; NULL: of nobody */
+    LIST_HEAD(, job) jobs;
+    struct job *turn_of;        /* see job_turn.h; NULL: of nobody */
     struct cv turn;             /* it became nobody's */
     _Atomic unsigned nr_asking; /* jobs in ASSIGN; relaxed: it bounds */
 };
 
 /* The job of exactly this target; the lock is held. NULL: none. */
-struct handoff *handoff_table_find_locked(struct handoff_table *t,
-                                          const struct target *target);
+struct job *handoff_table_find_locked(struct handoff_table *t,
+                                      const struct target *target);
 
 /* The one that hands d; the lock is held. NULL: none. */
-struct handoff *handoff_table_of_disk_locked(struct handoff_table *t,
-                                             const struct disk *d);
+struct job *handoff_table_of_disk_locked(struct handoff_table *t, const struct disk *d);
 
 #endif

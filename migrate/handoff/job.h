@@ -48,7 +48,7 @@ enum job_wish {
     JOB_ABANDON, /* in JOB_COMMITTED: see handoff_abandon() */
 };
 
-struct handoff {
+struct job {
     struct service *service;
     char target[TARGET_TEXT_SIZE];
     enum job_kind kind;           /* constant once it runs */
@@ -69,7 +69,7 @@ struct handoff {
     bool wants_pause; /* the next owner; see takeover_pause.c */
     uint64_t started_ns, held_at_ns, opened_at_ns, deadline_ns, predicted_ns;
     uint64_t peer_drain_ns; /* of HOLD: the next owner waited for its requests */
-    struct handoff_forecast {
+    struct job_forecast {
         struct load before; /* as it was seen at the beginning */
         uint64_t peer_in_flight;
         uint64_t drain_ns, flush_ns, record_ns, trip_ns,
@@ -81,7 +81,7 @@ struct handoff {
 
     struct lk lock;    /* leaf */
     struct cv changed; /* anything below changed */
-    struct handoff_locked {
+    struct job_locked {
         enum handoff_phase phase;
         uint64_t phase_began_ns;
         uint64_t news; /* counts changes of phase and detail */
@@ -96,59 +96,59 @@ struct handoff {
         json_t *report;
         unsigned refs; /* the table, the thread, and every waiting caller */
     } locked_;
-    LIST_ENTRY(handoff) link;
+    LIST_ENTRY(job) link;
 };
 
-static inline struct handoff_locked *job_locked(struct handoff *h) LK_REQUIRES(h->lock);
-static inline struct handoff_locked *
-job_locked(struct handoff *h)
+static inline struct job_locked *job_locked(struct job *j) LK_REQUIRES(j->lock);
+static inline struct job_locked *
+job_locked(struct job *j)
 {
-    return &h->locked_;
+    return &j->locked_;
 }
 
 /* Are its disks parked until it commits? Each of them is, or none. */
 static inline bool
-job_is_of_parked(const struct handoff *h)
+job_is_of_parked(const struct job *j)
 {
-    return h->kind == JOB_HAND_ON_PARKED || h->kind == JOB_RESUME_HAND_ON_PARKED;
+    return j->kind == JOB_HAND_ON_PARKED || j->kind == JOB_RESUME_HAND_ON_PARKED;
 }
 
 /* Does it begin at ASSIGN? */
 static inline bool
-job_is_resumed(const struct handoff *h)
+job_is_resumed(const struct job *j)
 {
-    return h->kind == JOB_RESUME_HAND_OVER || h->kind == JOB_RESUME_HAND_ON_PARKED;
+    return j->kind == JOB_RESUME_HAND_OVER || j->kind == JOB_RESUME_HAND_ON_PARKED;
 }
 
 /* A job that is not started; NULL: no memory. */
-struct handoff *job_alloc(struct service *s, const struct handoff_request *rq);
-void job_free(struct handoff *h); /* never started, or its last reference is gone */
-void job_ref(struct handoff *h);
-void job_unref(struct handoff *h);
+struct job *job_alloc(struct service *s, const struct handoff_request *rq);
+void job_free(struct job *j); /* never started, or its last reference is gone */
+void job_ref(struct job *j);
+void job_unref(struct job *j);
 
 /* All of its disks, or none. */
-int job_claim_disks(struct handoff *h, struct err *e);
-void job_unclaim_disks(struct handoff *h);
+int job_claim_disks(struct job *j, struct err *e);
+void job_unclaim_disks(struct job *j);
 
 /* The only writer of the phase. */
-void job_set_phase(struct handoff *h, enum handoff_phase next);
+void job_set_phase(struct job *j, enum handoff_phase next);
 /* Of the stage, too. */
-void job_set_stage_locked(struct handoff *h, enum job_stage next) LK_REQUIRES(h->lock);
-void job_set_stage(struct handoff *h, enum job_stage next);
-void job_detail(struct handoff *h, const char *fmt, ...)
+void job_set_stage_locked(struct job *j, enum job_stage next) LK_REQUIRES(j->lock);
+void job_set_stage(struct job *j, enum job_stage next);
+void job_detail(struct job *j, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* -ECANCELED with a sentence when somebody wants an abort, -ETIMEDOUT when the deadline
  * of HOLD..FLUSH has passed, else 0. */
-int job_check(struct handoff *h, struct err *e);
-bool job_is_abort_wanted(struct handoff *h);
+int job_check(struct job *j, struct err *e);
+bool job_is_abort_wanted(struct job *j);
 /* Wait for a while, or until the process ends anyway. Only an abandonment wakes it
  * earlier: then false. */
-bool job_back_off(struct handoff *h, uint64_t *wait_ns);
+bool job_back_off(struct job *j, uint64_t *wait_ns);
 
 /* What is handed, as every call names it (docs/control-protocol.md). */
-json_t *job_disk_list(const struct handoff *h);
+json_t *job_disk_list(const struct job *j);
 
 /* Write what the commit will rename. */
-int job_draft(struct handoff *h, struct err *e);
+int job_draft(struct job *j, struct err *e);
 
 #endif

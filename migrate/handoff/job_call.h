@@ -15,13 +15,13 @@ struct job_question {
 
 /* One RPC to the next owner, on a new connection if there is none or it turns out to be
  * dead. As rpc_call(). */
-int job_call(struct handoff *h, const struct job_question *q, struct err *e,
-             int *ret_code, json_t **ret_result);
+int job_call(struct job *j, const struct job_question *q, struct err *e, int *ret_code,
+             json_t **ret_result);
 
 /* The same on the connection that PREPARE was answered on, and on no other, until the
  * commit: who has been started again meanwhile has not been asked, and may have another
  * device. The sentence of an error without a code says that it has gone. */
-int job_call_asked(struct handoff *h, const struct job_question *q, struct err *e,
+int job_call_asked(struct job *j, const struct job_question *q, struct err *e,
                    int *ret_code, json_t **ret_result);
 
 /* A time in an answer, in ns; 0 when it does not say one. */

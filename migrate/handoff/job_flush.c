@@ -8,7 +8,7 @@
 #define LOOK_AGAIN_NS (200 * NS_PER_MS)
 
 static int
-start_one(struct handoff *h, struct disk *d, enum urgency urgency, uint64_t deadline_ns,
+start_one(struct job *j, struct disk *d, enum urgency urgency, uint64_t deadline_ns,
           struct err *e)
 {
     for (;;) {
@@ -23,9 +23,9 @@ start_one(struct handoff *h, struct disk *d, enum urgency urgency, uint64_t dead
             return err_set(e, rc, "%s: an earlier flush of %s has not ended: %s",
                            d->cfg->name, d->cfg->device, err_text(NULL, rc));
         }
-        job_detail(h, "%s: an earlier flush of %s has not ended", d->cfg->name,
+        job_detail(j, "%s: an earlier flush of %s has not ended", d->cfg->name,
                    d->cfg->device);
-        rc = job_check(h, e);
+        rc = job_check(j, e);
         if (rc < 0) {
             return err_prefix(e, rc, "%s: an earlier flush of %s has not ended",
                               d->cfg->name, d->cfg->device);
@@ -34,11 +34,11 @@ start_one(struct handoff *h, struct disk *d, enum urgency urgency, uint64_t dead
 }
 
 int
-job_flush_start(struct handoff *h, enum urgency urgency, uint64_t deadline_ns,
+job_flush_start(struct job *j, enum urgency urgency, uint64_t deadline_ns,
                 struct err *e)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        int rc = start_one(h, h->disks[i], urgency, deadline_ns, e);
+    for (unsigned i = 0; i < j->nr; i++) {
+        int rc = start_one(j, j->disks[i], urgency, deadline_ns, e);
 
         if (rc < 0) {
             return rc;

@@ -7,7 +7,7 @@
 
 /* flusher_start() of each disk. It waits for an earlier flush that somebody gave up,
  * until deadline_ns: that is told, and ended by an abort. */
-int job_flush_start(struct handoff *h, enum urgency urgency, uint64_t deadline_ns,
+int job_flush_start(struct job *j, enum urgency urgency, uint64_t deadline_ns,
                     struct err *e);
 
 #endif

@@ -10,15 +10,15 @@
 #include "disk_latency.h"
 
 static json_t *
-phases(const struct handoff *h)
+phases(const struct job *j)
 {
     json_t *o = json_object();
     char key[32];
     uint64_t ns[HANDOFF_NR_PHASES], peer_drain_ns;
 
-    memcpy(ns, h->phase_ns, sizeof ns);
+    memcpy(ns, j->phase_ns, sizeof ns);
     /* What the next owner waited for in HOLD were requests at our device. */
-    peer_drain_ns = clock_earlier(h->peer_drain_ns, ns[HANDOFF_HOLD]);
+    peer_drain_ns = clock_earlier(j->peer_drain_ns, ns[HANDOFF_HOLD]);
     ns[HANDOFF_HOLD] -= peer_drain_ns;
     ns[HANDOFF_DRAIN] += peer_drain_ns;
     for (unsigned p = HANDOFF_PREPARE; p <= HANDOFF_REPLAY; p++) {
@@ -30,9 +30,9 @@ phases(const struct handoff *h)
 }
 
 static json_t *
-forecast(const struct handoff *h)
+forecast(const struct job *j)
 {
-    const struct handoff_forecast *f = &h->forecast;
+    const struct job_forecast *f = &j->forecast;
 
     return json_pack("{s:I,s:I,s:I,s:I}", "drain_us",
                      (json_int_t)(f->drain_ns / NS_PER_US), "flush_us",
@@ -42,9 +42,9 @@ forecast(const struct handoff *h)
 }
 
 static json_t *
-one_disk(const struct handoff *h, unsigned i, json_int_t *queued, json_int_t *replayed)
+one_disk(const struct job *j, unsigned i, json_int_t *queued, json_int_t *replayed)
 {
-    struct disk *d = h->disks[i];
+    struct disk *d = j->disks[i];
     struct record rec = disk_record(d);
     struct redir_status st;
 
@@ -63,33 +63,33 @@ one_disk(const struct handoff *h, unsigned i, json_int_t *queued, json_int_t *re
 }
 
 json_t *
-job_report(struct handoff *h, const char *outcome)
+job_report(struct job *j, const char *outcome)
 {
-    uint64_t stall_ns = h->held_at_ns != 0 && h->opened_at_ns != 0
-                            ? h->opened_at_ns - h->held_at_ns
+    uint64_t stall_ns = j->held_at_ns != 0 && j->opened_at_ns != 0
+                            ? j->opened_at_ns - j->held_at_ns
                             : 0;
     json_int_t queued = 0, replayed = 0;
     json_t *disks = json_array(), *report;
 
-    for (unsigned i = 0; i < h->nr; i++) {
-        (void)json_array_append_new(disks, one_disk(h, i, &queued, &replayed));
+    for (unsigned i = 0; i < j->nr; i++) {
+        (void)json_array_append_new(disks, one_disk(j, i, &queued, &replayed));
     }
     report =
-        json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:b,s:I,s:I}", "target", h->target,
-                  "from", h->service->cfg->name, "to", h->next[0].peer_name, "outcome",
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:o,s:o,s:b,s:I,s:I}", "target", j->target,
+                  "from", j->service->cfg->name, "to", j->next[0].peer_name, "outcome",
                   outcome, "stall_us", (json_int_t)(stall_ns / NS_PER_US),
-                  "predicted_us", (json_int_t)(h->predicted_ns / NS_PER_US), "forecast",
-                  forecast(h), "phases", phases(h), "shares_cache", h->shares_cache,
+                  "predicted_us", (json_int_t)(j->predicted_ns / NS_PER_US), "forecast",
+                  forecast(j), "phases", phases(j), "shares_cache", j->shares_cache,
                   "queued", queued, "replayed", replayed);
-    if (h->nr_there > 0) {
+    if (j->nr_there > 0) {
         json_t *there = json_array();
 
-        for (unsigned i = 0; i < h->nr_there; i++) {
-            (void)json_array_append_new(there, json_string(h->there[i]->cfg->name));
+        for (unsigned i = 0; i < j->nr_there; i++) {
+            (void)json_array_append_new(there, json_string(j->there[i]->cfg->name));
         }
         (void)json_object_set_new(report, "there", there);
     }
-    if (h->nr == 1) { /* one disk: its fields stand beside the common ones */
+    if (j->nr == 1) { /* one disk: its fields stand beside the common ones */
         (void)json_object_update(report, json_array_get(disks, 0));
     }
     (void)json_object_set_new(report, "disks", disks);

@@ -6,6 +6,6 @@
 #include "job.h"
 
 /* The fields of "handoff --json". */
-json_t *job_report(struct handoff *h, const char *outcome);
+json_t *job_report(struct job *j, const char *outcome);
 
 #endif

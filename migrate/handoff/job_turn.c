@@ -10,20 +10,20 @@
 #define TURN_NS (10 * NS_PER_S)
 
 void
-job_turn_take(struct handoff *h)
+job_turn_take(struct job *j)
 {
-    struct handoff_table *t = h->service->handoffs;
+    struct handoff_table *t = j->service->handoffs;
     uint64_t deadline_ns = clock_deadline_ns(TURN_NS);
     struct err ignored; /* the next step asks again */
     LK_GUARD(&t->lock);
 
-    if (h->nr < 2) {
+    if (j->nr < 2) {
         return;
     }
     if (t->turn_of != NULL) {
-        job_detail(h, "another group is held, and goes first");
+        job_detail(j, "another group is held, and goes first");
     }
-    while (t->turn_of != NULL && job_check(h, &ignored) == 0) {
+    while (t->turn_of != NULL && job_check(j, &ignored) == 0) {
         if (cv_wait_until(&t->turn, &t->lock, deadline_ns) == -ETIMEDOUT) {
             return;
         }
@@ -31,16 +31,16 @@ job_turn_take(struct handoff *h)
     if (t->turn_of != NULL) {
         return; /* whoever wanted the abort has taken the turn from nobody */
     }
-    t->turn_of = h;
+    t->turn_of = j;
 }
 
 void
-job_turn_leave(struct handoff *h)
+job_turn_leave(struct job *j)
 {
-    struct handoff_table *t = h->service->handoffs;
+    struct handoff_table *t = j->service->handoffs;
     LK_GUARD(&t->lock);
 
-    if (t->turn_of == h) {
+    if (t->turn_of == j) {
         t->turn_of = NULL;
         cv_broadcast(&t->turn);
     }

@@ -9,7 +9,7 @@
  * would have to spread the records of the one before, 64 files, while requests wait. A
  * courtesy: a group that waits for an answer for ever does not stop the others for
  * long. Does nothing for a single disk. */
-void job_turn_take(struct handoff *h);
-void job_turn_leave(struct handoff *h);
+void job_turn_take(struct job *j);
+void job_turn_leave(struct job *j);
 
 #endif

@@ -17,15 +17,15 @@
 #include "job.h"
 
 /* Look at how fast requests end from now on. */
-void forecast_begin(struct handoff *h);
+void forecast_begin(struct job *j);
 
 /* Flush again and again until there is little to write, or no less than before: the
  * first rounds write what has gathered in caches, the last one takes as long as the
  * flush under HOLD will. Once, when nothing is flushed there. While I/O flows; may
  * take minutes. */
-int forecast_write_back(struct handoff *h, struct err *e);
+int forecast_write_back(struct job *j, struct err *e);
 
 /* Predict the stall; -ETIME and a sentence when that is more than the budget. */
-int forecast_check(struct handoff *h, struct err *e);
+int forecast_check(struct job *j, struct err *e);
 
 #endif

@@ -7,24 +7,24 @@
 #include "job.h"
 
 /* step_prepare.c */
-int step_prepare(struct handoff *h, struct err *e);
+int step_prepare(struct job *j, struct err *e);
 
 /* step_commit.c */
-int step_hold(struct handoff *h, struct err *e);
-int step_drain(struct handoff *h, struct err *e);
-int step_flush(struct handoff *h, struct err *e);
-int step_eject(struct handoff *h, struct err *e);
+int step_hold(struct job *j, struct err *e);
+int step_drain(struct job *j, struct err *e);
+int step_flush(struct job *j, struct err *e);
+int step_eject(struct job *j, struct err *e);
 /* Undo hold..flush: open the gates to port A, tell the next owner to forget it. */
-void step_roll_back(struct handoff *h);
+void step_roll_back(struct job *j);
 
 /* step_assign.c */
 /* 0; -EREMOTEIO: refused, e has the reason; -ECANCELED: no answer, and a person wants
  * it abandoned. Goes on until one of them. */
-int step_assign(struct handoff *h, struct err *e);
-void step_replay(struct handoff *h);
+int step_assign(struct job *j, struct err *e);
+void step_replay(struct job *j);
 /* Put the channels in as port B: what was held waits there for an answer. */
-void step_follow(struct handoff *h);
+void step_follow(struct job *j);
 /* The next owner refused: own the disks again, at epoch N+2. Goes on until done. */
-void step_take_back(struct handoff *h);
+void step_take_back(struct job *j);
 
 #endif

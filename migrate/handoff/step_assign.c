@@ -23,13 +23,13 @@
 
 /* What peer.assign says: 0, or -EREMOTEIO for a refusal. */
 static int
-read_answer(struct handoff *h, json_t *result, struct err *e)
+read_answer(struct job *j, json_t *result, struct err *e)
 {
     bool is_assigned = json_is_true(json_object_get(result, "assigned"));
     const char *reason = json_string_value(json_object_get(result, "reason"));
 
     if (!is_assigned) {
-        (void)err_set(e, -EREMOTEIO, "%s refuses: %s", h->next[0].peer_name,
+        (void)err_set(e, -EREMOTEIO, "%s refuses: %s", j->next[0].peer_name,
                       reason != NULL ? reason : "no reason given");
     }
     json_decref(result);
@@ -37,31 +37,31 @@ read_answer(struct handoff *h, json_t *result, struct err *e)
 }
 
 static json_t *
-assign_params(struct handoff *h)
+assign_params(struct job *j)
 {
     char boot_id[37];
 
     identity_boot_id(boot_id);
-    if (job_is_of_parked(h)) { /* who has had the device since is not known */
+    if (job_is_of_parked(j)) { /* who has had the device since is not known */
         boot_id[0] = '\0';
     }
-    return json_pack("{s:s,s:s,s:s,s:o}", "from", h->service->cfg->name, "from_control",
-                     config_control_for(h->service->cfg, &h->to), "boot_id", boot_id,
-                     "disks", job_disk_list(h));
+    return json_pack("{s:s,s:s,s:s,s:o}", "from", j->service->cfg->name, "from_control",
+                     config_control_for(j->service->cfg, &j->to), "boot_id", boot_id,
+                     "disks", job_disk_list(j));
 }
 
 /* The next owner does not answer. When others own the disks, at later epochs, it did
  * own them and gave them on. */
 static bool
-has_moved_on(struct handoff *h)
+has_moved_on(struct job *j)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        if (!owner_follow_claimed(h->disks[i], h->next[i].epoch)) {
+    for (unsigned i = 0; i < j->nr; i++) {
+        if (!owner_follow_claimed(j->disks[i], j->next[i].epoch)) {
             return false;
         }
     }
-    for (unsigned i = 0; i < h->nr; i++) {
-        h->next[i] = disk_record(h->disks[i]);
+    for (unsigned i = 0; i < j->nr; i++) {
+        j->next[i] = disk_record(j->disks[i]);
     }
     return true;
 }
@@ -69,39 +69,39 @@ has_moved_on(struct handoff *h)
 /* The channels are in place; the new owner may give the disks on, and they follow it.
  */
 static void
-share_claims(struct handoff *h)
+share_claims(struct job *j)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        disk_share_claim(h->disks[i]);
+    for (unsigned i = 0; i < j->nr; i++) {
+        disk_share_claim(j->disks[i]);
     }
 }
 
 static void
-end_sharing(struct handoff *h)
+end_sharing(struct job *j)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        disk_end_sharing(h->disks[i]);
+    for (unsigned i = 0; i < j->nr; i++) {
+        disk_end_sharing(j->disks[i]);
     }
 }
 
 void
-step_follow(struct handoff *h)
+step_follow(struct job *j)
 {
-    for (unsigned i = 0; i < h->nr && !h->has_followed; i++) {
-        disk_follow(h->disks[i], h->channels[i]);
-        h->channels[i] = NULL;
+    for (unsigned i = 0; i < j->nr && !j->has_followed; i++) {
+        disk_follow(j->disks[i], j->channels[i]);
+        j->channels[i] = NULL;
         (void)BREAKPOINT("owner-following");
     }
-    h->has_followed = true;
+    j->has_followed = true;
 }
 
 static void
-begin_replay(struct handoff *h)
+begin_replay(struct job *j)
 {
-    job_set_phase(h, HANDOFF_REPLAY);
-    share_claims(h);
-    h->opened_at_ns = clock_now_ns(); /* afterwards who was held runs before us */
-    step_follow(h);
+    job_set_phase(j, HANDOFF_REPLAY);
+    share_claims(j);
+    j->opened_at_ns = clock_now_ns(); /* afterwards who was held runs before us */
+    step_follow(j);
     (void)urgency_set(URGENCY_CONTROL); /* who was held comes first now */
 }
 
@@ -110,28 +110,28 @@ begin_replay(struct handoff *h)
 static void
 hear(void *job, const char *method, json_t *params)
 {
-    struct handoff *h = job;
+    struct job *j = job;
 
     (void)params;
-    if (strcmp(method, "assigned") == 0 && !h->has_followed) {
+    if (strcmp(method, "assigned") == 0 && !j->has_followed) {
         struct err ignored;
 
-        begin_replay(h);
+        begin_replay(j);
         /* While the next owner does the same; then another group may be held. */
-        (void)record_settle(h->service->records, &ignored); /* else the next commit */
-        job_turn_leave(h);
+        (void)record_settle(j->service->records, &ignored); /* else the next commit */
+        job_turn_leave(j);
     }
 }
 
 static int
-assign(struct handoff *h, struct err *e)
+assign(struct job *j, struct err *e)
 {
     uint64_t wait_ns = RETRY_MIN_NS, looked_ns = clock_now_ns();
     bool is_told = false;
 
     for (;;) {
         const struct job_question q = {.method = "peer.assign",
-                                       .params = assign_params(h),
+                                       .params = assign_params(j),
                                        .timeout_ns = ASSIGN_TIMEOUT_NS,
                                        .on_notify = hear};
         json_t *result = NULL;
@@ -139,31 +139,31 @@ assign(struct handoff *h, struct err *e)
         int rc;
 
         (void)BREAKPOINT("owner-assigning");
-        rc = job_call(h, &q, e, &code, &result);
-        end_sharing(h); /* hear() may have begun it */
+        rc = job_call(j, &q, e, &code, &result);
+        end_sharing(j); /* hear() may have begun it */
         if (rc == 0) {
             (void)BREAKPOINT("owner-told");
-            job_set_stage(h, JOB_ANSWERED);
-            return read_answer(h, result, e);
+            job_set_stage(j, JOB_ANSWERED);
+            return read_answer(j, result, e);
         }
-        job_turn_leave(h); /* it may last */
+        job_turn_leave(j); /* it may last */
         (void)urgency_set(URGENCY_CONTROL);
-        job_detail(h, "%s does not answer: %s", h->next[0].peer_name, err_text(e, rc));
+        job_detail(j, "%s does not answer: %s", j->next[0].peer_name, err_text(e, rc));
         if (!is_told) {
             log_warn("%s was given to %s at epoch %" PRIu64 ", which does not answer "
                      "(%s): requests are held and we go on asking",
-                     h->target, h->next[0].peer_name, h->next[0].epoch,
+                     j->target, j->next[0].peer_name, j->next[0].epoch,
                      err_text(e, rc));
             is_told = true;
         }
         if (clock_now_ns() - looked_ns >= JOB_RETRY_MAX_NS) {
             looked_ns = clock_now_ns();
-            if (has_moved_on(h)) { /* as good as an answer */
-                job_set_stage(h, JOB_ANSWERED);
+            if (has_moved_on(j)) { /* as good as an answer */
+                job_set_stage(j, JOB_ANSWERED);
                 return 0;
             }
         }
-        if (!job_back_off(h, &wait_ns)) {
+        if (!job_back_off(j, &wait_ns)) {
             return err_set(e, -ECANCELED, "abandoned");
         }
         (void)BREAKPOINT("owner-asks-again");
@@ -171,36 +171,36 @@ assign(struct handoff *h, struct err *e)
 }
 
 int
-step_assign(struct handoff *h, struct err *e)
+step_assign(struct job *j, struct err *e)
 {
-    _Atomic unsigned *nr_asking = &h->service->handoffs->nr_asking;
+    _Atomic unsigned *nr_asking = &j->service->handoffs->nr_asking;
     int rc;
 
     (void)atomic_fetch_add_explicit(nr_asking, 1, memory_order_relaxed);
-    rc = assign(h, e);
+    rc = assign(j, e);
     (void)atomic_fetch_sub_explicit(nr_asking, 1, memory_order_relaxed);
     return rc;
 }
 
 void
-step_replay(struct handoff *h)
+step_replay(struct job *j)
 {
     uint64_t deadline_ns = clock_deadline_ns(REPLAY_REPORT_NS);
 
-    if (!h->has_followed || job_is_resumed(h)) {
-        begin_replay(h);
+    if (!j->has_followed || job_is_resumed(j)) {
+        begin_replay(j);
     } else {
-        share_claims(h);
+        share_claims(j);
     }
-    for (unsigned i = 0; i < h->nr; i++) {
-        (void)redir_wait_open(h->disks[i]->redir, deadline_ns); /* else status tells */
+    for (unsigned i = 0; i < j->nr; i++) {
+        (void)redir_wait_open(j->disks[i]->redir, deadline_ns); /* else status tells */
     }
-    end_sharing(h);
+    end_sharing(j);
     (void)BREAKPOINT("owner-replayed");
 }
 
 static int
-reopen_one(struct handoff *h, struct disk *d, struct err *e, struct port **ret_port)
+reopen_one(struct job *j, struct disk *d, struct err *e, struct port **ret_port)
 {
     struct port *port = NULL;
     int rc = disk_open_device(d, e, &port);
@@ -211,7 +211,7 @@ reopen_one(struct handoff *h, struct disk *d, struct err *e, struct port **ret_p
     rc = device_check(d, port, e);
     /* Who refuses may have forgotten that it served the disk, and wrote. */
     if (rc == 0) {
-        rc = disk_own(d, port, h->shares_cache, e);
+        rc = disk_own(d, port, j->shares_cache, e);
     }
     if (rc < 0) {
         port_close(port);
@@ -223,10 +223,10 @@ reopen_one(struct handoff *h, struct disk *d, struct err *e, struct port **ret_p
 
 /* Those of ports that are not from an earlier try. */
 static int
-reopen_all(struct handoff *h, struct port **ports, struct err *e)
+reopen_all(struct job *j, struct port **ports, struct err *e)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        int rc = ports[i] != NULL ? 0 : reopen_one(h, h->disks[i], e, &ports[i]);
+    for (unsigned i = 0; i < j->nr; i++) {
+        int rc = ports[i] != NULL ? 0 : reopen_one(j, j->disks[i], e, &ports[i]);
 
         if (rc < 0) {
             return rc;
@@ -236,47 +236,47 @@ reopen_all(struct handoff *h, struct port **ports, struct err *e)
 }
 
 void
-step_take_back(struct handoff *h)
+step_take_back(struct job *j)
 {
     struct port *ports[GROUP_MAX_DISKS] = {NULL};
     struct record mine[GROUP_MAX_DISKS] = {0};
     uint64_t wait_ns = 10 * NS_PER_MS;
 
-    for (unsigned i = 0; i < h->nr; i++) {
-        mine[i] = disk_next_record(h->disks[i], ROLE_OWNER, h->next[i].epoch + 1);
+    for (unsigned i = 0; i < j->nr; i++) {
+        mine[i] = disk_next_record(j->disks[i], ROLE_OWNER, j->next[i].epoch + 1);
     }
     (void)BREAKPOINT("owner-refused");
     for (;;) {
         struct err e = {0};
         bool is_committed = false;
-        int rc = reopen_all(h, ports, &e);
+        int rc = reopen_all(j, ports, &e);
 
         if (rc == 0) {
             rc = BREAKPOINT("owner-relocked");
         }
         if (rc == 0) {
-            rc = record_commit(h->service->records, mine, h->nr, &e, &is_committed);
+            rc = record_commit(j->service->records, mine, j->nr, &e, &is_committed);
         }
         if (rc == 0 || is_committed) {
             break;
         }
-        job_detail(h, "taking it back: %s", err_text(&e, rc));
+        job_detail(j, "taking it back: %s", err_text(&e, rc));
         log_warn(
             "%s: refused by %s and not ours yet: %s: requests are held, trying again",
-            h->target, h->next[0].peer_name, err_text(&e, rc));
-        (void)job_back_off(h, &wait_ns); /* it was answered: nobody can abandon it */
+            j->target, j->next[0].peer_name, err_text(&e, rc));
+        (void)job_back_off(j, &wait_ns); /* it was answered: nobody can abandon it */
     }
     (void)BREAKPOINT("owner-retaken");
-    for (unsigned i = 0; i < h->nr; i++) {
-        struct disk *d = h->disks[i];
+    for (unsigned i = 0; i < j->nr; i++) {
+        struct disk *d = j->disks[i];
 
         disk_set_record(d, &mine[i]);
         /* Who refuses may have forgotten that it served the disk: no session from
          * before the commit is served any more. Clients look for us at this epoch. */
         disk_assign(d, ports[i]);
         device_remember(d);
-        port_close(h->channels[i]);
-        h->channels[i] = NULL;
+        port_close(j->channels[i]);
+        j->channels[i] = NULL;
     }
-    h->opened_at_ns = clock_now_ns();
+    j->opened_at_ns = clock_now_ns();
 }

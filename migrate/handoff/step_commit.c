@@ -25,58 +25,58 @@
 
 /* Have the next owner hold its clients first. An error: it has gone. */
 static int
-pause_peer(struct handoff *h, struct err *e)
+pause_peer(struct job *j, struct err *e)
 {
     struct job_question q = {.method = "peer.pause",
                              .timeout_ns =
-                                 clock_earlier(h->deadline_len_ns, PAUSE_TIMEOUT_NS)};
+                                 clock_earlier(j->deadline_len_ns, PAUSE_TIMEOUT_NS)};
     json_t *answer = NULL;
     int code = 0, rc, given_up;
 
     (void)BREAKPOINT("owner-pausing");
-    q.params = json_pack("{s:s,s:I,s:o}", "from", h->service->cfg->name, "for_ms",
-                         (json_int_t)(h->deadline_len_ns / NS_PER_MS), "disks",
-                         job_disk_list(h));
-    rc = job_call_asked(h, &q, e, &code, &answer);
-    h->peer_drain_ns = job_call_us(answer, "drain_us");
+    q.params = json_pack("{s:s,s:I,s:o}", "from", j->service->cfg->name, "for_ms",
+                         (json_int_t)(j->deadline_len_ns / NS_PER_MS), "disks",
+                         job_disk_list(j));
+    rc = job_call_asked(j, &q, e, &code, &answer);
+    j->peer_drain_ns = job_call_us(answer, "drain_us");
     json_decref(answer);
     if (rc == 0 || code != 0) {
         return 0; /* who refuses it can do without */
     }
-    given_up = job_check(h, e); /* meanwhile, and that is why */
+    given_up = job_check(j, e); /* meanwhile, and that is why */
     return given_up < 0 ? given_up : rc;
 }
 
 int
-step_hold(struct handoff *h, struct err *e)
+step_hold(struct job *j, struct err *e)
 {
-    h->held_at_ns = clock_now_ns();
-    h->deadline_ns = clock_deadline_ns(h->deadline_len_ns);
-    if (h->wants_pause) {
-        int rc = pause_peer(h, e);
+    j->held_at_ns = clock_now_ns();
+    j->deadline_ns = clock_deadline_ns(j->deadline_len_ns);
+    if (j->wants_pause) {
+        int rc = pause_peer(j, e);
 
         if (rc < 0) {
             return rc;
         }
     }
-    for (unsigned i = 0; i < h->nr; i++) {
-        int rc = redir_hold(h->disks[i]->redir);
+    for (unsigned i = 0; i < j->nr; i++) {
+        int rc = redir_hold(j->disks[i]->redir);
 
         if (rc < 0) {
-            return err_set(e, rc, "%s cannot be held now", h->disks[i]->cfg->name);
+            return err_set(e, rc, "%s cannot be held now", j->disks[i]->cfg->name);
         }
     }
-    return BREAKPOINT("owner-held") < 0 ? -EIO : job_check(h, e);
+    return BREAKPOINT("owner-held") < 0 ? -EIO : job_check(j, e);
 }
 
 static int
-drain_one(struct handoff *h, struct disk *d, struct err *e)
+drain_one(struct job *j, struct disk *d, struct err *e)
 {
     struct redir_status st;
 
     for (;;) {
         int rc = redir_drain(
-            d->redir, clock_earlier(h->deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
+            d->redir, clock_earlier(j->deadline_ns, clock_deadline_ns(LOOK_AGAIN_NS)));
 
         if (rc != -ETIMEDOUT) {
             return rc == 0 ? 0
@@ -84,9 +84,9 @@ drain_one(struct handoff *h, struct disk *d, struct err *e)
                                      err_text(NULL, rc));
         }
         redir_status(d->redir, &st);
-        job_detail(h, "%s: %" PRIu64 " requests have not ended at %s", d->cfg->name,
+        job_detail(j, "%s: %" PRIu64 " requests have not ended at %s", d->cfg->name,
                    st.in_flight, d->cfg->device);
-        rc = job_check(h, e);
+        rc = job_check(j, e);
         if (rc < 0) {
             return err_prefix(e, rc, "%s: %" PRIu64 " requests have not ended at %s",
                               d->cfg->name, st.in_flight, d->cfg->device);
@@ -95,24 +95,24 @@ drain_one(struct handoff *h, struct disk *d, struct err *e)
 }
 
 int
-step_drain(struct handoff *h, struct err *e)
+step_drain(struct job *j, struct err *e)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        int rc = drain_one(h, h->disks[i], e);
+    for (unsigned i = 0; i < j->nr; i++) {
+        int rc = drain_one(j, j->disks[i], e);
 
         if (rc < 0) {
             return rc;
         }
     }
-    return BREAKPOINT("owner-drained") < 0 ? -EIO : job_check(h, e);
+    return BREAKPOINT("owner-drained") < 0 ? -EIO : job_check(j, e);
 }
 
 static int
-await_flush(struct handoff *h, struct disk *d, struct err *e)
+await_flush(struct job *j, struct disk *d, struct err *e)
 {
     for (;;) {
         int rc =
-            flusher_wait(&d->flusher, clock_earlier(h->deadline_ns,
+            flusher_wait(&d->flusher, clock_earlier(j->deadline_ns,
                                                     clock_deadline_ns(LOOK_AGAIN_NS)));
 
         if (rc == 0) {
@@ -122,8 +122,8 @@ await_flush(struct handoff *h, struct disk *d, struct err *e)
             return err_set(e, rc, "%s: flush of %s: %s", d->cfg->name, d->cfg->device,
                            err_text(NULL, rc));
         }
-        job_detail(h, "%s: %s has not flushed", d->cfg->name, d->cfg->device);
-        rc = job_check(h, e);
+        job_detail(j, "%s: %s has not flushed", d->cfg->name, d->cfg->device);
+        rc = job_check(j, e);
         if (rc < 0) {
             return err_prefix(e, rc, "%s: %s has not flushed", d->cfg->name,
                               d->cfg->device);
@@ -132,15 +132,15 @@ await_flush(struct handoff *h, struct disk *d, struct err *e)
 }
 
 static int
-flush_all(struct handoff *h, struct err *e)
+flush_all(struct job *j, struct err *e)
 {
-    int rc = job_flush_start(h, URGENCY_STALL, h->deadline_ns, e);
+    int rc = job_flush_start(j, URGENCY_STALL, j->deadline_ns, e);
 
     if (rc < 0) {
         return rc;
     }
-    for (unsigned i = 0; i < h->nr; i++) {
-        rc = await_flush(h, h->disks[i], e);
+    for (unsigned i = 0; i < j->nr; i++) {
+        rc = await_flush(j, j->disks[i], e);
         if (rc < 0) {
             return rc;
         }
@@ -149,51 +149,51 @@ flush_all(struct handoff *h, struct err *e)
 }
 
 int
-step_flush(struct handoff *h, struct err *e)
+step_flush(struct job *j, struct err *e)
 {
-    int rc = h->shares_cache ? 0 : flush_all(h, e);
+    int rc = j->shares_cache ? 0 : flush_all(j, e);
 
     if (rc < 0) {
         return rc;
     }
-    return BREAKPOINT("owner-flushed") < 0 ? -EIO : job_check(h, e);
+    return BREAKPOINT("owner-flushed") < 0 ? -EIO : job_check(j, e);
 }
 
 /* It was there in PREPARE. Whoever is gone now could not be told what is committed, and
  * requests would be held until it is back. */
 static int
-look_for_peer(struct handoff *h, struct err *e)
+look_for_peer(struct job *j, struct err *e)
 {
     struct pollfd p = {.events = POLLRDHUP};
 
-    if (h->peer == NULL) { /* a park */
+    if (j->peer == NULL) { /* a park */
         return 0;
     }
-    p.fd = rpc_client_fd(h->peer);
+    p.fd = rpc_client_fd(j->peer);
     if (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
         return err_set(e, -ECONNRESET, "%s has gone since it was asked",
-                       h->next[0].peer_name);
+                       j->next[0].peer_name);
     }
     return 0;
 }
 
 /* From here on nobody is told that the handoff is aborted, unless it is. */
 static int
-begin_commit(struct handoff *h, struct err *e)
+begin_commit(struct job *j, struct err *e)
 {
-    LK_GUARD(&h->lock);
+    LK_GUARD(&j->lock);
 
-    if (job_locked(h)->wish == JOB_ABORT) {
+    if (job_locked(j)->wish == JOB_ABORT) {
         return err_set(e, -ECANCELED, "aborted on request");
     }
-    job_set_stage_locked(h, JOB_COMMITTING);
+    job_set_stage_locked(j, JOB_COMMITTING);
     return 0;
 }
 
 /* The record says "given" to whoever reads it, but a power cut may take that back.
  * Until it cannot, the next owner must not be told, and the device stays ours. */
 static void
-make_durable(struct handoff *h, struct err *e)
+make_durable(struct job *j, struct err *e)
 {
     uint64_t wait_ns = 10 * NS_PER_MS;
     bool is_committed;
@@ -203,36 +203,36 @@ make_durable(struct handoff *h, struct err *e)
         uint64_t until_ns = clock_deadline_ns(wait_ns);
 
         log_warn("%s: the record is written but not durable: %s: trying again",
-                 h->target, e->msg);
-        lk_acquire(&h->lock);
-        while (cv_wait_until(&h->changed, &h->lock, until_ns) != -ETIMEDOUT) {
+                 j->target, e->msg);
+        lk_acquire(&j->lock);
+        while (cv_wait_until(&j->changed, &j->lock, until_ns) != -ETIMEDOUT) {
         }
-        lk_release(&h->lock);
+        lk_release(&j->lock);
         wait_ns = clock_earlier(2 * wait_ns, JOB_RETRY_MAX_NS);
-        rc = record_commit(h->service->records, h->next, h->nr, e, &is_committed);
+        rc = record_commit(j->service->records, j->next, j->nr, e, &is_committed);
     }
 }
 
 int
-step_eject(struct handoff *h, struct err *e)
+step_eject(struct job *j, struct err *e)
 {
     bool is_committed = false;
     int rc;
 
-    for (unsigned i = 0; i < h->nr; i++) {
-        rc = redir_check_ledger(h->disks[i]->redir, e);
+    for (unsigned i = 0; i < j->nr; i++) {
+        rc = redir_check_ledger(j->disks[i]->redir, e);
         if (rc < 0) {
             return rc;
         }
     }
-    rc = look_for_peer(h, e);
-    if (rc == 0 && h->kind == JOB_PARK) { /* in the room of PREPARE's */
-        record_draft_drop(h->service->records, TAKE(h->draft));
-        step_parked_remember(h);
-        rc = job_draft(h, e);
+    rc = look_for_peer(j, e);
+    if (rc == 0 && j->kind == JOB_PARK) { /* in the room of PREPARE's */
+        record_draft_drop(j->service->records, TAKE(j->draft));
+        step_parked_remember(j);
+        rc = job_draft(j, e);
     }
     if (rc == 0) {
-        rc = begin_commit(h, e);
+        rc = begin_commit(j, e);
     }
     if (rc < 0) {
         return rc;
@@ -241,22 +241,22 @@ step_eject(struct handoff *h, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    rc = record_draft_commit(h->service->records, TAKE(h->draft), e, &is_committed);
+    rc = record_draft_commit(j->service->records, TAKE(j->draft), e, &is_committed);
     if (rc < 0 && !is_committed) {
         return err_prefix(e, rc, "writing the record");
     }
-    lk_acquire(&h->lock);
-    job_locked(h)->committed_ns = clock_now_ns();
-    job_set_stage_locked(h, JOB_COMMITTED);
-    lk_release(&h->lock);
+    lk_acquire(&j->lock);
+    job_locked(j)->committed_ns = clock_now_ns();
+    job_set_stage_locked(j, JOB_COMMITTED);
+    lk_release(&j->lock);
     if (rc < 0) {
-        make_durable(h, e);
+        make_durable(j, e);
     }
     (void)BREAKPOINT("owner-committed");
-    for (unsigned i = 0; i < h->nr; i++) {
-        disk_set_record(h->disks[i], &h->next[i]);
-        if (!job_is_of_parked(h)) {
-            disk_eject(h->disks[i]);
+    for (unsigned i = 0; i < j->nr; i++) {
+        disk_set_record(j->disks[i], &j->next[i]);
+        if (!job_is_of_parked(j)) {
+            disk_eject(j->disks[i]);
         }
         (void)BREAKPOINT("owner-ejected-one");
     }
@@ -265,44 +265,44 @@ step_eject(struct handoff *h, struct err *e)
 }
 
 static void
-forget_at_peer(struct handoff *h)
+forget_at_peer(struct job *j)
 {
     struct job_question q = {.method = "peer.cancel", .timeout_ns = NS_PER_S};
     struct err ignored = {0}; /* what it keeps is not owned and harms nobody */
     json_t *result = NULL;
     int code = 0;
 
-    if (h->peer == NULL || h->next[0].epoch == 0) {
+    if (j->peer == NULL || j->next[0].epoch == 0) {
         return; /* it never heard of it */
     }
     (void)BREAKPOINT("owner-cancelling");
-    q.params = json_pack("{s:s,s:o}", "from", h->service->cfg->name, "disks",
-                         job_disk_list(h));
-    (void)job_call(h, &q, &ignored, &code, &result);
+    q.params = json_pack("{s:s,s:o}", "from", j->service->cfg->name, "disks",
+                         job_disk_list(j));
+    (void)job_call(j, &q, &ignored, &code, &result);
     json_decref(result);
 }
 
 void
-step_roll_back(struct handoff *h)
+step_roll_back(struct job *j)
 {
     (void)BREAKPOINT("owner-aborting");
-    job_set_stage(h, JOB_ROLLING_BACK);
-    for (unsigned i = 0; i < h->nr; i++) {
+    job_set_stage(j, JOB_ROLLING_BACK);
+    for (unsigned i = 0; i < j->nr; i++) {
         struct redir_status st;
 
-        redir_status(h->disks[i]->redir, &st);
-        if (!job_is_of_parked(h) &&
+        redir_status(j->disks[i]->redir, &st);
+        if (!job_is_of_parked(j) &&
             (st.state == REDIR_HOLDING || st.state == REDIR_QUIESCED)) {
-            int rc = redir_release(h->disks[i]->redir);
+            int rc = redir_release(j->disks[i]->redir);
 
             assert(rc == 0); /* port A is still in its place before the commit */
         }
     }
-    h->opened_at_ns = clock_now_ns();
-    forget_at_peer(h);
-    record_draft_drop(h->service->records, TAKE(h->draft));
-    for (unsigned i = 0; i < h->nr; i++) {
-        port_close(h->channels[i]);
-        h->channels[i] = NULL;
+    j->opened_at_ns = clock_now_ns();
+    forget_at_peer(j);
+    record_draft_drop(j->service->records, TAKE(j->draft));
+    for (unsigned i = 0; i < j->nr; i++) {
+        port_close(j->channels[i]);
+        j->channels[i] = NULL;
     }
 }

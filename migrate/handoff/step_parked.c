@@ -17,11 +17,11 @@
 #include "log.h"
 
 void
-step_parked_remember(struct handoff *h)
+step_parked_remember(struct job *j)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        struct disk *d = h->disks[i];
-        struct record *r = &h->next[i];
+    for (unsigned i = 0; i < j->nr; i++) {
+        struct disk *d = j->disks[i];
+        struct record *r = &j->next[i];
         struct err e = {0};
         int rc = identity_take(redir_active(d->redir), &r->info, &e, &r->parked);
 
@@ -59,10 +59,10 @@ can_unpark(struct disk *d, struct err *e)
 }
 
 int
-step_parked_can_unpark(struct handoff *h, struct err *e)
+step_parked_can_unpark(struct job *j, struct err *e)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        struct disk *d = h->disks[i];
+    for (unsigned i = 0; i < j->nr; i++) {
+        struct disk *d = j->disks[i];
         int rc = d->cfg->is_nbd ? 0 : can_unpark(d, e);
 
         if (rc < 0) {
@@ -93,11 +93,11 @@ look_at_device(struct disk *d, struct err *e, struct identity *ret_id)
 }
 
 int
-step_parked_recall(struct handoff *h, struct err *e)
+step_parked_recall(struct job *j, struct err *e)
 {
-    for (unsigned i = 0; i < h->nr; i++) {
-        struct disk *d = h->disks[i];
-        struct record rec = disk_record(d), *r = &h->next[i];
+    for (unsigned i = 0; i < j->nr; i++) {
+        struct disk *d = j->disks[i];
+        struct record rec = disk_record(d), *r = &j->next[i];
         uint64_t kept = atomic_load_explicit(&d->kept.nr, memory_order_relaxed);
         int rc = 0;
 
@@ -139,53 +139,53 @@ is_here(struct disk *d, const struct identity *parked)
 }
 
 int
-step_parked_compare(struct handoff *h, unsigned i, const struct identity *theirs,
+step_parked_compare(struct job *j, unsigned i, const struct identity *theirs,
                     struct err *e)
 {
-    const struct identity *parked = &h->next[i].parked;
-    bool here = is_here(h->disks[i], parked);
+    const struct identity *parked = &j->next[i].parked;
+    bool here = is_here(j->disks[i], parked);
     int rc = identity_compare_parked(parked, here, theirs, e);
 
     if (rc == 0 && strcmp(parked->device_id, theirs->device_id) != 0) {
         log_info("%s: parked as %s, and %s at %s now, with the same contents",
-                 h->next[i].name, parked->device_id, theirs->device_id,
-                 h->next[i].peer_name);
+                 j->next[i].name, parked->device_id, theirs->device_id,
+                 j->next[i].peer_name);
     }
     return rc < 0 ? err_prefix(e, rc, "compared with what was parked") : 0;
 }
 
 void
-step_parked_again(struct handoff *h)
+step_parked_again(struct job *j)
 {
     struct record mine[GROUP_MAX_DISKS];
     uint64_t wait_ns = 10 * NS_PER_MS;
 
-    for (unsigned i = 0; i < h->nr; i++) {
-        mine[i] = disk_next_record(h->disks[i], ROLE_PARKED, h->next[i].epoch + 1);
+    for (unsigned i = 0; i < j->nr; i++) {
+        mine[i] = disk_next_record(j->disks[i], ROLE_PARKED, j->next[i].epoch + 1);
         mine[i].has_parked = true;
-        mine[i].parked = h->next[i].parked;
+        mine[i].parked = j->next[i].parked;
         (void)snprintf(mine[i].flushed_by, sizeof mine[i].flushed_by, "%s",
-                       h->next[i].flushed_by);
+                       j->next[i].flushed_by);
     }
     (void)BREAKPOINT("owner-refused");
     for (;;) {
         struct err e = {0};
         bool is_committed = false;
-        int rc = record_commit(h->service->records, mine, h->nr, &e, &is_committed);
+        int rc = record_commit(j->service->records, mine, j->nr, &e, &is_committed);
 
         if (rc == 0 || is_committed) {
             break;
         }
-        job_detail(h, "parking it again: %s", err_text(&e, rc));
+        job_detail(j, "parking it again: %s", err_text(&e, rc));
         log_warn("%s: refused by %s and not parked here yet: %s: trying again",
-                 h->target, h->next[0].peer_name, err_text(&e, rc));
-        (void)job_back_off(h, &wait_ns);
+                 j->target, j->next[0].peer_name, err_text(&e, rc));
+        (void)job_back_off(j, &wait_ns);
     }
     (void)BREAKPOINT("owner-retaken");
-    for (unsigned i = 0; i < h->nr; i++) {
-        disk_set_record(h->disks[i], &mine[i]);
-        disk_park_again(h->disks[i]);
-        port_close(h->channels[i]);
-        h->channels[i] = NULL;
+    for (unsigned i = 0; i < j->nr; i++) {
+        disk_set_record(j->disks[i], &mine[i]);
+        disk_park_again(j->disks[i]);
+        port_close(j->channels[i]);
+        j->channels[i] = NULL;
     }
 }

@@ -13,15 +13,14 @@
 #define FIND_NS (5 * NS_PER_S)    /* who has it, for the sentence */
 
 static int
-refuse_elsewhere(struct handoff *h, struct disk *d, const struct record *rec,
-                 struct err *e)
+refuse_elsewhere(struct job *j, struct disk *d, const struct record *rec, struct err *e)
 {
     struct err ignored = {0};
     struct owner_answer w;
     char owner[RECORD_URI_LEN] = "";
 
     if (rec->role == ROLE_GIVEN) {
-        int rc = owner_find(h->service, rec, false, clock_deadline_ns(FIND_NS),
+        int rc = owner_find(j->service, rec, false, clock_deadline_ns(FIND_NS),
                             &ignored, &w);
 
         if (rc == 0 || rc == -EALREADY) { /* the latter: as the record says */
@@ -33,11 +32,11 @@ refuse_elsewhere(struct handoff *h, struct disk *d, const struct record *rec,
         e, -EREMOTE,
         "%s of %s is owned neither by %s nor at %s%s; hand it over first, or "
         "what is here disk by disk",
-        d->cfg->name, h->target, h->service->cfg->name, h->to.text, owner);
+        d->cfg->name, j->target, j->service->cfg->name, j->to.text, owner);
 }
 
 static int
-look_at(struct handoff *h, struct disk *d, struct err *e)
+look_at(struct job *j, struct disk *d, struct err *e)
 {
     struct record rec = disk_record(d);
     const struct job_question q = {
@@ -47,22 +46,22 @@ look_at(struct handoff *h, struct disk *d, struct err *e)
         .timeout_ns = ANSWER_NS};
     json_t *answer = NULL;
     int code = 0;
-    int rc = job_call(h, &q, e, &code, &answer);
+    int rc = job_call(j, &q, e, &code, &answer);
     const char *role = json_string_value(json_object_get(answer, "role"));
 
     if (rc == -ENOENT ||
         (rc == 0 && (role == NULL || strcmp(role, role_name(ROLE_OWNER)) != 0))) {
-        rc = refuse_elsewhere(h, d, &rec, e);
+        rc = refuse_elsewhere(j, d, &rec, e);
     }
     json_decref(answer);
     return rc;
 }
 
 int
-step_there_look(struct handoff *h, struct err *e)
+step_there_look(struct job *j, struct err *e)
 {
-    for (unsigned i = 0; i < h->nr_there; i++) {
-        int rc = look_at(h, h->there[i], e);
+    for (unsigned i = 0; i < j->nr_there; i++) {
+        int rc = look_at(j, j->there[i], e);
 
         if (rc < 0) {
             return rc;

@@ -7,6 +7,6 @@
 
 /* They count as done when the next owner owns them, by its own word. Nothing of them
  * changes, so nobody claims them. -EREMOTE and a sentence: one is elsewhere. */
-int step_there_look(struct handoff *h, struct err *e);
+int step_there_look(struct job *j, struct err *e);
 
 #endif

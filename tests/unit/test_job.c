@@ -24,42 +24,42 @@ tear_down(void)
 }
 
 /* A job of `disk` that nobody runs, in the table. */
-static struct handoff *
+static struct job *
 new_job(enum job_stage stage)
 {
     const struct handoff_request rq = {
         .kind = JOB_HAND_OVER, .target = target_of("", "vda"), .to = "unix:/b"};
-    struct handoff *h = job_alloc(&service, &rq);
+    struct job *j = job_alloc(&service, &rq);
 
-    ck_assert_ptr_nonnull(h);
-    h->disks[0] = &disk;
-    h->nr = 1;
-    h->locked_.stage = stage;
-    h->locked_.refs = 1;
-    LIST_INSERT_HEAD(&service.handoffs->jobs, h, link);
-    return h;
+    ck_assert_ptr_nonnull(j);
+    j->disks[0] = &disk;
+    j->nr = 1;
+    j->locked_.stage = stage;
+    j->locked_.refs = 1;
+    LIST_INSERT_HEAD(&service.handoffs->jobs, j, link);
+    return j;
 }
 
 static void
-end_job(struct handoff *h)
+end_job(struct job *j)
 {
     lk_acquire(&service.handoffs->lock);
-    LIST_REMOVE(h, link);
+    LIST_REMOVE(j, link);
     lk_release(&service.handoffs->lock);
-    lk_acquire(&h->lock);
-    job_locked(h)->is_finished = true;
-    cv_broadcast(&h->changed);
-    lk_release(&h->lock);
-    job_unref(h);
+    lk_acquire(&j->lock);
+    job_locked(j)->is_finished = true;
+    cv_broadcast(&j->changed);
+    lk_release(&j->lock);
+    job_unref(j);
 }
 
 static void
-await_abandonment(struct handoff *h)
+await_abandonment(struct job *j)
 {
-    LK_GUARD(&h->lock);
+    LK_GUARD(&j->lock);
 
-    while (job_locked(h)->wish != JOB_ABANDON) {
-        (void)cv_wait_until(&h->changed, &h->lock, CLOCK_NEVER);
+    while (job_locked(j)->wish != JOB_ABANDON) {
+        (void)cv_wait_until(&j->changed, &j->lock, CLOCK_NEVER);
     }
 }
 
@@ -99,11 +99,11 @@ static const struct {
 
 START_TEST(claims_go_to_who_abandons_only_if_the_job_ended_by_it)
 {
-    struct handoff *h = new_job(JOB_COMMITTED);
+    struct job *j = new_job(JOB_COMMITTED);
     struct err e = {{0}};
     pthread_t thread;
 
-    ck_assert_int_eq(pthread_create(&thread, NULL, ends[_i].end, h), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, ends[_i].end, j), 0);
     ck_assert_int_eq(handoff_abandon(&service, &disk, &e), ends[_i].rc);
     (void)pthread_join(thread, NULL);
 }
@@ -111,11 +111,11 @@ END_TEST
 
 START_TEST(nothing_is_abandoned_before_its_commit)
 {
-    struct handoff *h = new_job(JOB_COMMITTING);
+    struct job *j = new_job(JOB_COMMITTING);
     struct err e = {{0}};
 
     ck_assert_int_eq(handoff_abandon(&service, &disk, &e), -EBUSY);
-    end_job(h);
+    end_job(j);
     ck_assert_int_eq(handoff_abandon(&service, &disk, &e), -ENOENT);
 }
 END_TEST
@@ -131,21 +131,21 @@ static const int rc_of_abort[JOB_NR_STAGES] = {
 
 START_TEST(an_abort_is_refused_from_the_commit_on)
 {
-    struct handoff *h = new_job((enum job_stage)_i);
+    struct job *j = new_job((enum job_stage)_i);
     const struct target target = target_of("", "vda");
     struct err e = {{0}};
 
-    h->nr = 0; /* the disk has no redirector */
+    j->nr = 0; /* the disk has no redirector */
     ck_assert_int_eq(handoff_ask_abort(&service, &target, &e), rc_of_abort[_i]);
-    ck_assert_int_eq(job_is_abort_wanted(h), rc_of_abort[_i] == 0);
-    ck_assert_int_eq(job_check(h, &e), rc_of_abort[_i] == 0 ? -ECANCELED : 0);
-    end_job(h);
+    ck_assert_int_eq(job_is_abort_wanted(j), rc_of_abort[_i] == 0);
+    ck_assert_int_eq(job_check(j, &e), rc_of_abort[_i] == 0 ? -ECANCELED : 0);
+    end_job(j);
 }
 END_TEST
 
 START_TEST(a_park_and_a_handoff_are_not_the_same)
 {
-    struct handoff *h = new_job(JOB_OPEN);
+    struct job *j = new_job(JOB_OPEN);
     const struct handoff_request park = {.kind = JOB_PARK,
                                          .target = target_of("", "vda")},
                                  elsewhere = {.kind = JOB_HAND_OVER,
@@ -160,9 +160,9 @@ START_TEST(a_park_and_a_handoff_are_not_the_same)
     ck_assert_int_eq(handoff_run(&service, &park, NULL, NULL, &e, &report), -EBUSY);
     ck_assert_int_eq(handoff_run(&service, &elsewhere, NULL, NULL, &e, &report),
                      -EBUSY);
-    h->kind = JOB_PARK;
+    j->kind = JOB_PARK;
     ck_assert_int_eq(handoff_run(&service, &nowhere, NULL, NULL, &e, &report), -EBUSY);
-    end_job(h);
+    end_job(j);
 }
 END_TEST
 
