@@ -36,7 +36,7 @@ refuse_for_good(struct service *s, const struct batch *b, struct err *e)
         struct record rec = disk_record(b->disks[i]);
 
         if ((rec.uuid[0] != '\0' && strcmp(rec.uuid, b->uuids[i]) != 0) ||
-            incoming_is_refused(&rec, b->uuids[i], b->epochs[i])) {
+            takeover_incoming_is_refused(&rec, b->uuids[i], b->epochs[i])) {
             continue;
         }
         rec.refused_epoch = b->epochs[i];
@@ -107,12 +107,12 @@ take_all(const struct batch *b, struct port **ports, struct record *recs, struct
     int rc = 0;
 
     for (; nr < b->nr && rc == 0; nr++) {
-        rc = incoming_check(b->disks[nr], b->uuids[nr], b->epochs[nr], e);
+        rc = takeover_incoming_check(b->disks[nr], b->uuids[nr], b->epochs[nr], e);
         if (rc == 0) {
-            rc = incoming_take_device(b->disks[nr], b, nr, e, &ports[nr]);
+            rc = takeover_incoming_take_device(b->disks[nr], b, nr, e, &ports[nr]);
         }
         if (rc == 0) {
-            recs[nr] = incoming_record(b->disks[nr], b, nr);
+            recs[nr] = takeover_incoming_record(b->disks[nr], b, nr);
         }
     }
     for (unsigned i = 0; i < nr && rc < 0; i++) {
@@ -228,8 +228,8 @@ own_all(struct service *s, const struct batch *b, struct rpc_call *call, struct 
     if (rc < 0) {
         return rc;
     }
-    draft = incoming_take_draft(s, b, recs);
-    if (draft == NULL || !incoming_may_be_forgotten(b)) {
+    draft = takeover_incoming_take_draft(s, b, recs);
+    if (draft == NULL || !takeover_incoming_may_be_forgotten(b)) {
         rc = draft != NULL
                  ? record_draft_commit(s->records, TAKE(draft), e, &is_committed)
                  : record_commit(s->records, recs, b->nr, e, &is_committed);
@@ -270,7 +270,7 @@ refuse(struct service *s, const struct batch *b, const struct err *why, struct e
     int rc;
 
     for (unsigned i = 0; i < b->nr; i++) {
-        incoming_drop(b->disks[i]);
+        takeover_incoming_drop(b->disks[i]);
     }
     rc = refuse_for_good(s, b, e);
     if (rc < 0) {
@@ -313,7 +313,7 @@ assign_rest(struct service *s, const struct batch *rest, struct rpc_call *call,
 
     if (rc < 0 && rc != -EINPROGRESS) {
         for (unsigned i = 0; i < rest->nr; i++) {
-            incoming_drop(rest->disks[i]);
+            takeover_incoming_drop(rest->disks[i]);
         }
         log_warn("%s, which %s gave with others that are owned here, is not owned yet: "
                  "%s",

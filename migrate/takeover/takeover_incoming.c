@@ -19,13 +19,13 @@
 #include "takeover_batch.h"
 
 bool
-incoming_is_refused(const struct record *rec, const char *uuid, uint64_t epoch)
+takeover_incoming_is_refused(const struct record *rec, const char *uuid, uint64_t epoch)
 {
     return epoch <= rec->refused_epoch && strcmp(rec->refused_uuid, uuid) == 0;
 }
 
 int
-incoming_check(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
+takeover_incoming_check(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
 {
     struct record rec = disk_record(d);
 
@@ -43,7 +43,7 @@ incoming_check(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
         return err_set(e, -EEXIST, "%s: %s owns it itself, at epoch %" PRIu64,
                        d->cfg->name, d->service->cfg->name, rec.epoch);
     }
-    if (incoming_is_refused(&rec, uuid, epoch)) {
+    if (takeover_incoming_is_refused(&rec, uuid, epoch)) {
         return err_set(e, -ESTALE, "%s: epoch %" PRIu64 " was refused here",
                        d->cfg->name, epoch);
     }
@@ -61,7 +61,7 @@ incoming_check(struct disk *d, const char *uuid, uint64_t epoch, struct err *e)
 }
 
 void
-incoming_drop(struct disk *d)
+takeover_incoming_drop(struct disk *d)
 {
     struct incoming in;
 
@@ -80,7 +80,7 @@ incoming_drop(struct disk *d)
 }
 
 struct record
-incoming_record(struct disk *d, const struct batch *b, unsigned i)
+takeover_incoming_record(struct disk *d, const struct batch *b, unsigned i)
 {
     struct record rec = disk_next_record(d, ROLE_OWNER, b->epochs[i]);
     char mine[CHANNEL_INSTANCE_MAX];
@@ -101,7 +101,7 @@ incoming_record(struct disk *d, const struct batch *b, unsigned i)
 }
 
 int
-incoming_draft(struct service *s, const struct batch *b, struct err *e)
+takeover_incoming_draft(struct service *s, const struct batch *b, struct err *e)
 {
     AUTO_FREE struct record *recs = calloc(b->nr, sizeof *recs);
     struct record_draft *draft;
@@ -111,7 +111,7 @@ incoming_draft(struct service *s, const struct batch *b, struct err *e)
         return err_set(e, -ENOMEM, "out of memory");
     }
     for (unsigned i = 0; i < b->nr; i++) {
-        recs[i] = incoming_record(b->disks[i], b, i);
+        recs[i] = takeover_incoming_record(b->disks[i], b, i);
     }
     rc = record_draft_new(s->records, recs, b->nr, e, &draft);
     if (rc == 0) {
@@ -123,7 +123,8 @@ incoming_draft(struct service *s, const struct batch *b, struct err *e)
 }
 
 struct record_draft *
-incoming_take_draft(struct service *s, const struct batch *b, const struct record *recs)
+takeover_incoming_take_draft(struct service *s, const struct batch *b,
+                             const struct record *recs)
 {
     struct disk *first = b->disks[0];
     struct record_draft *draft;
@@ -155,7 +156,7 @@ may_trust_cache(const struct batch *b, unsigned i)
 }
 
 bool
-incoming_may_be_forgotten(const struct batch *b)
+takeover_incoming_may_be_forgotten(const struct batch *b)
 {
     for (unsigned i = 0; i < b->nr; i++) {
         const struct disk_config *c = b->disks[i]->cfg;
@@ -216,8 +217,8 @@ check_compared(const struct batch *b, unsigned i, struct port *port, struct err 
 }
 
 int
-incoming_take_device(struct disk *d, const struct batch *b, unsigned i, struct err *e,
-                     struct port **ret_port)
+takeover_incoming_take_device(struct disk *d, const struct batch *b, unsigned i,
+                              struct err *e, struct port **ret_port)
 {
     struct incoming in;
     int rc = check_flushed(d, b, i, e);

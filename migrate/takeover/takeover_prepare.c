@@ -54,7 +54,7 @@ static int
 check_call(struct disk *d, const struct batch *b, unsigned i, struct err *e,
            struct port_info *ret_promised)
 {
-    int rc = incoming_check(d, b->uuids[i], b->epochs[i], e);
+    int rc = takeover_incoming_check(d, b->uuids[i], b->epochs[i], e);
 
     if (rc < 0) {
         return rc;
@@ -83,7 +83,7 @@ prepare_one(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     if (rc < 0) {
         return rc;
     }
-    incoming_drop(d);
+    takeover_incoming_drop(d);
     device_wait_for_disk(d);
     rc = disk_open_device(d, e, &port);
     if (rc < 0) {
@@ -124,7 +124,8 @@ explain_busy(const struct batch *b, struct err *e)
     struct err owned = {{0}};
 
     for (unsigned i = 0; i < b->nr; i++) {
-        if (incoming_check(b->disks[i], b->uuids[i], b->epochs[i], &owned) == -EEXIST) {
+        if (takeover_incoming_check(b->disks[i], b->uuids[i], b->epochs[i], &owned) ==
+            -EEXIST) {
             return err_set(e, -EEXIST, "%s", owned.msg);
         }
     }
@@ -149,7 +150,7 @@ prepare_all(struct service *s, const struct batch *b, struct err *e, json_t *dis
         }
         (void)json_array_append_new(disks, describe(b->disks[i], &id));
     }
-    return incoming_draft(s, b, e);
+    return takeover_incoming_draft(s, b, e);
 }
 
 int
@@ -176,7 +177,7 @@ takeover_prepare(void *service, struct rpc_call *call, json_t *params, struct er
     rc = prepare_all(s, &b, e, disks);
     if (rc < 0) {
         for (unsigned i = 0; i < b.nr; i++) {
-            incoming_drop(b.disks[i]);
+            takeover_incoming_drop(b.disks[i]);
         }
         batch_unclaim(&b);
         json_decref(disks);
@@ -220,7 +221,7 @@ takeover_cancel(void *service, struct rpc_call *call, json_t *params, struct err
     }
     for (unsigned i = 0; i < b.nr; i++) {
         if (is_prepared_at(b.disks[i], b.epochs[i])) {
-            incoming_drop(b.disks[i]);
+            takeover_incoming_drop(b.disks[i]);
         }
     }
     batch_unclaim(&b);
