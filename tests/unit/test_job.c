@@ -7,6 +7,7 @@
 #include <check.h>
 
 #include "handoff_table.h"
+#include "suite.h"
 
 static struct service service;
 static struct disk disk;
@@ -166,23 +167,10 @@ START_TEST(a_park_and_a_handoff_are_not_the_same)
 }
 END_TEST
 
-int
-main(void)
-{
-    Suite *s = suite_create("job");
-    TCase *t = tcase_create("stop");
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    tcase_add_checked_fixture(t, set_up, tear_down);
-    tcase_add_loop_test(t, claims_go_to_who_abandons_only_if_the_job_ended_by_it, 0,
-                        sizeof(ends) / sizeof(ends[0]));
-    tcase_add_test(t, nothing_is_abandoned_before_its_commit);
-    tcase_add_loop_test(t, an_abort_is_refused_from_the_commit_on, 0, JOB_NR_STAGES);
-    tcase_add_test(t, a_park_and_a_handoff_are_not_the_same);
-    suite_add_tcase(s, t);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+SUITE("job") = {
+    CASE("stop", .setup = set_up, .teardown = tear_down),
+    EACH(claims_go_to_who_abandons_only_if_the_job_ended_by_it, ends),
+    TEST(nothing_is_abandoned_before_its_commit),
+    LOOP(an_abort_is_refused_from_the_commit_on, JOB_NR_STAGES),
+    TEST(a_park_and_a_handoff_are_not_the_same),
+};
