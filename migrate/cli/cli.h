@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli.h - the commands of baton(1), and the service that a command speaks to. Each
  * command gets argv from its own word on and returns the exit status (say.h);
- * cmd_NAME() is in cmd_NAME.c, but park, unpark and abort are in cmd_handoff.c. One
- * thread. */
+ * cmd_NAME() is in cmd_NAME.c (cmd_*), but park, unpark and abort are in cmd_handoff.c.
+ * One thread. */
 #ifndef BATON_CLI_H
 #define BATON_CLI_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli_options.h - the options of a command as one table. What the command takes, what
- * its --help prints and what the bash completion offers all come from it. Prefix: cli_,
- * which cli.h and say.h share. One thread. */
+ * its --help prints and what the bash completion offers all come from it. Prefix:
+ * cli_*, which cli.h and say.h share. One thread. */
 #ifndef BATON_CLI_OPTIONS_H
 #define BATON_CLI_OPTIONS_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli_report.h - what handoff, park, unpark and abort tell people: one line on standard
  * error that is updated while the command runs, and one sentence for each disk on
- * standard output when it is done. Prefix: report_. */
+ * standard output when it is done. Prefix: report_*. */
 #ifndef BATON_CLI_REPORT_H
 #define BATON_CLI_REPORT_H
 

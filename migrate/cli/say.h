@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* say.h - what every command says, and how it ends: sentences for people on standard
- * error, JSON for scripts on standard output, and an exit status. Prefix: cli_, which
+ * error, JSON for scripts on standard output, and an exit status. Prefix: cli_*, which
  * cli.h and cli_options.h share. One thread. */
 #ifndef BATON_SAY_H
 #define BATON_SAY_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* serve_exec.h - turns a checked service into an nbdkit process. */
+/* serve_exec.h (serve_*) - turns a checked service into an nbdkit process. */
 #ifndef BATON_SERVE_EXEC_H
 #define BATON_SERVE_EXEC_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* move_call.h - private to move*.c: the calls to the two services. */
+/* move_call.h (move_*) - private to move*.c: the calls to the two services. */
 #ifndef BATON_MOVE_CALL_H
 #define BATON_MOVE_CALL_H
 

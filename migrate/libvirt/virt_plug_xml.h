@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virt_plug_xml.h - private to virt_plug.c: a disk in a domain's XML, as text. */
+/* virt_plug_xml.h (virt_plug_*) - private to virt_plug.c: a disk in a domain's XML, as
+ * text. */
 #ifndef BATON_VIRT_PLUG_XML_H
 #define BATON_VIRT_PLUG_XML_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* serial_wire.h - frames over a line that has no connections of its own, such as a
- * virtio-serial port: its other end may be closed and opened anew in the middle of a
- * frame, and nothing in the bytes shows that. No system calls but getrandom(2); one
+/* serial_wire.h (wire_*) - frames over a line that has no connections of its own, such
+ * as a virtio-serial port: its other end may be closed and opened anew in the middle of
+ * a frame, and nothing in the bytes shows that. No system calls but getrandom(2); one
  * thread. Prefix: wire_.
  *
  * One side is the caller: the host, which connects. Its call contains a random number,
