@@ -69,15 +69,18 @@ take_disks(const struct vm_watch *w, struct disk **disks)
     return nr;
 }
 
-/* Does a VM still use one of the disks here? Its QEMU may be ending just now; and after
- * a restart of ours, of which nobody said that it is gone, it may come back. */
+/* Does a VM still use one of the disks here? Its QEMU may be ending just now. After a
+ * restart of ours of which nobody said that the VM is gone, its QEMU may come back, or
+ * be about to: also when the VM runs elsewhere, for it may be on its way here (policy
+ * early). */
 static bool
 is_used_here(const struct vm_watch *w, bool is_write_known)
 {
     for (unsigned i = 0; i < w->nr; i++) {
         struct vm_presence *g = &w->disks[i].disk->presence;
+        const struct vm_presence_locked l = vm_presence_look(g);
 
-        if (vm_presence_look(g).nr_writers > 0 ||
+        if (l.nr_writers > 0 || (w->is_restart && l.nr > 0) ||
             (w->is_restart && !is_write_known && vm_presence_present(g) > 0)) {
             return true;
         }
@@ -202,7 +205,8 @@ runs_elsewhere(struct vm_watch *w, const struct vm_news *news)
     if (w->open_since_ns == 0) {
         w->open_since_ns = now_ns;
     }
-    return is_write_known || now_ns - w->open_since_ns >= OPEN_NS;
+    /* A QEMU that is to come back after a restart of ours has done so by then, too. */
+    return (is_write_known && !w->is_restart) || now_ns - w->open_since_ns >= OPEN_NS;
 }
 
 /* It lasts: say so once, and at last give up. is_known: where it runs, and what is in

@@ -59,6 +59,23 @@ said a 'VM web runs at b: its disks are owned there now' 2
 eq "$(roles_of vda)" "given owner" "roles after the source was killed"
 vm_close
 
+# The destination has the disk before the VM is there (policy early), and is killed: it
+# does not give the disk back to where the VM still runs, which is about to come.
+comes b a
+baton handoff vda --from "$(control_of b)" --to "$(control_of a)" >/dev/null
+kill_service a
+vm_kill
+start a owner
+vm_open a
+pause 0.5
+eq "$(roles_of vda)" "owner given" "roles while the VM is on its way"
+now_it_runs
+hook b release end
+pause 0.5
+eq "$(roles_of vda)" "owner given" "roles when it has come"
+baton handoff vda --from "$(control_of a)" --to "$(control_of b)" >/dev/null
+vm_close
+
 # The VM stays where it is: so does the owner, and b still knows it.
 comes b a
 vm_close
