@@ -117,7 +117,7 @@ inline job_ends(s)
     claimed[s] = false
 }
 
-/* handoff_steps.c: job_roll_back() */
+/* step_commit.c: step_roll_back() */
 inline job_roll_back(s)
 {
     if
@@ -127,7 +127,7 @@ inline job_roll_back(s)
     job_ends(s)
 }
 
-/* peer.c: check_role() and is_assigned() */
+/* takeover_assign.c: is_assigned() */
 #define CHECK_ROLE(s, e) (role[s] != OWNER && e > refused[s] && e > epoch[s])
 #define IS_ASSIGNED(s, e)                                                              \
     (role[s] != STANDBY && (epoch[s] > e || (epoch[s] == e && role[s] == OWNER)))
@@ -142,8 +142,8 @@ inline give_up_call(s)
     wire[s] = NO_WIRE
 }
 
-/* The owner's side: handoff.c, handoff_job.c, handoff_prepare.c, handoff_steps.c,
- * unpark.c. */
+/* The owner's side: engine.c, job.c, step_prepare.c, step_commit.c,
+ * handoff_unpark.c. */
 proctype owner_side(byte s)
 {
     byte o;
@@ -375,7 +375,7 @@ inline peer_assign(s, from, e)
     fi
 }
 
-/* The next owner's side: peer.c. Calls arrive. */
+/* The next owner's side: takeover_prepare.c, takeover_assign.c. Calls arrive. */
 proctype control(byte s)
 {
     byte i, e;
