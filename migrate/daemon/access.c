@@ -67,6 +67,18 @@ allow_target(const struct service_config *c, const struct tls_peer *peer,
     return rc;
 }
 
+static int
+allow_disk(const struct service_config *c, const struct tls_peer *peer,
+           const char *name, struct err *e)
+{
+    for (unsigned i = 0; i < c->nr_disks; i++) {
+        if (strcmp(c->disks[i].name, name) == 0) {
+            return allow_peer(&c->disks[i], peer, e);
+        }
+    }
+    return 0;
+}
+
 int
 allow_call(void *service, const struct tls_peer *peer, const char *method,
            const json_t *params, struct err *e)
@@ -96,7 +108,7 @@ allow_call(void *service, const struct tls_peer *peer, const char *method,
     {
         name = json_string_value(json_object_get(item, "name"));
         if (rc == 0 && name != NULL) {
-            rc = strncmp(name, "vm:", 3) != 0 ? allow_target(s->cfg, peer, name, e) : 0;
+            rc = allow_disk(s->cfg, peer, name, e);
         }
     }
     return rc;

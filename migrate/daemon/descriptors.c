@@ -17,8 +17,9 @@
 #define OF_VM 3U       /* of one that is made to us: socket, nbdkit's pipe */
 #define MOST_LEFT 256U /* for connections, whatever the disks would take */
 
-uint64_t
-descriptors_needed(const struct service_config *cfg)
+/* What all disks of cfg may need, each with one connection of a VM. */
+static uint64_t
+needed_by(const struct service_config *cfg)
 {
     uint64_t nr = OF_SERVICE;
 
@@ -34,7 +35,7 @@ descriptors_needed(const struct service_config *cfg)
 void
 descriptors_provide(const struct service_config *cfg)
 {
-    uint64_t needed = descriptors_needed(cfg);
+    uint64_t needed = needed_by(cfg);
     struct rlimit l;
 
     if (getrlimit(RLIMIT_NOFILE, &l) < 0) {

@@ -24,9 +24,11 @@
 #define OPEN_NS (3 * NS_PER_S)         /* a QEMU that waits in vain has ended by then */
 #define HANDOFF_DEADLINE_NS (5 * NS_PER_S)
 
-/* AGAIN: look later; HERE: it is here, or nowhere; GONE: nobody is announced any more.
- */
-enum outcome { AGAIN, HERE, GONE };
+enum outcome {
+    AGAIN, /* look later */
+    HERE,  /* it is here, or nowhere, or may still come: it stays announced */
+    GONE   /* nobody is announced any more */
+};
 
 struct vm_watches {
     struct lk lock; /* leaf */
@@ -252,7 +254,12 @@ step(struct vm_watch *w)
         return w->is_restart ? HERE : GONE;
     }
     if (runs_elsewhere(w, &news)) {
-        return hand_all(w, &news) ? GONE : go_on(w, &news, true);
+        if (!hand_all(w, &news)) {
+            return go_on(w, &news, true);
+        }
+        /* Nobody has said that it is gone: it may have been on its way here. Whoever
+         * looks for it later is still told that it was announced. */
+        return w->is_restart ? HERE : GONE;
     }
     return go_on(w, &news, false);
 }
