@@ -77,9 +77,13 @@ up_to_commit(struct job *j, enum handoff_phase *ret_phase, struct err *e)
 static void
 abort_job(struct job *j, enum handoff_phase failed, int rc, struct err *e)
 {
+    /* Whatever it was that ended, that was the reason; but a wish that comes from here
+     * on ends nothing, and must not hide what did. */
+    const bool is_wanted = job_is_abort_wanted(j);
+
     step_roll_back(j);
     job_set_phase(j, HANDOFF_ABORTED);
-    if (job_is_abort_wanted(j)) { /* whatever it was that ended, that was the reason */
+    if (is_wanted) {
         rc = err_set(e, -ECANCELED, "aborted on request");
     }
     (void)err_prefix(e, rc, "%s", handoff_phase_name(failed));

@@ -111,7 +111,10 @@ job_set_stage_locked(struct job *j, enum job_stage next)
 
     assert(allowed[job_locked(j)->stage][next]);
     job_locked(j)->stage = next;
-    cv_broadcast(&j->changed);
+    if (next == JOB_ANSWERED) {
+        cv_broadcast(
+            &j->changed); /* others are not waited for, and come in the stall */
+    }
 }
 
 void

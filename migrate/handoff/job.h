@@ -44,7 +44,7 @@ enum job_stage {
 /* What somebody else wants of it. */
 enum job_wish {
     JOB_GO_ON,
-    JOB_ABORT,   /* end with nothing changed; only until JOB_COMMITTING */
+    JOB_ABORT,   /* end with nothing changed; JOB_OPEN, JOB_ROLLING_BACK only */
     JOB_ABANDON, /* in JOB_COMMITTED: see handoff_abandon() */
 };
 

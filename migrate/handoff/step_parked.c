@@ -31,7 +31,7 @@ step_parked_remember(struct job *j)
                      d->cfg->name, d->cfg->device, err_text(&e, rc));
             continue;
         }
-        r->parked.info = r->info; /* see ask_peer() */
+        r->parked.info = r->info; /* see look_at_all() */
         disk_instance(d, r->flushed_by);
     }
 }

@@ -306,16 +306,16 @@ io() {
 }
 
 # start_writing_vm SERVICE WRITE [OPTION OF qemu-io]...: a VM that performs WRITE and stays,
-# without a flush; it reads more commands from VM[1]
+# without a flush; it reads more commands from WRITER[1]
 start_writing_vm() {
     local line='' service=$1 command=$2
     shift 2
-    coproc VM {
+    coproc WRITER {
         exec timeout 120 stdbuf -oL qemu-io "$@" -f raw "$(uri_of "$service" vda)" 2>&1
     }
-    echo "$command" >&"${VM[1]}"
+    echo "$command" >&"${WRITER[1]}"
     until [[ $line == *ops/sec* ]]; do
-        read -r -t 20 line <&"${VM[0]}" || fail "the VM of $service does not write"
+        read -r -t 20 line <&"${WRITER[0]}" || fail "the VM of $service does not write"
     done
 }
 

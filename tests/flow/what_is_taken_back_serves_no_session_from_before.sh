@@ -41,8 +41,8 @@ serves_and_forgets() {
     io "$(uri_of b vda)" "write -P 2 0 4k" "flush"
     eq "$(byte 0)" 2 "what b has written"
     kill_service b
-    echo quit >&"${VM[1]}" || true # it has ended
-    wait "$VM_PID" || true
+    echo quit >&"${WRITER[1]}" || true # it has ended
+    wait "$WRITER_PID" || true
     break_clear b
     start_service b --disk "name=vda,device=$T/missing,role=standby"
     wait "$job" || status=$?

@@ -92,7 +92,7 @@ inline record_commit(s, r, e)
     assert(!(r == OWNER && OTHERS_RECORD(s))) /* never two owners on record */
 }
 
-/* disk.c */
+/* disk_ownership.c */
 inline swap_in_a(s)
 {
     has_port_a[s] = true;
@@ -165,7 +165,7 @@ end:
 #endif
            fi
        }
-    /* job_prepare(): peer.prepare changes nothing that lasts */
+    /* step_prepare(): peer.prepare changes nothing that lasts */
     :: atomic {
            job[s] == PREPARE ->
            o = job_to[s];
@@ -177,9 +177,9 @@ end:
            fi;
            o = 0
        }
-    /* job_hold(): redir_hold() */
+    /* step_hold(): redir_hold() */
     :: atomic { job[s] == HOLD -> gate[s] = HELD_A; job[s] = DRAIN }
-    /* job_drain(): redir_drain() */
+    /* step_drain(): redir_drain() */
 #ifdef BUG_NO_DRAIN
     :: atomic { job[s] == DRAIN -> job[s] = FLUSH }
 #else
@@ -191,7 +191,7 @@ end:
                      job[s] == EJECT) ->
            job_roll_back(s)
        }
-    /* job_flush() */
+    /* step_flush() */
     :: atomic {
            job[s] == FLUSH ->
 #ifndef BUG_NO_FLUSH
@@ -199,7 +199,7 @@ end:
 #endif
            job[s] = EJECT
        }
-    /* job_eject(): record_commit() is the commit; where it fails the job rolls back */
+    /* step_eject(): record_commit() is the commit; where it fails the job rolls back */
     :: atomic {
            job[s] == EJECT ->
 #ifdef BUG_COMMIT_AFTER_ASSIGN
@@ -218,7 +218,7 @@ end:
            job[s] = EJECT_PORT
 #endif
        }
-    /* job_eject(): disk_eject() */
+    /* step_eject(): disk_eject() */
     :: atomic {
            job[s] == EJECT_PORT ->
            disk_eject(s);
@@ -227,7 +227,7 @@ end:
            :: else -> job[s] = ASSIGN
            fi
        }
-    /* job_assign(): job_call() */
+    /* step_assign(): job_call() */
     :: atomic { job[s] == ASSIGN -> wire[s] = CALLING; job[s] = ANSWER }
     /* the call timed out, or its connection broke on the way there */
     :: atomic {
@@ -235,7 +235,7 @@ end:
            give_up_call(s);
            job[s] = ASSIGN
        }
-    /* job_assign(): no answer, or an error: asks again */
+    /* step_assign(): no answer, or an error: asks again */
     :: atomic {
            job[s] == ANSWER && (wire[s] == ERROR || wire[s] == BROKEN) ->
 #ifdef BUG_ERROR_IS_REFUSAL
@@ -272,17 +272,17 @@ end:
            job[s] = (was_parked[s] -> PARK_AGAIN : TAKE_OWN)
 #endif
        }
-    /* job_replay(): disk_follow(); a resumed job has followed at the start */
+    /* step_replay(): disk_follow(); a resumed job has followed at the start */
     :: atomic { job[s] == REPLAY -> gate[s] = OPEN_B; job_ends(s) }
-    /* job_take_back(): reopen_all(), port_own(); tries again when it fails */
+    /* step_take_back(): reopen_all(), port_own(); tries again when it fails */
     :: atomic { job[s] == TAKE_OWN && CAN_LOCK(s) -> has_lock[s] = true; job[s] = TAKE_COMMIT }
-    /* job_take_back(): record_commit() */
+    /* step_take_back(): record_commit() */
     :: atomic {
            job[s] == TAKE_COMMIT ->
            record_commit(s, OWNER, epoch[s] + 1);
            job[s] = TAKE_ASSIGN
        }
-    /* job_take_back(), handoff_unpark(): disk_assign() */
+    /* step_take_back(), handoff_unpark(): disk_assign() */
     :: atomic { job[s] == TAKE_ASSIGN -> swap_in_a(s); job_ends(s) }
 #ifdef PARK
     /* handoff_unpark(): claim_parked(), own_parked() */
@@ -314,7 +314,7 @@ end:
            fi
        }
     :: atomic { !calm && job[s] == EJECT_PARKED -> job_roll_back(s) }
-    /* job_eject(): the commit; there is no port to take out */
+    /* step_eject(): the commit; there is no port to take out */
     :: atomic {
            job[s] == EJECT_PARKED ->
            peer[s] = job_to[s];
@@ -351,7 +351,7 @@ inline answer_and_unclaim(s, what)
     claimed[s] = false
 }
 
-/* peer_assign() up to the claim. With the claim taken it answers at once, on a thread
+/* takeover_assign() up to the claim. With the claim taken it answers at once, on a thread
  * of its own, so a second call never waits for the first. */
 inline peer_assign(s, from, e)
 {

@@ -449,7 +449,7 @@ proctype owners()
 
 end:
     do
-    /* job_hold() */
+    /* step_hold() */
     :: atomic {
            move == NO_MOVE && moves < MAX_MOVES && !calm && gate[owner] == OPEN_A &&
            !IS_MINE ->
@@ -457,7 +457,7 @@ end:
            move = DRAIN
        }
 #ifdef GIVER
-    /* job_prepare(): peer.prepare makes owner 0 expect the epoch; connect_channels() */
+    /* step_prepare(): peer.prepare makes owner 0 expect the epoch; connect_channels() */
     :: atomic {
            move == NO_MOVE && moves < MAX_MOVES && !calm && owner == 1 &&
            gate[1] == OPEN_A && is_up[0] && channel == IDLE && sessions < S ->
@@ -472,7 +472,7 @@ end:
     :: atomic { move == PREPARE && channel == UP -> gate[1] = HOLDING; move = DRAIN }
     :: atomic { move == PREPARE && channel == IDLE -> move = NO_MOVE }
 #endif
-    /* job_drain(), job_eject(): disk_eject() */
+    /* step_drain(), step_eject(): disk_eject() */
     :: atomic {
            move == DRAIN ->
            count_inside(owner);
@@ -491,7 +491,7 @@ end:
            at_port = 0;
            inside = 0
        }
-    /* peer_assign(): the next owner serves; job_hear(): the giver follows */
+    /* takeover_assign(): the next owner serves; hear(): the giver follows */
     :: atomic {
            move == EJECTED && is_up[owner] ->
 #ifndef BUG_ASSIGN_DOES_NOT_WAIT /* else: as the code is; see docs/model.md */
@@ -531,7 +531,7 @@ end:
 #endif
            move = EJECTED
        }
-    /* refused: job_take_back() */
+    /* refused: step_take_back() */
     :: atomic {
            move == EJECTED && !calm && moves < MAX_MOVES ->
            o = 1 - owner;
