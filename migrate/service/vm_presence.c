@@ -179,6 +179,16 @@ vm_presence_forget(struct vm_presence *g, uint64_t generation)
     return true;
 }
 
+void
+vm_presence_moved(struct vm_presence *g, uint64_t generation)
+{
+    LK_GUARD(&g->lock);
+
+    if (vm_presence_locked(g)->generation == generation) {
+        vm_presence_locked(g)->has_run = vm_presence_locked(g)->nr_writers > 0;
+    }
+}
+
 unsigned
 vm_presence_present(struct vm_presence *g)
 {

@@ -84,6 +84,10 @@ guest_submits(struct guest *guest, enum req_op op)
  * any more. */
 bool vm_presence_forget(struct vm_presence *g, uint64_t generation);
 
+/* The VM of that announcement runs elsewhere, and may come (back): it has not run here
+ * until one of its connections writes again. */
+void vm_presence_moved(struct vm_presence *g, uint64_t generation);
+
 /* How many connections of the announced VM there are; one that may come back after a
  * restart of ours counts. */
 unsigned vm_presence_present(struct vm_presence *g);

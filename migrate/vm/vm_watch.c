@@ -81,8 +81,9 @@ is_used_here(const struct vm_watch *w, bool is_write_known)
     for (unsigned i = 0; i < w->nr; i++) {
         struct vm_presence *g = &w->disks[i].disk->presence;
         const struct vm_presence_locked l = vm_presence_look(g);
+        const bool is_its_own = !l.is_reader && !l.is_shared; /* else: whose is it? */
 
-        if (l.nr_writers > 0 || (w->is_restart && l.nr > 0) ||
+        if (l.nr_writers > 0 || (w->is_restart && is_its_own && l.nr > 0) ||
             (w->is_restart && !is_write_known && vm_presence_present(g) > 0)) {
             return true;
         }
@@ -237,6 +238,15 @@ go_on(struct vm_watch *w, const struct vm_news *news, bool is_known)
     return GONE;
 }
 
+/* It stays announced here, but whoever asks is not told any more that it ran here. */
+static void
+note_moved(const struct vm_watch *w)
+{
+    for (unsigned i = 0; i < w->nr; i++) {
+        vm_presence_moved(&w->disks[i].disk->presence, w->disks[i].generation);
+    }
+}
+
 static enum outcome
 step(struct vm_watch *w)
 {
@@ -259,6 +269,9 @@ step(struct vm_watch *w)
         }
         /* Nobody has said that it is gone: it may have been on its way here. Whoever
          * looks for it later is still told that it was announced. */
+        if (w->is_restart) {
+            note_moved(w);
+        }
         return w->is_restart ? HERE : GONE;
     }
     return go_on(w, &news, false);
