@@ -273,7 +273,9 @@ open_stream(const struct tls_settings *t, int fd, const char *host,
     if (rc == 0 && (rc = set_up_socket(fd)) < 0) {
         (void)err_set(e, rc, "TLS: the socket: %s", err_text(NULL, rc));
     }
-    rc = rc == 0 ? tls_session_handshake(&s->tls, fd, deadline_ns, e) : rc;
+    if (rc == 0) {
+        rc = tls_session_handshake(&s->tls, fd, deadline_ns, e);
+    }
     if (rc == 0) {
         tls_peer_read(s->tls.session, &s->peer);
         rc = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;

@@ -44,13 +44,22 @@ path_of(char path[PATH_MAX], const struct tls_settings *t, const char *name,
     return 0;
 }
 
+/* The same, of a file that has to be there. */
+static int
+find_file(char path[PATH_MAX], const struct tls_settings *t, const char *name,
+          struct err *e)
+{
+    int rc = path_of(path, t, name, e);
+
+    return rc < 0 ? rc : check_readable(path, e);
+}
+
 static int
 load_authority(struct tls_session *s, const struct tls_settings *t, struct err *e)
 {
     char path[PATH_MAX];
-    int n, rc = path_of(path, t, "ca-cert.pem", e);
+    int n, rc = find_file(path, t, "ca-cert.pem", e);
 
-    rc = rc == 0 ? check_readable(path, e) : rc;
     if (rc < 0) {
         return rc;
     }
@@ -98,12 +107,13 @@ load_own(struct tls_session *s, const struct tls_settings *t, bool is_server,
          struct err *e)
 {
     char cert[PATH_MAX], key[PATH_MAX];
-    int n, rc = path_of(cert, t, is_server ? "server-cert.pem" : "client-cert.pem", e);
+    int n, rc;
 
-    rc = rc == 0 ? path_of(key, t, is_server ? "server-key.pem" : "client-key.pem", e)
-                 : rc;
-    rc = rc == 0 ? check_readable(cert, e) : rc;
-    rc = rc == 0 ? check_readable(key, e) : rc;
+    rc = find_file(cert, t, is_server ? "server-cert.pem" : "client-cert.pem", e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = find_file(key, t, is_server ? "server-key.pem" : "client-key.pem", e);
     if (rc < 0) {
         return rc;
     }

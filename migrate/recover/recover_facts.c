@@ -96,7 +96,9 @@ look_at_device(struct disk *d, struct recover_facts *f)
     }
     if (f->rec.info.size > 0) {
         rc = port_info_can_replace(&f->rec.info, &port->info, &e);
-        rc = rc == 0 ? device_check(d, port, &e) : rc;
+        if (rc == 0) {
+            rc = device_check(d, port, &e);
+        }
     }
     if (rc < 0) {
         f->device = DEVICE_DIFFERS;
