@@ -168,6 +168,7 @@ take(const char *command, const struct rows *r, const struct cli_option *o)
     if (o->take != NULL) {
         return o->take(o->opaque, optarg);
     }
+    assert(o->text != NULL); /* one of the three says where the value goes */
     (void)snprintf(name, sizeof name, "--%s", name_of_slot(r, o->text));
     return cli_take_once(command, name, o->text);
 }

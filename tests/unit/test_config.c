@@ -338,8 +338,8 @@ static const char *const file_lines[] = {
     "socket-owner = 1; socket-group = 2; socket-mode = \"0600\"; control-group = 3;",
     "tls-psk = \"/k\"; tls-psk-user = \"u\"; tls-certificates = \"/pki\";",
     "insecure-plain-tcp = true;",
-    "disks = ( { name = \"E\"; device = \"/y\"; layers = [ \"stats\" ]; },"
-    " { name = \"F\"; device = \"/z\"; description = \"f\"; } );",
+    ("disks = ( { name = \"E\"; device = \"/y\"; layers = [ \"stats\" ]; },"
+     " { name = \"F\"; device = \"/z\"; description = \"f\"; } );"),
 };
 #define NR_FILE_LINES ((int)(sizeof file_lines / sizeof file_lines[0]))
 
