@@ -33,7 +33,9 @@ set_aside_those_elsewhere(struct job *j)
         }
     }
     if (nr_here > 0 && j->kind != JOB_PARK) {
-        memcpy(j->disks, here, nr_here * sizeof(here[0]));
+        for (unsigned i = 0; i < nr_here; i++) {
+            j->disks[i] = here[i];
+        }
         j->nr = nr_here;
         j->nr_there = nr_there;
     }

@@ -30,7 +30,7 @@ virt_plug_is_of_file(const char *xml, const char *alias, const struct plug_devic
     const char *disk = xml;
     char path[PATH_MAX];
 
-    for (const char *at = xml; at != NULL && at < alias;
+    for (const char *at = strstr(xml, "<disk "); at != NULL && at < alias;
          at = strstr(at + 1, "<disk ")) {
         disk = at;
     }

@@ -36,7 +36,7 @@ lease_grant_is_used(struct disk *d, const struct lease *l, uint64_t deadline_ns,
 {
     struct record rec = disk_record(d);
     bool is_unknown = false;
-    struct owner_answer x;
+    struct owner_answer x = {.id = ""};
 
     *ret_is_silent = false;
     if (strcmp(l->id, record_dir_service_id(d->service->records)) == 0) {

@@ -305,7 +305,7 @@ int
 record_commit(struct record_dir *d, const struct record *records, unsigned nr,
               struct err *e, bool *ret_is_committed)
 {
-    struct record_draft *dr;
+    struct record_draft *dr = NULL;
     int rc;
 
     *ret_is_committed = false;

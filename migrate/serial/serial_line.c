@@ -48,7 +48,7 @@ serial_line_init(struct serial_line *l, const char *port, struct err *e)
     }
     (void)sigemptyset(&io); /* cannot fail, nor can the next two */
     (void)sigaddset(&io, SIGIO);
-    (void)sigprocmask(SIG_BLOCK, &io, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &io, NULL);
     l->signal_fd = signalfd(-1, &io, SFD_CLOEXEC | SFD_NONBLOCK);
     return l->signal_fd < 0 ? err_set(e, -errno, "no signalfd") : 0;
 }

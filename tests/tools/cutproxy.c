@@ -92,15 +92,19 @@ address(const char *path)
     return addr;
 }
 
+/* Who sees the socket can connect to it: it gets its name when it listens. */
 static int
 listen_at(const char *path)
 {
-    struct sockaddr_un addr = address(path);
+    char early[sizeof((struct sockaddr_un *)0)->sun_path + 8];
+    struct sockaddr_un addr;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    (void)unlink(path); /* of an earlier life */
+    (void)snprintf(early, sizeof early, "%s.new", path);
+    addr = address(early);
+    (void)unlink(early);
     if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ||
-        listen(fd, SOMAXCONN) < 0) {
+        listen(fd, SOMAXCONN) < 0 || rename(early, path) < 0) {
         die(path);
     }
     return fd;
