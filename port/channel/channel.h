@@ -20,6 +20,7 @@
 #include "port_channel.h"
 #include "unacked.h"
 #include "unflushed.h"
+#include "unflushed_plan.h"
 
 enum channel_state {
     CHANNEL_IDLE,       /* no lanes */
@@ -88,11 +89,12 @@ int channel_connect(struct channel *c, uint64_t deadline_ns, struct err *e)
  * the back-off is over, and not beyond u's time. */
 void channel_reconnect(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock);
 
-/* Perform k at `to` once more, RESENDING or RECALLED; the lock is released meanwhile. A
- * device may recover, so an error is believed the eighth time, after 1.3 s; once one
- * was (unflushed_rc), at once. -ENOTCONN also when the state has changed. */
+/* Perform a piece at `to` once more, RESENDING or RECALLED; the lock is released
+ * meanwhile. A device may recover, so an error is believed the eighth time, after 1.3
+ * s; once one was (unflushed_rc), at once. -ENOTCONN also when the state has changed.
+ */
 int channel_send_again(struct channel *c, struct port *to,
-                       const struct unflushed_change *k, uint64_t deadline_ns)
+                       const struct unflushed_piece *piece, uint64_t deadline_ns)
     LK_REQUIRES(c->lock);
 
 /* Do more requests wait than the lanes carry well? Then it is the caller's to call

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "channel.h"
 #include "clock.h"
@@ -135,12 +136,12 @@ drop_lanes(struct channel *c) LK_REQUIRES(c->lock)
 }
 
 int
-channel_send_again(struct channel *c, struct port *to, const struct unflushed_change *k,
-                   uint64_t deadline_ns)
+channel_send_again(struct channel *c, struct port *to,
+                   const struct unflushed_piece *piece, uint64_t deadline_ns)
 {
     struct channel_locked *l = channel_locked(c);
     enum channel_state state = l->state;
-    struct req rq = k->rq;
+    struct req rq = piece->rq;
     uint64_t pause_ns;
     int rc;
 
@@ -167,31 +168,62 @@ channel_send_again(struct channel *c, struct port *to, const struct unflushed_ch
     }
 }
 
-/* One after the other, in their order: what overlaps must not change places. What the
- * owner cannot write is given up, and every later flush says so. What it does not
- * answer by deadline_ns ends the link, and stays lost for the next one. */
+/* The change is as it should be again, or is given up: then every later flush says so.
+ */
+static void
+settle(struct channel_locked *l, struct unflushed_change *k, int rc)
+{
+    if (rc == 0) {
+        k->is_lost = false;
+    } else {
+        l->unflushed_rc = rc;
+        unflushed_drop(&l->unflushed, k);
+    }
+}
+
+/* One piece after the other. What the owner does not answer by deadline_ns ends the
+ * link, and what is left stays lost for the next one. */
 static int
-resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
+resend_pieces(struct channel *c, const struct unflushed_piece *pieces, size_t nr,
+              uint64_t deadline_ns) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
-    struct unflushed_change *k = unflushed_next_lost(&l->unflushed, NULL), *next;
+    int worst = 0; /* of the pieces of one change */
 
-    for (; k != NULL && l->state == CHANNEL_RESENDING; k = next) {
-        int rc = channel_send_again(c, &l->lanes->port, k, deadline_ns);
+    for (size_t i = 0; i < nr && l->state == CHANNEL_RESENDING; i++) {
+        int rc = channel_send_again(c, &l->lanes->port, &pieces[i], deadline_ns);
 
         if (rc == -ENOTCONN || rc == -ESHUTDOWN) {
             return rc;
         }
         l->has_answered = true;
-        next = unflushed_next_lost(&l->unflushed, k);
-        if (rc == 0) {
-            k->is_lost = false;
-        } else {
-            l->unflushed_rc = rc;
-            unflushed_drop(&l->unflushed, k);
+        worst = worst < 0 ? worst : rc;
+        if (i + 1 == nr || pieces[i + 1].change != pieces[i].change) {
+            settle(l, pieces[i].change, worst);
+            worst = 0;
         }
     }
     return l->state == CHANNEL_RESENDING ? 0 : -ESTALE;
+}
+
+static int
+resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
+{
+    struct channel_locked *l = channel_locked(c);
+    struct unflushed_piece *pieces;
+    struct unflushed_change *k = NULL;
+    size_t nr;
+    int rc = unflushed_plan(&l->unflushed, &pieces, &nr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    rc = resend_pieces(c, pieces, nr, deadline_ns);
+    free(pieces);
+    while (rc == 0 && (k = unflushed_next_lost(&l->unflushed, k)) != NULL) {
+        k->is_lost = false; /* newer ones cover it */
+    }
+    return rc;
 }
 
 /* Lanes are there: afterwards the state is UP, BROKEN or RECALLED. */

@@ -318,18 +318,25 @@ port_channel_hand_over(struct port *p, const struct channel_owner *next,
                        struct port *to, uint64_t *ret_nr)
 {
     struct channel *c = channel(p);
-    struct unflushed_change *k = NULL;
+    struct unflushed_piece *pieces;
+    size_t nr;
+    int rc;
     LK_GUARD(&c->lock);
     struct channel_locked *l = channel_locked(c);
 
     assert(l->state == CHANNEL_RECALLED);
     unflushed_meet(&l->unflushed, next);
     *ret_nr = 0;
-    while ((k = unflushed_next_lost(&l->unflushed, k)) != NULL) {
-        int rc = channel_send_again(c, to, k, 0);
-
+    rc = unflushed_plan(&l->unflushed, &pieces, &nr);
+    if (rc == 0) {
+        for (size_t i = 0; i < nr; i++) {
+            *ret_nr += i == 0 || pieces[i].change != pieces[i - 1].change;
+            rc = channel_send_again(c, to, &pieces[i], 0);
+            l->unflushed_rc = l->unflushed_rc < 0 ? l->unflushed_rc : rc;
+        }
+        free(pieces);
+    } else {
         l->unflushed_rc = l->unflushed_rc < 0 ? l->unflushed_rc : rc;
-        ++*ret_nr;
     }
     if (l->unflushed_rc < 0) {
         port_note_lost(to, l->unflushed_rc); /* flushes that failed here fail there */

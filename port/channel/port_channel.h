@@ -124,7 +124,7 @@ void port_channel_recall(struct port *p);
 /* The channel was recalled because `next`, which is us, owns the device now through
  * `to`: write there what was kept and has not been flushed. Returns the first error,
  * an earlier one of this channel included; what it concerns is given up, and flushes of
- * `to` fail with it. *ret_nr: how many. Before anything else is sent to
+ * `to` fail with it. *ret_nr: of how many changes. Before anything else is sent to
  * `to`. */
 int port_channel_hand_over(struct port *p, const struct channel_owner *next,
                            struct port *to, uint64_t *ret_nr);

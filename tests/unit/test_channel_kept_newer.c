@@ -102,6 +102,27 @@ START_TEST(what_newer_zeroes_and_trims_here_overlap_in_part_is_not_undone)
 }
 END_TEST
 
+/* The owner's service has died, its device has lost nothing. If what is older were sent
+ * again first and we died then, the device would hold it. */
+START_TEST(older_write_is_not_sent_again_under_a_newer_one)
+{
+    kept_begin();
+    start_m(M1);
+    new_channel(2, server.address, NULL);
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_int_eq(put('b', 0, 512), 0);
+    ck_assert_int_eq(put('c', 256, 512), 0);
+    nbdkit_server_kill(&server);
+    start_m(M3);
+    ck_assert_int_eq(do_io(REQ_READ, (char[512]){0}, 0, 512), 0);
+    ck_assert_uint_eq(in_log(" Write "), 2);
+    ck_assert_uint_eq(in_log("offset=0x0 count=0x200"), 1); /* the read */
+    ck_assert_uint_eq(in_log("offset=0x0 count=0x100"), 1);
+    ck_assert_uint_eq(in_log("offset=0x100 count=0x200"), 1);
+    kept_end();
+}
+END_TEST
+
 /* What it keeps is only left from an owner that is gone: it is got rid of. */
 START_TEST(owner_here_is_made_to_flush_what_is_still_kept)
 {
@@ -120,5 +141,6 @@ SUITE("channel_kept_newer") = {
     TEST(newer_durable_write_here_is_not_undone_when_the_disk_comes_to_us),
     TEST(newer_durable_write_here_is_not_undone_when_a_third_takes_the_disk),
     TEST(what_newer_zeroes_and_trims_here_overlap_in_part_is_not_undone),
+    TEST(older_write_is_not_sent_again_under_a_newer_one),
     TEST(owner_here_is_made_to_flush_what_is_still_kept),
 };
