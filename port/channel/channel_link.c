@@ -211,7 +211,6 @@ resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
 {
     struct channel_locked *l = channel_locked(c);
     struct unflushed_piece *pieces;
-    struct unflushed_change *k = NULL;
     size_t nr;
     int rc = unflushed_plan(&l->unflushed, &pieces, &nr);
 
@@ -220,9 +219,6 @@ resend_all(struct channel *c, uint64_t deadline_ns) LK_REQUIRES(c->lock)
     }
     rc = resend_pieces(c, pieces, nr, deadline_ns);
     free(pieces);
-    while (rc == 0 && (k = unflushed_next_lost(&l->unflushed, k)) != NULL) {
-        k->is_lost = false; /* newer ones cover it */
-    }
     return rc;
 }
 

@@ -110,8 +110,27 @@ take_cells(struct plan *p, struct unflushed_change *k)
     }
 }
 
+/* Nobody needs what newer ones cover wholly, and it must not outlive them: they may be
+ * flushed, and forgotten, before all is sent. */
+static void
+forget_covered(struct unflushed_table *t, const struct plan *p)
+{
+    struct unflushed_change *k = unflushed_next_lost(t, NULL), *next;
+    size_t i = 0;
+
+    for (; k != NULL; k = next) {
+        next = unflushed_next_lost(t, k);
+        if (i == p->nr || p->pieces[i].change != k) {
+            unflushed_drop(t, k);
+        }
+        while (i < p->nr && p->pieces[i].change == k) {
+            i++;
+        }
+    }
+}
+
 int
-unflushed_plan(const struct unflushed_table *t, struct unflushed_piece **ret_pieces,
+unflushed_plan(struct unflushed_table *t, struct unflushed_piece **ret_pieces,
                size_t *ret_nr)
 {
     AUTO_FREE uint64_t *edges = calloc(2 * t->nr + 1, sizeof *edges);
@@ -135,6 +154,7 @@ unflushed_plan(const struct unflushed_table *t, struct unflushed_piece **ret_pie
         p.pieces[p.nr - 1 - i] = p.pieces[i];
         p.pieces[i] = last;
     }
+    forget_covered(t, &p);
     *ret_pieces = p.pieces;
     *ret_nr = p.nr;
     return 0;

@@ -23,10 +23,11 @@ struct unflushed_piece {
     struct req rq; /* its buffer is the change's */
 };
 
-/* The pieces, to be freed by the caller: those of older changes first, the pieces of
- * one change together. No two overlap. Changes that are covered wholly have none.
- * 0 or -ENOMEM. The table does not change. */
-int unflushed_plan(const struct unflushed_table *t, struct unflushed_piece **ret_pieces,
+/* The pieces, to be freed by the caller and sent in this order: those of older changes
+ * first, the pieces of one change together. No two overlap. Changes that are lost and
+ * that newer ones cover wholly are forgotten. 0; or -ENOMEM, and nothing has changed.
+ */
+int unflushed_plan(struct unflushed_table *t, struct unflushed_piece **ret_pieces,
                    size_t *ret_nr);
 
 #endif

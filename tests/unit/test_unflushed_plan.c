@@ -87,6 +87,30 @@ START_TEST(older_change_that_is_covered_is_not_sent)
 }
 END_TEST
 
+/* The newer one reaches the next owner, who flushes it and gives the disk on before all
+ * is sent: the older one must not be sent to the third over it. */
+START_TEST(older_change_that_is_covered_does_not_outlive_the_newer_one)
+{
+    static const struct channel_owner m2 = {.instance = "m2", .epoch = 3},
+                                      m3 = {.instance = "m3",
+                                            .epoch = 4,
+                                            .flushed_by = "m2"};
+    char device[SIZE] = "";
+    struct unflushed_change *newer;
+
+    add(REQ_WRITE, 'a', 10, 10);
+    newer = add(REQ_WRITE, 'b', 5, 20);
+    add(REQ_WRITE, 'c', 100, 10);
+    unflushed_meet(&t, &m2);
+    ck_assert_uint_eq(send_again(device, 1), 2);
+    newer->is_lost = false;
+    unflushed_meet(&t, &m3);
+    ck_assert_uint_eq(send_again(device, SIZE), 1);
+    ck_assert_int_eq(device[10], 'b');
+    ck_assert_int_eq(device[100], 'c');
+}
+END_TEST
+
 START_TEST(what_a_newer_one_leaves_of_an_older_one_is_sent)
 {
     char device[SIZE];
@@ -179,6 +203,7 @@ SUITE("unflushed_plan") = {
     CASE("unflushed_plan", .setup = set_up, .teardown = tear_down),
     TEST(nothing_kept_is_nothing_to_send),
     TEST(older_change_that_is_covered_is_not_sent),
+    TEST(older_change_that_is_covered_does_not_outlive_the_newer_one),
     TEST(what_a_newer_one_leaves_of_an_older_one_is_sent),
     TEST(newer_change_that_is_not_lost_covers_an_older_one_and_is_not_sent),
     LOOP(at_each_piece_every_byte_is_what_it_was_or_the_newest, 50),
