@@ -32,7 +32,9 @@ fails_with 2 "reconnect=on is for an NBD server on a unix socket" -- baton serve
 
 note "three deaths under load"
 start_service on --disk "name=vda,device=$(device_uri dev),reconnect=on"
-"$BATON_TOOLS_DIR/stampcheck" --uri "$(uri_of on vda)" --seconds 4 >"$T/load.log" 2>&1 &
+# Requests come until the last restart: without one, nobody looks for the device.
+"$BATON_TOOLS_DIR/stampcheck" --uri "$(uri_of on vda)" --seconds 120 --stop-file "$T/enough" \
+    >"$T/load.log" 2>&1 &
 load=$!
 for i in 1 2 3; do
     pause 0.6
@@ -43,6 +45,7 @@ for i in 1 2 3; do
     start_device "$T/dev.sock"
     await_state on open
 done
+: >"$T/enough"
 wait "$load" || fail "stampcheck: $(cat "$T/load.log")"
 eq "$(status_of on vda .ledger.failed)" 0 "requests that failed"
 eq "$(grep -c "is back" "$(log_of on)")" 3 "the log"
