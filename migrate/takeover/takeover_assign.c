@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The next owner's part of ASSIGN. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@ refuse_for_good(struct service *s, const struct batch *b, struct err *e)
     unsigned nr = 0;
     int rc = 0;
 
+    assert(b->nr > 0); /* a call that names no disk is refused */
     if (recs == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }

@@ -129,7 +129,7 @@ static int
 add_lane(struct channel_lanes *l, const struct nbd_conn_opts *o,
          const struct port_info *promised, struct err *e)
 {
-    struct channel_owner owner;
+    struct channel_owner owner = {.instance = ""};
     struct nbd_shared *lane;
     int rc = nbd_shared_open(o, e, &lane);
 

@@ -59,7 +59,7 @@ START_TEST(what_is_written_is_read_back_and_removed)
 
     ck_assert_msg(record_device_write(dir, "vda", &dev, &e) == 0, "%s", e.msg);
     record_device_read(dir, "vda", &back);
-    ck_assert_int_eq(memcmp(&dev, &back, sizeof dev), 0);
+    ck_assert_mem_eq(&dev, &back, sizeof dev);
     record_device_read(dir, "vdb", &back);
     ck_assert_uint_eq(back.epoch, 0);
     ck_assert_int_eq(record_device_remove(dir, "vda", &e), 0);
