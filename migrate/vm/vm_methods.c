@@ -204,21 +204,26 @@ vm_coming(void *service, struct rpc_call *call, json_t *params, struct err *e,
     return 0;
 }
 
+/* The domain of a call that has no other parameters. */
+static int
+take_domain(struct service *s, json_t *params, struct err *e, struct domain *ret_dom)
+{
+    static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
+    int rc = vm_domain_parse(s, params, e, ret_dom);
+
+    return rc < 0 ? rc : rpc_params_check(params, allowed, e);
+}
+
 int
 vm_migrating(void *service, struct rpc_call *call, json_t *params, struct err *e,
              json_t **ret_result)
 {
-    static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
     struct service *s = service;
     struct domain dom = {.nr = 0};
-    int rc = vm_domain_parse(s, params, e, &dom);
+    int rc = take_domain(s, params, e, &dom);
 
     (void)call;
     *ret_result = NULL;
-    if (rc < 0) {
-        return rc;
-    }
-    rc = rpc_params_check(params, allowed, e);
     if (rc < 0) {
         return rc;
     }
@@ -233,15 +238,10 @@ int
 vm_restored(void *service, struct rpc_call *call, json_t *params, struct err *e,
             json_t **ret_result)
 {
-    static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
     struct service *s = service;
     struct domain dom = {.nr = 0};
-    int rc = vm_domain_parse(s, params, e, &dom);
+    int rc = take_domain(s, params, e, &dom);
 
-    if (rc < 0) {
-        return rc;
-    }
-    rc = rpc_params_check(params, allowed, e);
     if (rc < 0) {
         return rc;
     }
@@ -299,17 +299,12 @@ int
 vm_gone(void *service, struct rpc_call *call, json_t *params, struct err *e,
         json_t **ret_result)
 {
-    static const char *const allowed[] = {"vm", "uuid", "disks", NULL};
     struct vm_watch w = {.service = service};
     struct domain dom = {.nr = 0};
     json_t *list;
-    int rc = vm_domain_parse(service, params, e, &dom);
+    int rc = take_domain(service, params, e, &dom);
 
     (void)call;
-    if (rc < 0) {
-        return rc;
-    }
-    rc = rpc_params_check(params, allowed, e);
     if (rc < 0) {
         return rc;
     }
