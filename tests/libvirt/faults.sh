@@ -222,18 +222,3 @@ fault_mend() {
     esac
 }
 who_owns() { [ "$(status_of a D .role)" = owner ] && echo a || echo b; }
-
-# diagnose: what a failure leaves behind, while it is still there: requests that wait
-# somewhere, or a guest that does nothing?
-diagnose() {
-    local host
-    for host in a b; do
-        virsh_on "$host" domstate "$VM" --reason 2>&1 || true
-        baton status --at "$(control_of "$host")" --json |
-            jq -c '.disks[] | {role, state, epoch, in_flight, queued, oldest_us, ledger, search}' || true
-        virsh_on "$host" qemu-monitor-command "$VM" --hmp 'info block' 2>/dev/null || true
-        virsh_on "$host" qemu-monitor-command "$VM" --hmp 'info registers' 2>/dev/null |
-            grep -E 'RIP|HLT|CPL' || true
-        virsh_on "$host" domblkstat "$VM" vda 2>/dev/null || true
-    done >&2
-}

@@ -88,7 +88,7 @@ let_release() {
     rm "$T/hold.$1"
 }
 
-# The domain as host $1 has it, with its disk at the socket $2, as $3.
+# The domain, with its disk at the socket $1.
 vm_xml() {
     cat <<END
 <domain type='qemu'>
@@ -124,7 +124,6 @@ END
 }
 
 # What the console says when the guest's kernel has crashed.
-# shellcheck disable=SC2034 # for campaigns
 GUEST_CRASHED='general protection fault|Oops|BUG[: ]|Kernel panic|end trace|unable to handle'
 
 # QEMU writes the console's log, and is no root.
@@ -139,7 +138,7 @@ vm_start() {
     vm_xml "$(socket_of "$1")" >"$T/$VM.xml"
     virsh_on "$1" define "$T/$VM.xml" >/dev/null
     virsh_on "$1" start "$VM" >/dev/null
-    vm_await '^GUEST READY' 120 || fail "the guest does not start"
+    vm_await '^GUEST READY' 120 || vm_fail "the guest does not start"
 }
 
 # vm_await REGEX SECONDS: a line on the console
@@ -159,9 +158,63 @@ vm_goes_on() { # WHAT
     until [ "$(vm_rounds)" -ge "$wanted" ]; do
         ! grep -q '^ERROR' "$VM_CONSOLE" ||
             fail "the guest after $1: $(grep '^ERROR' "$VM_CONSOLE")"
-        [ "$SECONDS" -lt "$end" ] || fail "the guest does not go on after $1"
+        ! grep -qaE "$GUEST_CRASHED" "$VM_CONSOLE" ||
+            vm_fail "the guest's kernel has crashed after $1"
+        [ "$SECONDS" -lt "$end" ] || vm_fail "the guest does not go on after $1"
         pause 0.1
     done
+}
+
+# vm_fail WHY: a guest does not do what it should, so first of all: what waits where?
+vm_fail() {
+    diagnose
+    fail "$@"
+}
+
+# diagnose: what a failure leaves behind, while it is still there. Does the guest's
+# processor stand still, is the machine so busy that it gets no time, or does a request
+# wait: in QEMU's device ("inuse"), or in a service? All of it twice, a second apart.
+diagnose() {
+    local host look
+    [ -z "${DIAGNOSED-}" ] || return 0 # by who failed; this is the end of a campaign
+    DIAGNOSED=yes
+    {
+        echo '--- the last that the guest said'
+        tr -d '\r' <"$VM_CONSOLE" | tail -n 15
+        for look in 1 2; do
+            [ "$look" = 1 ] || pause 1
+            echo "--- look $look, load $(cut -d ' ' -f 1-3 /proc/loadavg)"
+            for host in a b; do
+                diagnose_service_ "$host"
+                diagnose_qemu_ "$host"
+            done
+        done
+    } >&2
+}
+
+diagnose_service_() { # HOST
+    timeout 10 "$BATON" status --at "$(control_of "$1")" --json 2>/dev/null |
+        jq -c --arg host "$1" '.disks[] |
+            {$host, role, state, epoch, in_flight, queued, oldest_us, ledger, search}' ||
+        echo "the service of $1 does not answer"
+}
+
+diagnose_qemu_() { # HOST
+    local virsh=(on "$1" timeout 10 virsh -q -c qemu:///system) state
+    state=$("${virsh[@]}" domstate "$VM" --reason 2>&1) || true
+    echo "domain at $1: $state"
+    case $state in running* | paused*) ;; *) return ;; esac
+    {
+        "${virsh[@]}" vcpuinfo "$VM" | grep 'CPU time'
+        "${virsh[@]}" qemu-monitor-command "$VM" --hmp 'info registers' |
+            grep -oE '(RIP|CPL|HLT)=[0-9a-f]+' | paste -sd ' '
+        "${virsh[@]}" qemu-monitor-command "$VM" --hmp \
+            'info virtio-queue-status /machine/peripheral/virtio-disk0/virtio-backend 0' |
+            grep -E 'inuse|_idx'
+        "${virsh[@]}" qemu-monitor-command "$VM" '{"execute":"query-blockstats"}' |
+            jq -c '.return[] | {device: .qdev} + (.stats | with_entries(select(.key |
+                test("^((rd|wr|flush|failed_.*)_operations|idle_time_ns)$"))))'
+    } 2>&1 || true # it may end meanwhile
 }
 
 # vm_migrate FROM TO [OPTION]...
@@ -199,7 +252,7 @@ vm_stop() {
     pty=$(virsh_on "$1" ttyconsole "$VM")
     exec {VM_PTY}<>"$pty"
     echo stop >&"$VM_PTY"
-    vm_await '^GUEST (OK|FAILED)' 120 || fail "the guest does not stop"
+    vm_await '^GUEST (OK|FAILED)' 120 || vm_fail "the guest does not stop"
     exec {VM_PTY}>&-
     vm_await '^GUEST OK .* errors=0' 1 ||
         fail "the guest met an error: $(grep -E 'ERROR|GUEST' "$VM_CONSOLE")"
