@@ -73,7 +73,7 @@ guest_qemu_() { # ACCELERATOR DIR KERNEL-ARGUMENTS QEMU-OPTIONS...
     # shellcheck disable=SC2086 # none, or a word
     exec ${GUEST_QEMU_PREFIX-} "$GUEST_QEMU" -accel "$accel" -m "${GUEST_MEMORY:-256}" -nodefaults -display none -no-reboot \
         -serial stdio -kernel "$dir/kernel" -initrd "$dir/guest.gz" \
-        -append "console=ttyS0 panic=-1 quiet $append" "$@"
+        -append "console=ttyS0 panic=-1 quiet no_timer_check $append" "$@"
 }
 
 # guest_accel DIR: prints kvm if a guest boots under it, else tcg. KVM may be there and

@@ -107,7 +107,7 @@ vm_xml() {
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>$T/kernel</kernel>
     <initrd>$T/guest.gz</initrd>
-    <cmdline>console=ttyS0 panic=-1 quiet</cmdline>
+    <cmdline>console=ttyS0 panic=-1 quiet no_timer_check</cmdline>
   </os>
   <features><acpi/></features>
   <on_poweroff>destroy</on_poweroff>

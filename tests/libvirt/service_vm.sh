@@ -34,7 +34,7 @@ virt_xml() {
     <type arch='x86_64' machine='q35'>hvm</type>
     <kernel>$T/kernel</kernel>
     <initrd>$T/guest.gz</initrd>
-    <cmdline>console=ttyS0 panic=-1 quiet $VM_APPENDED</cmdline>
+    <cmdline>console=ttyS0 panic=-1 quiet no_timer_check $VM_APPENDED</cmdline>
   </os>
   <features><acpi/></features>
   <on_reboot>destroy</on_reboot>
