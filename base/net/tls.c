@@ -271,7 +271,7 @@ open_stream(const struct tls_settings *t, int fd, const char *host,
     atomic_init(&s->urgency, host != NULL ? URGENCY_STALL : URGENCY_NORMAL);
     rc = tls_session_init(&s->tls, t, host, e);
     if (rc == 0 && (rc = set_up_socket(fd)) < 0) {
-        (void)err_set(e, rc, "TLS: the socket: %s", err_text(NULL, rc));
+        (void)err_set(e, rc, "TLS: cannot set up the socket: %s", err_text(NULL, rc));
     }
     if (rc == 0) {
         rc = tls_session_handshake(&s->tls, fd, deadline_ns, e);

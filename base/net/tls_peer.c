@@ -150,7 +150,7 @@ tls_peer_text(const struct tls_peer *peer, char *buf, size_t size)
 {
     size_t n = 0;
 
-    (void)snprintf(buf, size, "nobody");
+    (void)snprintf(buf, size, "a peer without a name");
     for (unsigned i = 0; i < peer->nr && n < size; i++) {
         n += (size_t)snprintf(buf + n, size - n, "%s%s", i > 0 ? ", " : "",
                               peer->names[i]);

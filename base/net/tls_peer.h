@@ -32,7 +32,7 @@ void tls_peer_set_cid(struct tls_peer *peer, unsigned cid);
  * certificates whatever their case. */
 bool tls_peer_is_in(const struct tls_peer *peer, const char *allowed);
 
-/* All names, with commas; "nobody" when there is none. Cut when it does not fit.
+/* All names, with commas, or "a peer without a name". Cut when it does not fit.
  * Returns buf. */
 const char *tls_peer_text(const struct tls_peer *peer, char *buf, size_t size);
 

@@ -39,7 +39,7 @@ path_of(char path[PATH_MAX], const struct tls_settings *t, const char *name,
         struct err *e)
 {
     if (snprintf(path, PATH_MAX, "%s/%s", t->certificates, name) >= PATH_MAX) {
-        return refuse_file(t->certificates, "too long", e);
+        return refuse_file(t->certificates, "the path is too long", e);
     }
     return 0;
 }
@@ -66,8 +66,8 @@ load_authority(struct tls_session *s, const struct tls_settings *t, struct err *
     n = gnutls_certificate_set_x509_trust_file(s->certificates, path,
                                                GNUTLS_X509_FMT_PEM);
     if (n <= 0) {
-        return refuse_file(path, n == 0 ? "no certificate in it" : gnutls_strerror(n),
-                           e);
+        return refuse_file(
+            path, n == 0 ? "it contains no certificate" : gnutls_strerror(n), e);
     }
     rc = path_of(path, t, "ca-crl.pem", e);
     if (rc < 0 || access(path, F_OK) < 0) {
@@ -88,7 +88,7 @@ check_time(struct tls_session *s, const char *path, struct err *e)
     int rc = gnutls_certificate_get_x509_crt(s->certificates, 0, &list, &nr);
 
     if (rc < 0 || nr == 0) {
-        return refuse_file(path, "no certificate in it", e);
+        return refuse_file(path, "it contains no certificate", e);
     }
     if (gnutls_x509_crt_get_expiration_time(list[0]) < now) {
         rc = refuse_file(path, "the certificate has expired", e);
@@ -168,7 +168,9 @@ load_client_key(struct tls_session *s, const struct tls_settings *t, struct err 
     int rc;
 
     if (t->psk_user == NULL) {
-        return err_set(e, -EINVAL, "TLS: who are we in %s? give tls-psk-user", t->psk);
+        return err_set(e, -EINVAL,
+                       "TLS: tls-psk-user is missing; it says which key of %s is ours",
+                       t->psk);
     }
     rc = find_key(t, e, &hex);
     if (hex == NULL) {
@@ -296,7 +298,8 @@ explain_certificate(unsigned status, struct err *e)
         gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
 
     rc = err_set(e, -EACCES, "%s",
-                 rc >= 0 ? (char *)text.data : "its certificate is not good");
+                 rc >= 0 ? (char *)text.data
+                         : "the certificate of the other side is not valid");
     gnutls_free(text.data);
     return rc;
 }
@@ -312,19 +315,22 @@ explain(struct tls_session *s, int n, struct err *e)
     }
     switch (n) {
     case GNUTLS_E_FATAL_ALERT_RECEIVED:
-        return err_set(e, -EACCES, "the other side refuses: %s",
+        return err_set(e, -EACCES, "the other side refuses us: %s",
                        gnutls_alert_get_name(gnutls_alert_get(s->session)));
     case GNUTLS_E_NO_CERTIFICATE_FOUND:
     case GNUTLS_E_CERTIFICATE_REQUIRED:
-        return err_set(e, -EACCES, "it has no certificate of our authority");
+        return err_set(e, -EACCES,
+                       "the other side has no certificate of our authority");
     case GNUTLS_E_DECRYPTION_FAILED:
     case GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER: /* a PSK that is not ours, in TLS 1.3 */
-        return err_set(e, -EACCES, "its key is not ours: %s", gnutls_strerror(n));
+        return err_set(e, -EACCES, "the key of the other side is not ours: %s",
+                       gnutls_strerror(n));
     case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
     case GNUTLS_E_UNEXPECTED_PACKET_LENGTH:
     case GNUTLS_E_UNEXPECTED_PACKET:
     case GNUTLS_E_RECORD_OVERFLOW:
-        return err_set(e, -EPROTO, "it does not speak TLS: %s", gnutls_strerror(n));
+        return err_set(e, -EPROTO, "the other side does not speak TLS: %s",
+                       gnutls_strerror(n));
     default:
         return err_set(e, -EPROTO, "TLS handshake: %s", gnutls_strerror(n));
     }
@@ -349,10 +355,10 @@ tls_session_handshake(struct tls_session *s, int fd, uint64_t deadline_ns,
         }
         p.events = gnutls_record_get_direction(s->session) == 1 ? POLLOUT : POLLIN;
         if (poll(&p, 1, clock_poll_ms(deadline_ns)) < 0 && errno != EINTR) {
-            return err_set(e, -errno, "TLS handshake: poll");
+            return err_set(e, -errno, "TLS handshake: cannot wait for the socket");
         }
         if (clock_now_ns() >= deadline_ns) {
-            return err_set(e, -ETIMEDOUT, "no TLS handshake in time");
+            return err_set(e, -ETIMEDOUT, "the TLS handshake did not end in time");
         }
     }
     return 0;

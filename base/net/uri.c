@@ -190,14 +190,14 @@ parse_ssh(const char *rest, struct uri *u)
     if (!has_only(u->host, ".-_@") || u->host[0] == '-' || u->host[0] == '@' ||
         (at != NULL &&
          (strchr(at + 1, '@') != NULL || at[1] == '-' || at[1] == '\0'))) {
-        return "host and user are letters, digits and . - _ (a port goes to "
-               "ssh_config)";
+        return "host and user may contain only letters, digits and . - _ (set a port "
+               "in ssh_config)";
     }
     if (!copy_part(u->path, sizeof u->path, slash, strlen(slash))) {
         return "the path is too long";
     }
     if (!has_only(u->path, "/._-+:@,=")) {
-        return "a path behind ssh has only letters, digits and / . _ - + : @ , =";
+        return "the path may contain only letters, digits and / . _ - + : @ , =";
     }
     return NULL;
 }
@@ -249,7 +249,7 @@ parse_kind(const char *s, enum uri_use use, struct uri *u)
     }
     u->kind = kinds[i].kind;
     if (!is_allowed(u->kind, use)) {
-        return "not possible here";
+        return "this kind is not possible here";
     }
     switch (u->kind) {
     case URI_UNIX:
@@ -297,7 +297,7 @@ uri_parse(const char *s, enum uri_use use, struct err *e, struct uri *ret_uri)
         return err_set(e, -EINVAL, "a URI must be UTF-8 without control characters");
     }
     if (strlen(s) >= sizeof u.text) {
-        return err_set(e, -EINVAL, "URI \"%.40s...\": longer than %zu bytes", s,
+        return err_set(e, -EINVAL, "URI \"%.40s...\" is longer than %zu bytes", s,
                        sizeof u.text - 1);
     }
     wrong = parse_kind(s, use, &u);

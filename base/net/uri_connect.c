@@ -163,13 +163,14 @@ connect_ssh(const struct uri *u, struct err *e, int *ret_fd, int *ret_pid)
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
         rc = -errno;
-        return err_set(e, rc, "socketpair: %s", err_text(NULL, rc));
+        return err_set(e, rc, "cannot make sockets for ssh: %s", err_text(NULL, rc));
     }
     peer_fd = fds[1];
     rc = spawn_ssh(u, peer_fd, ret_pid);
     if (rc < 0) {
         (void)close(fds[0]); /* nothing was sent on it */
-        return err_set(e, rc, "start ssh for %s: %s", u->text, err_text(NULL, rc));
+        return err_set(e, rc, "cannot start ssh for %s: %s", u->text,
+                       err_text(NULL, rc));
     }
     *ret_fd = fds[0];
     return 0;
@@ -206,7 +207,7 @@ connect_name(const struct uri *u, uint64_t deadline_ns, struct err *e, int *ret_
     (void)snprintf(port, sizeof port, "%u", (unsigned)u->port);
     rc = getaddrinfo(u->host, port, &hints, &list);
     if (rc != 0) {
-        return err_set(e, -EHOSTUNREACH, "connect to %s: %s", u->text,
+        return err_set(e, -EHOSTUNREACH, "cannot connect to %s: %s", u->text,
                        gai_strerror(rc));
     }
     rc = -EHOSTUNREACH;
@@ -214,8 +215,9 @@ connect_name(const struct uri *u, uint64_t deadline_ns, struct err *e, int *ret_
         rc = connect_address(a->ai_addr, a->ai_addrlen, deadline_ns, ret_fd);
     }
     freeaddrinfo(list);
-    return rc < 0 ? err_set(e, rc, "connect to %s: %s", u->text, err_text(NULL, rc))
-                  : 0;
+    return rc < 0
+               ? err_set(e, rc, "cannot connect to %s: %s", u->text, err_text(NULL, rc))
+               : 0;
 }
 
 int
@@ -235,6 +237,7 @@ uri_connect(const struct uri *u, uint64_t deadline_ns, struct err *e, int *ret_f
     }
     len = uri_address(u, &addr);
     rc = connect_address((const struct sockaddr *)&addr, len, deadline_ns, ret_fd);
-    return rc < 0 ? err_set(e, rc, "connect to %s: %s", u->text, err_text(NULL, rc))
-                  : 0;
+    return rc < 0
+               ? err_set(e, rc, "cannot connect to %s: %s", u->text, err_text(NULL, rc))
+               : 0;
 }

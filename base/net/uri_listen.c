@@ -146,19 +146,23 @@ explain(const struct uri *u, int rc, struct err *e)
 {
     switch (rc) {
     case -EEXIST:
-        return err_set(e, rc, "listen on %s: the file exists and is not a socket",
-                       u->text);
+        return err_set(
+            e, rc, "cannot listen on %s: the file exists and is not a socket", u->text);
     case -EADDRINUSE:
-        return err_set(e, rc, "listen on %s: another program listens there", u->text);
-    case -EBUSY:
-        return err_set(e, rc, "listen on %s: the folder stays locked", u->text);
-    case -EPERM:
-        return err_set(e, rc,
-                       "listen on %s: not allowed to give the socket its owner and "
-                       "group; root may, and who is in that group itself",
+        return err_set(e, rc, "cannot listen on %s: another program listens there",
                        u->text);
+    case -EBUSY:
+        return err_set(e, rc,
+                       "cannot listen on %s: another process keeps its folder locked",
+                       u->text);
+    case -EPERM:
+        return err_set(
+            e, rc,
+            "cannot listen on %s: this user may not give the socket that owner or "
+            "group; root may, and a member of the group may give the socket that group",
+            u->text);
     default:
-        return err_set(e, rc, "listen on %s: %s", u->text, err_text(NULL, rc));
+        return err_set(e, rc, "cannot listen on %s: %s", u->text, err_text(NULL, rc));
     }
 }
 

@@ -54,7 +54,7 @@ start "$T/deep/run" "listen on unix:$T/deep/run/c.nbd: the folder $T/deep/run is
 # Who is not root cannot give a socket away.
 mkdir -m 777 "$T/open"
 touch "$T/open/disk"
-fails_with 1 "not allowed to give the socket its owner and group" -- as "$member" "$T/baton" serve \
+fails_with 1 "this user may not give the socket that owner or group" -- as "$member" "$T/baton" serve \
     --name c --listen "unix:$T/open/c.nbd" --control "unix:$T/open/c.ctl" \
     --state-dir "$T/open/state" --socket-group "$stranger" --disk "name=D,device=$T/open/disk"
 [ ! -e "$T/open/c.nbd" ] || fail "a socket stays behind"

@@ -152,7 +152,7 @@ contains "$(call_as beta status '{}')" '"service"' "the same way as beta"
 refused "control, expired" 'refused a control connection .*expired' call_as late status '{}'
 refused "control, revoked" 'refused a control connection .*revoked' call_as gone status '{}'
 refused "control, plaintext" 'refused a control connection .*' plain_json
-refused "control, silence" 'refused a control connection .*no TLS handshake in time' silent 10810
+refused "control, silence" 'refused a control connection .*the TLS handshake did not end in time' silent 10810
 
 # Who has a name that the disk is not for gets a sentence, not silence.
 row="control, name not allowed"

@@ -178,8 +178,9 @@ START_TEST(a_refusal_names_the_uri_and_the_allowed_forms)
     struct uri u;
 
     ck_assert_int_eq(uri_parse("ssh://a/b", URI_FOR_CHANNEL, &e, &u), -EINVAL);
-    ck_assert_str_eq(e.msg, "URI \"ssh://a/b\": not possible here; allowed: unix:PATH, "
-                            "tcp:HOST:PORT, vsock:CID:PORT");
+    ck_assert_str_eq(
+        e.msg, "URI \"ssh://a/b\": this kind is not possible here; allowed: unix:PATH, "
+               "tcp:HOST:PORT, vsock:CID:PORT");
 }
 END_TEST
 
@@ -365,7 +366,8 @@ START_TEST(listening_in_a_missing_folder_names_uri_and_reason)
     int fd;
 
     ck_assert_int_eq(uri_listen(&u, 0600, &e, &fd), -ENOENT);
-    ck_assert_str_eq(e.msg, "listen on unix:/nonexistent/s: No such file or directory");
+    ck_assert_str_eq(e.msg,
+                     "cannot listen on unix:/nonexistent/s: No such file or directory");
 }
 END_TEST
 
