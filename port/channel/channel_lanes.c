@@ -263,7 +263,8 @@ open_at_any(const struct channel_route *r, const struct port_info *promised,
     int rc = -ECANCELED;
 
     if (r->right[0] == '\0') {
-        return err_set(e, -EACCES, "the owner has not told the right to be a channel");
+        return err_set(e, -EACCES,
+                       "the owner has not told us the right of its channels");
     }
     for (unsigned i = 0; i < r->nr_uris; i++) {
         opts.address = r->uris[i];

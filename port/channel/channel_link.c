@@ -245,8 +245,8 @@ begin_link(struct channel *c, uint64_t deadline_ns, struct err *e) LK_REQUIRES(c
         channel_break(c, rc);
     }
     return rc < 0 ? err_set(e, rc,
-                            "the owner was lost while it was sent again what "
-                            "the one before had acknowledged")
+                            "the owner was lost while we sent it again what the owner "
+                            "before it had acknowledged")
                   : 0;
 }
 

@@ -91,7 +91,7 @@ learn(struct file_dev *dev, const struct port_file_opts *opts, const char *path,
         return learn_block_device(dev, &st, opts, path, e);
     }
     if (!S_ISREG(st.st_mode)) {
-        return err_set(e, -EINVAL, "%s: neither a regular file nor a block device",
+        return err_set(e, -EINVAL, "%s is neither a regular file nor a block device",
                        path);
     }
     dev->size = (uint64_t)st.st_size;
@@ -119,11 +119,10 @@ learn_direct(struct file_dev *dev, const char *path, struct err *e)
                        err_text(NULL, rc));
     }
     if (dev->size % dev->direct.block != 0) {
-        return err_set(
-            e, -EINVAL,
-            "%s: its size, %llu bytes, is no multiple of %u, which cache=none "
-            "needs; use cache=writeback",
-            path, (unsigned long long)dev->size, dev->direct.block);
+        return err_set(e, -EINVAL,
+                       "%s: its size of %llu bytes is not a multiple of %u, as "
+                       "cache=none needs; use cache=writeback",
+                       path, (unsigned long long)dev->size, dev->direct.block);
     }
     return 0;
 }

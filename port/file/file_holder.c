@@ -124,10 +124,10 @@ file_holder_name(int fd, off_t byte, char who[FILE_HOLDER_MAX])
     char program[128];
     struct stat st;
 
-    (void)snprintf(
-        who, FILE_HOLDER_MAX,
-        "somebody who cannot be seen from here, who holds a lock on byte %lld",
-        (long long)byte);
+    (void)snprintf(who, FILE_HOLDER_MAX,
+                   "a process that cannot be seen from here (on another host, or in "
+                   "another namespace), which holds a lock on byte %lld",
+                   (long long)byte);
     if (proc == NULL || fstat(fd, &st) < 0) {
         return;
     }

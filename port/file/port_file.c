@@ -136,7 +136,7 @@ check_size(const struct file *f, struct err *e)
     }
     if (size < f->dev.size) {
         return err_set(e, -EINVAL,
-                       "its size is now %llu bytes, it was %llu when opened",
+                       "its size is %llu bytes now and was %llu when it was opened",
                        (unsigned long long)size, (unsigned long long)f->dev.size);
     }
     return 0;

@@ -101,8 +101,8 @@ connect_address(struct nbd_handle *h, const char *text, struct err *e)
     }
     if (!tls_is_on(t) && !t->is_plain_tcp_ok && !uri_is_local(&u)) {
         return err_set(e, -EACCES,
-                       "%s: plain TCP would leave the machine, and there is "
-                       "neither tls-certificates nor tls-psk here",
+                       "%s: a channel over TCP to another machine needs TLS, and there "
+                       "is neither tls-certificates nor tls-psk here",
                        text);
     }
     rc = set_up_tls(h, text, u.kind == URI_TCP, e);
@@ -155,7 +155,8 @@ negotiate(struct nbd_conn *c, const struct nbd_conn_opts *o, struct err *e)
             return err_set(e, -ECANCELED, "%s: connecting was cancelled", o->address);
         }
         if (n == 0 && clock_now_ns() >= o->deadline_ns) {
-            return err_set(e, -ETIMEDOUT, "%s: no answer in time", o->address);
+            return err_set(e, -ETIMEDOUT, "%s: the server did not answer in time",
+                           o->address);
         }
         if (n > 0 && nbd_conn_feed(c, fds[0].revents) < 0) {
             return fail(e, o->address);

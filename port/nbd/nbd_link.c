@@ -35,8 +35,9 @@ meet_peer(struct nbd_link *l, const char *uri, struct err *e)
         return 0;
     }
     return err_set(e, -EOPNOTSUPP,
-                   "%s: the process that serves it is not known (is it one process, on "
-                   "this machine and in our pid namespace?), so its end would not be",
+                   "%s: it is not known which process serves it (that must be one "
+                   "process, on this machine and in our pid namespace), so its end "
+                   "could not be noticed either",
                    uri);
 }
 

@@ -113,8 +113,10 @@ can_go_on(const struct nbd_port *n, const struct port_info *info, struct err *wh
     int rc = port_info_can_replace(&n->port.info, info, why);
 
     if (rc == 0 && less != 0) { /* port_submit() would not make up for it */
-        rc = err_set(why, -EINVAL, "the server cannot do all that it could (0x%x)",
-                     (unsigned)less);
+        rc = err_set(
+            why, -EINVAL,
+            "the server no longer offers all that it offered before (missing: 0x%x)",
+            (unsigned)less);
     }
     return rc < 0 ? err_prefix(why, rc, "%s", n->uri) : 0;
 }
@@ -132,8 +134,8 @@ try_again(struct nbd_port *n, uint64_t deadline_ns, struct err *why)
 
     if (pid != 0) {
         (void)err_set(why, -EBUSY,
-                      "its process %d has not ended, and may still perform what it was "
-                      "sent",
+                      "the server's process %d has not ended and may still perform "
+                      "requests that it was sent",
                       (int)pid);
         return false;
     }
@@ -175,7 +177,7 @@ reconnect(struct nbd_port *n, const struct unacked *u) LK_REQUIRES(n->lock)
 
             told = why;
             (void)snprintf(text, sizeof text,
-                           "the server of its device is gone, requests wait: %s",
+                           "the server of its device is gone; requests wait: %s",
                            why.msg);
             lk_release(&n->lock);
             tell(n, text);
@@ -204,7 +206,7 @@ lose(struct nbd_port *n) LK_REQUIRES(n->lock)
     nbd_locked(n)->state = NBD_LOST;
     cv_broadcast(&n->changed);
     lk_release(&n->lock);
-    tell(n, "the server of its device is gone, requests wait");
+    tell(n, "the server of its device is gone; requests wait");
     lk_acquire(&n->lock);
 }
 

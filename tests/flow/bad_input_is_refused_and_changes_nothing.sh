@@ -374,7 +374,7 @@ refuses_disk 'pipe' "$T/pipe"
 refuses_disk 'loop' "$T/loop"
 refuses_disk '/dev/null' /dev/null
 refuses_disk 'a.ctl' "$T/a.ctl"
-refuses_disk 'no multiple of 512' "$(new_device odd 1000003),cache=none"
+refuses_disk 'not a multiple of 512' "$(new_device odd 1000003),cache=none"
 refuses_disk 'none.nbd' "nbd+unix:///x?socket=$T/none.nbd"
 refuses_disk "no export named 'x'" "nbd+unix:///x?socket=$T/a.nbd"
 

@@ -198,7 +198,7 @@ START_TEST(port_does_not_go_on_with_a_server_that_can_do_less)
     nbdkit_server_kill(&server);
     nbdkit_server_start(&server, less);
     ck_assert_int_eq(pthread_create(&thread, NULL, zero_b, NULL), 0);
-    await_told("cannot do");
+    await_told("no longer offers");
     nbdkit_server_kill(&server);
     start_file_server();
     ck_assert_int_eq(pthread_join(thread, &result), 0);
