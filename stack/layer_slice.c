@@ -124,8 +124,7 @@ parse(const struct layer_param *params, unsigned nr, struct err *e,
     if ((number != NULL) + (label != NULL) + (uuid != NULL) +
             (off != NULL || size != NULL) !=
         1) {
-        return err_set(e, -EINVAL, "exactly one place is needed: %s",
-                       layer_slice.params);
+        return err_set(e, -EINVAL, "give exactly one place: %s", layer_slice.params);
     }
     *ret_place = (struct slice_place){.want = {.label = label, .uuid = uuid}};
     if (number != NULL) {
@@ -151,8 +150,7 @@ check_fits(const struct port_info *below, uint64_t off, uint64_t size, struct er
     if (off > below->size || size > below->size - off) {
         return err_set(e, -EINVAL,
                        "%" PRIu64 " bytes at %" PRIu64
-                       " are past the end of the device "
-                       "of %" PRIu64 " bytes",
+                       " reach past the end of the device of %" PRIu64 " bytes",
                        size, off, below->size);
     }
     if (((off | size) & (below->min_block - 1)) != 0) {

@@ -53,7 +53,7 @@ copy(struct image *img, uint64_t off, uint32_t len, struct err *e)
     rq.len = end - off < len ? (uint32_t)(end - off) : len;
     rc = port_submit(img->p, &rq);
     if (rc < 0) {
-        return err_set(e, rc, "read the partition table at %" PRIu64 ": %s", off,
+        return err_set(e, rc, "cannot read the partition table at %" PRIu64 ": %s", off,
                        err_text(NULL, rc));
     }
     if (pwrite(img->fd, img->buf, rq.len, (off_t)off) != (ssize_t)rq.len) {
@@ -138,11 +138,13 @@ image_open(struct image *img, struct err *e)
 
     img->fd = memfd_create("baton-partition-table", MFD_CLOEXEC);
     if (img->fd < 0) {
-        return err_set(e, -errno, "memory for the partition table: %s",
+        return err_set(e, -errno, "no memory for the partition table: %s",
                        err_text(NULL, -errno));
     }
     if (ftruncate(img->fd, (off_t)img->p->info.size) < 0) {
-        return err_set(e, -errno, "a partition table on %" PRIu64 " bytes: %s",
+        return err_set(e, -errno,
+                       "cannot make an image of %" PRIu64
+                       " bytes for the partition table: %s",
                        img->p->info.size, err_text(NULL, -errno));
     }
     rc = posix_memalign(&img->buf, 4096, EDGE);
@@ -262,15 +264,15 @@ select_partition(const struct port *p, blkid_partlist list,
             continue;
         }
         if (found != NULL) {
-            return no_such(want, "more than one", there, e);
+            return no_such(want, "more than one partition has", there, e);
         }
         found = part;
     }
     if (found == NULL) {
-        return no_such(want, "no", there, e);
+        return no_such(want, "no partition has", there, e);
     }
     if (blkid_partition_is_extended(found)) {
-        return no_such(want, "a mere container of others is", there, e);
+        return no_such(want, "only a container of other partitions has", there, e);
     }
     return place(p, found, e, ret_off, ret_size);
 }

@@ -115,7 +115,8 @@ renew_locked(const struct seen *now)
         say("its certificates have changed and were read again", NULL);
     } else if (memcmp(now, &refused, sizeof *now) != 0) {
         refused = *now;
-        say("its certificates have changed and cannot be read, the old ones stay",
+        say("its certificates have changed and cannot be read; the old ones stay in "
+            "use",
             gnutls_strerror(rc));
     }
 }

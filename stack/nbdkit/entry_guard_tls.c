@@ -132,7 +132,7 @@ guard_tls_await(int fd)
         now = now_ms();
     } while (n < 0 && errno == EINTR);
     if (n == 0) {
-        say("it has not finished its handshake in time");
+        say("the client did not finish its handshake in time");
     }
     return n != 0;
 }
@@ -153,15 +153,16 @@ say_why(gnutls_session_t session, int rc)
     if (status != 0 && status != NOT_VERIFIED &&
         gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text,
                                                      0) >= 0) {
-        (void)snprintf(line, sizeof line, "TLS: its certificate: %s", text.data);
+        (void)snprintf(line, sizeof line, "TLS: the client's certificate: %s",
+                       text.data);
         free(text.data); /* gnutls_free is data, which would need gnutls at load time */
     } else if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED) {
-        (void)snprintf(line, sizeof line, "TLS: it refuses us: %s",
+        (void)snprintf(line, sizeof line, "TLS: the client refuses us: %s",
                        gnutls_alert_get_name(gnutls_alert_get(session)));
     } else if (rc == GNUTLS_E_CERTIFICATE_ERROR ||
                rc == GNUTLS_E_NO_CERTIFICATE_FOUND) {
         (void)snprintf(line, sizeof line,
-                       "TLS: it has no certificate of our authority");
+                       "TLS: the client has no certificate of our authority");
     } else {
         (void)snprintf(line, sizeof line, "TLS handshake: %s", gnutls_strerror(rc));
     }

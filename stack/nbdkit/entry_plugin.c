@@ -425,9 +425,10 @@ static void __attribute__((constructor)) make_config_help(void)
     }
     config_rows_help_parameters(config_settings, f);
     config_rows_help_parameter(f, "control-fd=N",
-                               "descriptor of the control sockets, listening already");
-    config_rows_help_parameter(f, "pidfile=FILE",
-                               "has our number while the service is ready");
+                               "descriptor of a control socket that listens already");
+    config_rows_help_parameter(
+        f, "pidfile=FILE",
+        "holds the service's process id from when it is ready until it ends");
     (void)fclose(f);
     len = strlen(help);
     help[len > 0 ? len - 1 : 0] = '\0'; /* nbdkit ends the last line */

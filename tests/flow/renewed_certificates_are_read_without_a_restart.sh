@@ -47,7 +47,7 @@ welcome beta "after another one was revoked"
 rm "$T/alpha.pki/ca-crl.pem"
 cp "$T/after.pki/server-cert.pem" "$T/alpha.pki"
 eq "$(size beta)" 1048576 "beta while certificate and key differ"
-wait_log a 'TLS listener: its certificates have changed and cannot be read, the old ones stay' ||
+wait_log a 'TLS listener: its certificates have changed and cannot be read; the old ones stay in use' ||
     fail "the log does not say it"
 cp "$T/after.pki"/*.pem "$T/alpha.pki"
 welcome gamma "after the renewal"

@@ -131,18 +131,18 @@ call_as() { # PKI METHOD PARAMS: any method, by openssl's TLS, which shows any c
 }
 
 # Who has only another authority's certificate does not even show it, if it is gnutls.
-refused "NBD, another authority" 'refused a connection from 10.54.0.2: TLS: it has no certificate of' \
+refused "NBD, another authority" 'refused a connection from 10.54.0.2: TLS: the client has no certificate of' \
     nbds stranger vda
 refused "NBD, expired" 'refused a connection from .*expired' nbds late vda
 refused "NBD, revoked" 'refused a connection from .*revoked' nbds gone vda
-refused "NBD, no certificate" 'refused a connection from .*it has no certificate of' nbds nobody vda
+refused "NBD, no certificate" 'refused a connection from .*the client has no certificate of' nbds nobody vda
 refused "NBD, name not allowed" 'disk vda is not for guest' nbds guest vda
 refused "NBD, channel, name not allowed" 'disk vda is not for guest' channel guest
 refused "NBD, channel without its right" 'does not prove its right' channel_without_right beta
 refused "NBD, plaintext" 'a TCP connection needs TLS here' plain_nbd vda
 refused "NBD, plaintext, a free disk" 'a TCP connection needs TLS here' plain_nbd open
 refused "NBD, plaintext list" 'a TCP connection needs TLS here' plain_list
-refused "NBD, silence" 'has not finished its handshake in time' silent 10809
+refused "NBD, silence" 'the client did not finish its handshake in time' silent 10809
 refused "NBD, silence within TLS" 'refused a connection from' stalls_in_tls
 eq "$(nbds guest open)" 16777216 "a disk without a list is for guest, too"
 

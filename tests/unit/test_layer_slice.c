@@ -250,17 +250,18 @@ START_TEST(missing_partition_is_refused_with_a_printable_list)
 {
     put_gpt(512);
     expect_refused("slice:partition=9", -ENOENT,
-                   "no partition=9; there are: 1 (root, 11111111-1111-");
+                   "no partition has partition=9; there are: 1 (root, 11111111-1111-");
     ck_assert_ptr_nonnull(strstr(e.msg, "2 (data?, 22222222-")); /* no escape codes */
-    expect_refused("slice:label=nope", -ENOENT, "no label=nope");
-    expect_refused("slice:partuuid=99", -ENOENT, "no partuuid=99");
+    expect_refused("slice:label=nope", -ENOENT, "no partition has label=nope");
+    expect_refused("slice:partuuid=99", -ENOENT, "no partition has partuuid=99");
 }
 END_TEST
 
 START_TEST(label_that_two_partitions_have_is_refused)
 {
     put_gpt(512);
-    expect_refused("slice:label=twin", -ENOENT, "more than one label=twin");
+    expect_refused("slice:label=twin", -ENOENT,
+                   "more than one partition has label=twin");
 }
 END_TEST
 

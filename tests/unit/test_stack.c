@@ -209,7 +209,8 @@ START_TEST(every_failing_read_unwinds_and_leaves_the_bottom_usable)
         }
         ck_assert_int_eq(rc, -EIO);
         ck_assert_ptr_null(s);
-        ck_assert_msg(strstr(e.msg, "layer slice: read the partition table") == e.msg,
+        ck_assert_msg(strstr(e.msg, "layer slice: cannot read the partition table") ==
+                          e.msg,
                       "%s", e.msg);
         port_fault_fail_nth(bottom, 0, 0, false);
         ck_assert_int_eq(port_submit(bottom, &rq), 0);
