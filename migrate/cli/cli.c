@@ -29,11 +29,11 @@ find_socket(const char *command, char *text, size_t size)
     }
     if (rc == GLOB_NOMATCH || g.gl_pathc == 0) {
         status = cli_fail(CLI_USAGE, command,
-                          "which service? there is no " SOCKETS
+                          "no service is named, and there is no " SOCKETS
                           "; give --at URI or set BATON_CONTROL");
     } else if (g.gl_pathc > 1) {
         status = cli_fail(CLI_USAGE, command,
-                          "which service? there are %zu sockets " SOCKETS
+                          "no service is named, and there are %zu sockets " SOCKETS
                           "; give --at URI or set BATON_CONTROL",
                           g.gl_pathc);
     } else {
@@ -95,11 +95,11 @@ explain_reach(const struct uri *u, int rc, struct err *e)
     const char *advice = "is it running?";
 
     if (rc == -EACCES || rc == -EPERM) {
-        advice = "it is for the service's user only";
+        advice = "its control socket is for the service's user only";
     } else if (rc == -ECONNRESET) {
         advice = "is that its control socket?";
     } else if (rc == -ETIMEDOUT) {
-        advice = "it hangs or is stopped, and nothing was asked of it";
+        advice = "it hangs or is stopped; nothing was asked of it, and nothing changed";
     }
     return err_set(e, rc, "cannot reach the service at %s: %s; %s", u->text,
                    rc == -ETIMEDOUT ? "no answer" : err_text(NULL, rc), advice);

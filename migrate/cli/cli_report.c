@@ -142,7 +142,8 @@ report_there(const json_t *handoff)
     char to[64];
 
     for (size_t i = 0; i < json_array_size(there); i++) {
-        (void)printf("%s: at %s already\n", json_string_value(json_array_get(there, i)),
+        (void)printf("%s: %s owns it already\n",
+                     json_string_value(json_array_get(there, i)),
                      cli_text(handoff, "to", to, sizeof to));
     }
 }

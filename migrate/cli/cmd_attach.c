@@ -49,7 +49,7 @@ run(const struct attach_order *o)
     } else {
         char owner[96], epoch[24];
 
-        (void)printf("client of %s, which owns %s at epoch %s\n",
+        (void)printf("the service is now a client of %s, which owns %s at epoch %s\n",
                      cli_text(result, "owner", owner, sizeof owner), o->disk,
                      cli_text(result, "epoch", epoch, sizeof epoch));
     }
@@ -64,7 +64,8 @@ check(struct attach_order *o)
     struct uri u;
 
     if (!name_is_valid(o->disk)) {
-        return cli_fail(CLI_USAGE, "attach", "\"%.100s\" is no disk's name", o->disk);
+        return cli_fail(CLI_USAGE, "attach", "\"%.100s\" is not the name of a disk",
+                        o->disk);
     }
     if (o->owner != NULL && uri_parse(o->owner, URI_FOR_CONTROL, &e, &u) < 0) {
         return cli_fail(CLI_USAGE, "attach", "--owner: %s", e.msg);
@@ -91,7 +92,8 @@ cmd_attach(int argc, char **argv)
         {"at", "URI", "the service that is to be a client of the disk's owner",
          .text = &o.at},
         {"owner", "URI",
-         "who owns it, or knows who does (default: the service's peers)",
+         "a service that owns the disk, or knows which one does\n"
+         "(default: the service's peers)",
          .text = &o.owner},
         {"deadline", "TIME", "give up after this time", .text = &o.deadline},
         {"json", NULL, "the result as JSON on one line", .flag = &o.is_json},
@@ -104,7 +106,7 @@ cmd_attach(int argc, char **argv)
     }
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, "attach", "%s; usage: baton attach DISK --at URI",
-                        optind == argc ? "which disk?" : "more than one DISK");
+                        optind == argc ? "DISK is missing" : "more than one DISK");
     }
     o.disk = argv[optind];
     status = check(&o);

@@ -63,21 +63,21 @@ list_options(struct order *o, struct cli_option list[NR_OPTIONS])
          .text = &o->at},
         {"at", "URI", "", .text = &o->at},
         {"to", "URI", "the next owner's control socket", .text = &o->to},
-        {"budget", "TIME", "do not start if the stall is predicted longer",
+        {"budget", "TIME", "do not start if a longer stall is predicted",
          .text = &o->budget},
-        {"parallel", "N", "of all: so many VMs and disks at a time",
+        {"parallel", "N", "with the target all: how many VMs and disks at a time",
          .text = &o->parallel_text},
     };
     const struct cli_option at[] = {
         {"at", "URI", "the service's control socket", .text = &o->at},
     };
     const struct cli_option deadline[] = {
-        {"deadline", "TIME", "give up before the commit after this time",
+        {"deadline", "TIME", "abort what is not committed after this time",
          .text = &o->deadline},
     };
     const struct cli_option last[] = {
         {"json", NULL, "the result as JSON on one line", .flag = &o->is_json},
-        {"quiet", NULL, "no progress and no sentence of success", .flag = &o->is_quiet},
+        {"quiet", NULL, "print neither progress nor success", .flag = &o->is_quiet},
         {0},
     };
 
@@ -110,7 +110,8 @@ parse_options(int argc, char **argv, struct order *o)
     }
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, v->name, "%s; usage: baton %s %s",
-                        optind == argc ? "what?" : "more than one DISK, vm:VM or all",
+                        optind == argc ? "the target is missing"
+                                       : "more than one DISK, vm:VM or all",
                         v->name, v->synopsis);
     }
     o->target_text = argv[optind];
@@ -161,7 +162,8 @@ check_order(struct order *o)
     }
     is_all = o->target.kind == TARGET_ALL;
     if (o->parallel_text != NULL && !is_all) {
-        return cli_fail(CLI_USAGE, name, "--parallel goes with the target all only");
+        return cli_fail(CLI_USAGE, name,
+                        "--parallel is allowed with the target all only");
     }
     if (o->parallel_text != NULL &&
         !cli_take_number(name, "--parallel", o->parallel_text, 1,
@@ -170,7 +172,8 @@ check_order(struct order *o)
     }
     if ((o->verb->has & HAS_TO) != 0) {
         if (o->to == NULL) {
-            return cli_fail(CLI_USAGE, name, "to whom? give --to URI");
+            return cli_fail(CLI_USAGE, name,
+                            "the next owner is missing; give --to URI");
         }
         if (uri_parse(o->to, URI_FOR_CONTROL, &e, &to) < 0) {
             return cli_fail(CLI_USAGE, name, "--to: %s", e.msg);
@@ -227,8 +230,8 @@ announce_interrupt(const struct order *o)
         return;
     }
     (void)snprintf(interrupted_text, sizeof interrupted_text,
-                   "\nbaton: the %s goes on; see baton status; baton abort stops it "
-                   "before the commit\n",
+                   "\nbaton: the %s goes on in the service: baton status shows it, "
+                   "baton abort stops it before the commit\n",
                    o->verb->name);
     (void)sigaction(SIGINT, &sa, NULL); /* cannot fail for SIGINT */
 }

@@ -19,7 +19,7 @@ print(const json_t *result, const char *disk)
     size_t i;
 
     if (json_array_size(list) == 0) {
-        (void)printf("nobody has %s\n", disk);
+        (void)printf("no VM has a lease of %s\n", disk);
     }
     json_array_foreach(list, i, item)
     {
@@ -48,8 +48,8 @@ cmd_lease(int argc, char **argv)
         {"at", "URI", "the service that owns the disk (default: as for baton status)",
          .text = &at},
         {"release", NULL,
-         "nobody has it any more: the next VM is let in. Only when those\n"
-         "that are named really do not run",
+         "end these leases, so that the next VM is let in; only if\n"
+         "none of the VMs that are named runs any more",
          .flag = &is_release},
         {"json", NULL, "the result as JSON on one line", .flag = &is_json},
         {0},
@@ -64,7 +64,7 @@ cmd_lease(int argc, char **argv)
         return status;
     }
     if (argc - optind != 1 || !name_is_valid(argv[optind])) {
-        return cli_fail(CLI_USAGE, "lease", "one DISK expected");
+        return cli_fail(CLI_USAGE, "lease", "one DISK is expected");
     }
     status = cli_find_service("lease", at, &u);
     if (status != CLI_DONE) {

@@ -235,17 +235,17 @@ parse(int argc, char **argv, struct recover_request *rq)
         {"at", "URI",
          "the service (default: BATON_CONTROL, else the only\n/run/baton/NAME.ctl)",
          .text = &at},
-        {"ask", "URI", "another service to ask, besides the one in the record",
+        {"ask", "URI", "one more service to ask, besides the one in the record",
          .take = take_ask, .opaque = rq->ask},
         {"take", NULL,
-         "make the service at --at the owner; refused while somebody who\n"
-         "answers, or the device's lock, contradicts it",
+         "make the service at --at the owner; refused if a service that\n"
+         "answers, or the device's lock, contradicts that",
          .flag = &rq->is_take},
         {"accept-device", NULL,
-         "what the disk's path names now is its device: a person says\n"
-         "so, after it was moved or restored from a backup",
+         "accept what the disk's path names now as its device, after it\n"
+         "was moved or restored from a backup",
          .flag = &rq->is_accept},
-        {"json", NULL, "one object on one line", .flag = &rq->is_json},
+        {"json", NULL, "the result as JSON on one line", .flag = &rq->is_json},
         {0},
     };
     int status;
@@ -256,11 +256,13 @@ parse(int argc, char **argv, struct recover_request *rq)
     if (argc - optind != 1) {
         return cli_fail(CLI_USAGE, "recover",
                         "%s; usage: baton recover DISK|vm:VM [--at URI] [--take]",
-                        optind == argc ? "what?" : "more than one DISK or vm:VM");
+                        optind == argc ? "the target is missing"
+                                       : "more than one DISK or vm:VM");
     }
     if (rq->is_take && rq->is_accept) {
-        return cli_fail(CLI_USAGE, "recover",
-                        "--take and --accept-device are two things; give one of them");
+        return cli_fail(
+            CLI_USAGE, "recover",
+            "--take and --accept-device exclude each other; give one of them");
     }
     if (target_parse(argv[optind], false, &rq->target) < 0) {
         return cli_fail(CLI_USAGE, "recover",

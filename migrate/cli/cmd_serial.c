@@ -60,7 +60,7 @@ take_name(struct names *list, const char *option, const char *text)
         }
     }
     if (list->nr == SERIAL_MAX_NAMES) {
-        return cli_fail(CLI_USAGE, "serial", "%s: at most %d", option,
+        return cli_fail(CLI_USAGE, "serial", "%s: allowed: at most %d times", option,
                         SERIAL_MAX_NAMES);
     }
     list->names[list->nr++] = n;
@@ -116,7 +116,7 @@ parse_options(int argc, char **argv, struct bridge *b)
         {"reach", "NAME=unix:PATH",
          "a socket to make here, for what the other side offers", .take = take_reach,
          .opaque = &b->reach},
-        {"socket-mode", "MODE", "file mode of these, octal (default: 0600)",
+        {"socket-mode", "MODE", "octal mode of the sockets made here (default: 0600)",
          .text = &b->mode_text},
         {0},
     };
@@ -129,7 +129,8 @@ parse_options(int argc, char **argv, struct bridge *b)
         return cli_fail(CLI_USAGE, "serial", "one PORT is needed (see --help)");
     }
     if (b->offers.nr + b->reach.nr == 0) {
-        return cli_fail(CLI_USAGE, "serial", "what for? give --offer or --reach");
+        return cli_fail(CLI_USAGE, "serial",
+                        "the port would carry nothing; give --offer or --reach");
     }
     status = take_mode(b);
     return status == CLI_DONE ? -1 : status;
@@ -146,7 +147,7 @@ listen_all(struct bridge *b, struct err *e)
             return rc;
         }
         if (fcntl(b->reach.fds[i], F_SETFL, O_NONBLOCK) < 0) {
-            return err_set(e, -errno, "listen on %s", u->text);
+            return err_set(e, -errno, "cannot listen on %s", u->text);
         }
     }
     return 0;

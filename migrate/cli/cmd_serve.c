@@ -33,13 +33,14 @@ static const struct process_option {
     const char *help;
     int val;
 } process_options[] = {
-    {"pidfile", "FILE", "has its number, from when it is ready until it ends", 'P'},
-    {"threads", "N", "nbdkit's threads of a connection", 't'},
-    {"filter", "NAME", "an nbdkit filter; repeat", 'f'},
-    {"filter-param", "K=V", "a parameter of a filter; repeat", 'k'},
-    {"nbdkit", "PATH", "the program (default: nbdkit in PATH)", 'n'},
-    {"plugin", "PATH", "the plugin", 'p'},
-    {"verbose", NULL, "nbdkit's debug messages", 'v'},
+    {"pidfile", "FILE", "holds its process id, from when it is ready until it ends",
+     'P'},
+    {"threads", "N", "nbdkit's threads for each connection", 't'},
+    {"filter", "NAME", "an nbdkit filter; may be repeated", 'f'},
+    {"filter-param", "K=V", "a parameter of a filter; may be repeated", 'k'},
+    {"nbdkit", "PATH", "nbdkit's program (default: nbdkit in PATH)", 'n'},
+    {"plugin", "PATH", "Baton's plugin for nbdkit", 'p'},
+    {"verbose", NULL, "print nbdkit's debug messages", 'v'},
     {"help", NULL, NULL, 'h'},
 };
 #define NR_PROCESS_OPTIONS (sizeof process_options / sizeof process_options[0])
@@ -273,11 +274,12 @@ check_serving(struct serving *s)
         return cli_fail(CLI_USAGE, "serve", "%s", e.msg);
     }
     if (s->config.nr_listen == 0) {
-        return cli_fail(CLI_USAGE, "serve", "where do VMs reach it? give --listen URI");
+        return cli_fail(CLI_USAGE, "serve",
+                        "VMs could not reach the service; give --listen URI");
     }
     if (!s->config.has_control) {
         return cli_fail(CLI_USAGE, "serve",
-                        "how is it controlled? give --control unix:PATH");
+                        "nobody could control the service; give --control unix:PATH");
     }
     return CLI_DONE;
 }

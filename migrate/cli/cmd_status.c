@@ -145,8 +145,8 @@ print_notes(const json_t *disks)
             char size[CELL];
 
             format_size(cli_number(disk, "device_size"), size);
-            (void)printf("%s: its device has grown to %s, which is not used\n", name,
-                         size);
+            (void)printf("%s: its device has grown to %s; the disk keeps its size\n",
+                         name, size);
         }
         if (strcmp(cli_text(disk, "search", text, sizeof text), "-") != 0) {
             (void)printf("%s: its owner is not found: %s\n", name, text);
@@ -267,8 +267,8 @@ cmd_status(int argc, char **argv)
         {"at", "URI",
          "the service (default: BATON_CONTROL, else the only\n/run/baton/NAME.ctl)",
          .text = &at},
-        {"json", NULL, "one object on one line", .flag = &rq.is_json},
-        {"watch", NULL, "again every second", .flag = &rq.is_watch},
+        {"json", NULL, "the result as JSON on one line", .flag = &rq.is_json},
+        {"watch", NULL, "print it again every second", .flag = &rq.is_watch},
         {0},
     };
     int status;

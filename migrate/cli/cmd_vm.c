@@ -39,6 +39,7 @@ cmd_vm(int argc, char **argv)
         (void)snprintf(path, sizeof path, "%s/baton-vm", BATON_GUARD_DIR);
     }
     (void)execv(path, argv);
-    return cli_fail(CLI_REFUSED, "vm", "%s: %s; was it built without libvirt?", path,
+    return cli_fail(CLI_REFUSED, "vm",
+                    "cannot run %s: %s; was Baton built without libvirt?", path,
                     err_text(NULL, -errno));
 }

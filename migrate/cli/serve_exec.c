@@ -96,7 +96,8 @@ make_folder(const char *socket, struct err *e)
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fchmod(fd, FOLDER_MODE) < 0) { /* mkdir obeyed the umask */
         rc = -errno;
-        return err_set(e, rc, "the folder %s: %s", folder, err_text(NULL, rc));
+        return err_set(e, rc, "cannot use the folder %s: %s", folder,
+                       err_text(NULL, rc));
     }
     return 0;
 }
@@ -108,7 +109,7 @@ open_socket(const struct uri *u, const struct uri_access *access, struct err *e,
     int rc = u->kind == URI_UNIX ? make_folder(u->path, e) : 0;
 
     if (rc < 0) {
-        return err_prefix(e, rc, "listen on %s", u->text);
+        return err_prefix(e, rc, "cannot listen on %s", u->text);
     }
     return uri_listen_for(u, access, e, ret_fd);
 }

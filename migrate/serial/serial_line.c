@@ -50,7 +50,7 @@ serial_line_init(struct serial_line *l, const char *port, struct err *e)
     (void)sigaddset(&io, SIGIO);
     (void)pthread_sigmask(SIG_BLOCK, &io, NULL);
     l->signal_fd = signalfd(-1, &io, SFD_CLOEXEC | SFD_NONBLOCK);
-    return l->signal_fd < 0 ? err_set(e, -errno, "no signalfd") : 0;
+    return l->signal_fd < 0 ? err_set(e, -errno, "cannot make a signalfd") : 0;
 }
 
 static void
@@ -126,7 +126,8 @@ open_line(struct serial_line *l, struct wire *w)
 
     if (rc < 0) {
         if (rc != l->why) {
-            log_warn("%s: %s; it is tried again", l->uri.text, err_text(NULL, rc));
+            log_warn("cannot open %s: %s; trying again", l->uri.text,
+                     err_text(NULL, rc));
         }
         l->why = rc;
         try_later(l);

@@ -164,12 +164,12 @@ reach(const struct serial_mux *m, const struct wire_frame *f, int *ret_fd)
         if (strlen(n->name) == f->len && memcmp(n->name, f->data, f->len) == 0) {
             rc = uri_connect(&n->uri, clock_deadline_ns(REACH_NS), &e, ret_fd, &pid);
             if (rc < 0) {
-                log_warn("asked for %s: %s", n->name, err_text(&e, rc));
+                log_warn("the other side asked for %s: %s", n->name, err_text(&e, rc));
             }
             return rc;
         }
     }
-    log_warn("asked for something that is not offered");
+    log_warn("the other side asked for something that is not offered here");
     return -ENOENT;
 }
 

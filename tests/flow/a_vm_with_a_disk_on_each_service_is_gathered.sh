@@ -38,7 +38,7 @@ fails_with 1 'not owned by a' -- handoff vm:w a b # nothing is left to move
 handoff d2 b c >/dev/null
 handoff d3 b c >/dev/null
 contains "$(baton handoff vm:w --from "$(control_of b)" --to "$(control_of c)")" \
-    "d2: at c already" "what the command says"
+    "d2: c owns it already" "what the command says"
 eq "$(roles c)" "owner owner owner" "roles of c"
 handoff d1 c a >/dev/null
 handoff vm:w a c >"$T/report" || fail "gathering at c from a: $(cat "$T/report")"

@@ -98,14 +98,14 @@ refuses 2 "; allowed: --at" status "--$long"
 refuses 2 "is not the name of a disk" status "$long"
 refuses 2 "is neither a disk nor a VM" handoff "$long" --from unix:/a --to unix:/b
 refuses 2 "is neither a disk nor a VM" recover "$long"
-refuses 2 "is no disk's name" attach "$long"
+refuses 2 "is not the name of a disk" attach "$long"
 refuses 2 "; allowed: serve, status" "$long"
 refuses 2 "no such command: a?[31mb?; allowed" $'a\e[31mb\n'
-refuses 2 "where do VMs" serve --name a --disk "name=D,device=/x,description=${long:0:255}"
+refuses 2 "VMs could not reach the service" serve --name a --disk "name=D,device=/x,description=${long:0:255}"
 refuses_json 2 "status: no such option: --jsn" status --jsn
 refuses_json 2 "is not the name of a disk" status $'\xff'
-refuses_json 2 "handoff: what?" handoff
-refuses_json 2 "handoff: to whom?" handoff D --from unix:/a
+refuses_json 2 "handoff: the target is missing" handoff
+refuses_json 2 "handoff: the next owner is missing" handoff D --from unix:/a
 refuses_json 1 "cannot reach the service" status --at "unix:$dir/none"
 for command in attach handoff park unpark abort recover; do
     to=()
@@ -116,9 +116,9 @@ done
 refuses 2 "--deadline 500us: allowed: 0, 1ms to 60m" \
     handoff D --from unix:/a --to unix:/b --deadline 500us
 
-refuses 2 "handoff: what?; usage: baton handoff DISK|vm:VM|all --from" handoff
+refuses 2 "handoff: the target is missing; usage: baton handoff DISK|vm:VM|all --from" handoff
 refuses 2 "handoff: more than one DISK" handoff D E --from unix:/a --to unix:/b
-refuses 2 "handoff: to whom? give --to URI" handoff D --from unix:/a
+refuses 2 "handoff: the next owner is missing; give --to URI" handoff D --from unix:/a
 refuses 2 "--to: " handoff D --from unix:/a --to nonsense
 refuses 2 "\"vm:\" is neither a disk nor a VM" handoff vm: --from unix:/a --to unix:/b
 refuses 2 "\"-x-\" is neither" handoff --from unix:/a --to unix:/b -- -x-
@@ -140,7 +140,7 @@ grep -q '^{"error":{"code":1,"message":"cannot reach .*","errno":"ENOENT"}}$' "$
     failures=$((failures + 1))
 }
 
-refuses 2 "park: what?" park --at unix:/a
+refuses 2 "park: the target is missing" park --at unix:/a
 refuses 2 "no such option: --to; allowed: --at, --deadline, --json, --quiet, --help" \
     park D --at unix:/a --to unix:/b
 refuses 1 "park: cannot reach the service" park D --at "unix:$dir/none"
@@ -148,7 +148,7 @@ refuses 1 "unpark: cannot reach the service" unpark D --at "unix:$dir/none"
 refuses 2 "no such option: --deadline" abort D --at unix:/a --deadline 5s
 refuses 1 "abort: cannot reach the service" abort D --at "unix:$dir/none"
 
-refuses 2 "recover: what?" recover --at unix:/a
+refuses 2 "recover: the target is missing" recover --at unix:/a
 refuses 2 "neither a disk nor a VM" recover -- -x
 refuses 2 "recover: --ask: " recover D --at unix:/a --ask nowhere
 refuses 2 "no such option: --force; allowed: --at, --ask, --take, --accept-device, --json" \
@@ -161,7 +161,7 @@ refuses 2 "proxy: " proxy relative
 refuses 1 "proxy: cannot reach the service at unix:$dir/none" proxy "$dir/none"
 
 refuses 2 "serial: one PORT is needed" serial --offer a=unix:/a
-refuses 2 "serial: what for?" serial /dev/none
+refuses 2 "serial: the port would carry nothing" serial /dev/none
 refuses 2 "serial: --offer a: allowed: NAME=unix:PATH" serial /dev/none --offer a
 refuses 2 "serial: --reach a=tcp:127.0.0.1:1: allowed" serial /dev/none \
     --reach a=tcp:127.0.0.1:1
@@ -172,8 +172,8 @@ refuses 2 "vsock:1:1: allowed: unix:PATH" serial vsock:1:1 --offer a=unix:/a
 
 refuses 2 "serve: the service has no name" serve
 refuses 2 "serve: there is no disk to serve" serve --name a
-refuses 2 "where do VMs reach it? give --listen" serve --name a --disk name=D,device=/x
-refuses 2 "how is it controlled? give --control" \
+refuses 2 "VMs could not reach the service; give --listen" serve --name a --disk name=D,device=/x
+refuses 2 "nobody could control the service; give --control" \
     serve --name a --disk name=D,device=/x --listen "unix:$dir/l"
 serve_refuses 2 "--name: is given twice (before: a)" --name b
 serve_refuses 2 "--listen: unix:$dir/l is given twice" --listen "unix:$dir/l"

@@ -55,7 +55,7 @@ contains "$(cat "$T/err")" "vm:w: prepare: "
 contains "$(cat "$T/err")" "d6: prepare: "
 contains "$(cat "$T/out")" "2 disks handed over"
 eq "$(roles b)" "owner owner owner given given owner" "roles of b"
-fails_with 2 'goes with the target all' -- \
+fails_with 2 'is allowed with the target all only' -- \
     baton handoff d6 --from "$(control_of b)" --to "$(control_of a)" --parallel 2
 fails_with 2 'no disk can be called all' -- \
     baton serve --name x --listen "unix:$T/x" --control "unix:$T/x.ctl" \
