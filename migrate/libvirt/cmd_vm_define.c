@@ -75,18 +75,19 @@ define(const struct define_order *o, const char *disk, const json_t *report)
 
     if (d.socket == NULL) {
         return cli_fail(CLI_REFUSED, COMMAND,
-                        "the service listens at no unix socket; give --socket PATH");
+                        "the service listens on no unix socket; give --socket PATH");
     }
     xml = disk_xml_format(&d);
     if (xml == NULL) {
         return cli_fail(CLI_REFUSED, COMMAND, "out of memory");
     }
     if (d.reconnect_s > 0 && !d.has_reconnect) {
-        (void)cli_fail(0, COMMAND,
-                       "warning: the libvirt here does not know <reconnect delay=> of "
-                       "an NBD disk, and would drop it without a word: a service that "
-                       "is restarted is an I/O error to the guest. The way round is an "
-                       "<emulator> as printed by: baton vm define-disk --emulator");
+        (void)cli_fail(
+            0, COMMAND,
+            "warning: the libvirt here does not know <reconnect delay=> of an NBD disk "
+            "and would drop it silently, so that the guest gets I/O errors while the "
+            "service restarts. Way round: as the domain's <emulator>, the script that "
+            "baton vm define-disk --emulator prints");
     }
     warn_of_socket(d.socket);
     if (o->apply != NULL) {
@@ -103,7 +104,8 @@ run(const struct define_order *o, const char *disk)
     int status;
 
     if (!name_is_valid(disk)) {
-        return cli_fail(CLI_USAGE, COMMAND, "\"%.100s\" is no disk's name", disk);
+        return cli_fail(CLI_USAGE, COMMAND, "\"%.100s\" is not the name of a disk",
+                        disk);
     }
     if (o->socket != NULL && o->socket[0] != '/') {
         return cli_fail(CLI_USAGE, COMMAND, "--socket %s: allowed: an absolute path",
@@ -130,15 +132,18 @@ cmd_vm_define(int argc, char **argv)
     struct define_order o = {.delay_s = DEFAULT_DELAY_S};
     const struct cli_option options[] = {
         {"at", "URI", "the service (default: as for baton status)", .text = &o.at},
-        {"socket", "PATH", "where it listens for VMs (default: its first unix socket)",
+        {"socket", "PATH",
+         "the service's socket for VMs (default: its first unix socket)",
          .text = &o.socket},
-        {"target", "DEV", "the guest's device (vda)", .text = &o.target},
+        {"target", "DEV", "the guest's device (default: vda)", .text = &o.target},
         {"reconnect-delay", "S",
-         "how long QEMU waits for a service that is away (60; 0:\nnot at all)",
+         "how long QEMU waits for a service that is away (default:\n"
+         "60; 0: not at all)",
          .text = &o.delay},
-        {"apply", "DOMAIN", "add it to the domain by libvirt instead",
+        {"apply", "DOMAIN", "have libvirt add the disk to this domain instead",
          .text = &o.apply},
-        {"connect", "URI", "of libvirt (default: libvirt's own)", .text = &o.connect},
+        {"connect", "URI", "libvirt's URI (default: libvirt's own choice)",
+         .text = &o.connect},
         {"emulator", NULL,
          "print a script to be the domain's <emulator>, for a\n"
          "libvirt that does not know <reconnect delay=>",
@@ -157,7 +162,7 @@ cmd_vm_define(int argc, char **argv)
     if (argc - optind != (o.is_emulator ? 0 : 1)) {
         return cli_fail(CLI_USAGE, COMMAND, "%s",
                         o.is_emulator ? "--emulator takes no disk"
-                                      : "one DISK expected");
+                                      : "one DISK is expected");
     }
     if (o.is_emulator) {
         AUTO_FREE char *script = disk_xml_wrapper(o.delay_s);

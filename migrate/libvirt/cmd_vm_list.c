@@ -107,8 +107,9 @@ cmd_vm_list(int argc, char **argv)
     bool is_json = false;
     const struct cli_option options[] = {
         {"at", "URI", "the service (default: as for baton status)", .text = &at},
-        {"connect", "URI", "of libvirt (default: libvirt's own)", .text = &connect},
-        {"json", NULL, "one object on one line", .flag = &is_json},
+        {"connect", "URI", "libvirt's URI (default: libvirt's own choice)",
+         .text = &connect},
+        {"json", NULL, "the result as JSON on one line", .flag = &is_json},
         {0},
     };
     json_t *report;
@@ -118,7 +119,7 @@ cmd_vm_list(int argc, char **argv)
         return status;
     }
     if (optind != argc) {
-        return cli_fail(CLI_USAGE, COMMAND, "nothing more is expected");
+        return cli_fail(CLI_USAGE, COMMAND, "no argument is expected besides options");
     }
     report = vm_status_get(COMMAND, at, NULL, &status);
     if (report != NULL) {

@@ -99,8 +99,10 @@ preflight(const struct vm_order *o, struct virt *v, const struct uri *at,
     if (rc == 0 && !o->is_memory_ignored) {
         rc = preflight_memory(v, o->domain, o->dest, e);
         if (rc < 0 && rc != -ENOMEM) {
-            (void)cli_fail(0, COMMAND, "warning: free memory there is not known: %s",
-                           err_text(e, rc));
+            (void)cli_fail(
+                0, COMMAND,
+                "warning: the free memory of the other host is not known: %s",
+                err_text(e, rc));
             rc = 0;
         }
     }
@@ -155,8 +157,8 @@ report(const struct vm_order *o, const struct uri *to, uint64_t began_ns,
     if (o->is_json) {
         cli_print_json(out);
     } else if (is_owner) {
-        (void)printf("%s runs at %s and its disks are owned there; %ju ms, ownership "
-                     "%ju ms after that\n",
+        (void)printf("%s runs at %s and its disks are owned there; it was migrated in "
+                     "%ju ms, and ownership followed %ju ms later\n",
                      o->domain, o->dest, (uintmax_t)((moved_ns - began_ns) / NS_PER_MS),
                      (uintmax_t)((end_ns - moved_ns) / NS_PER_MS));
     }
@@ -169,7 +171,7 @@ report(const struct vm_order *o, const struct uri *to, uint64_t began_ns,
                           o->domain, o->dest,
                           e.msg[0] != '\0' ? e.msg
                                            : "is the hook installed? the log of the "
-                                             "service here says what is in the way");
+                                             "service here says why they are not");
 }
 
 /* Look at everything first, then have libvirt migrate the domain. */
@@ -213,8 +215,8 @@ migrate(struct vm_order *o, const struct uri *at, const struct uri *to)
     }
     virt_close(v);
     if (rc < 0) {
-        return cli_refuse(rc, COMMAND, "%s; %s runs on where it was", err_text(&e, rc),
-                          o->domain);
+        return cli_refuse(rc, COMMAND, "%s; %s still runs where it was",
+                          err_text(&e, rc), o->domain);
     }
     cli_note_change();
     return report(o, to, began_ns, clock_now_ns());
@@ -260,9 +262,10 @@ cmd_vm_migrate(int argc, char **argv)
         {"to", "URI", "the service of the other host", .text = &o.to},
         {"at", "URI", "the service of this host (default: as for baton status)",
          .text = &o.at},
-        {"connect", "URI", "of libvirt here (default: libvirt's own)",
+        {"connect", "URI", "libvirt's URI here (default: libvirt's own choice)",
          .text = &o.connect},
-        {"ignore-memory", NULL, "also when the other host has too little free memory",
+        {"ignore-memory", NULL,
+         "migrate even if the other host has too little free memory",
          .flag = &o.is_memory_ignored},
         {"json", NULL, "the report as JSON on one line", .flag = &o.is_json},
         {0},
@@ -273,7 +276,8 @@ cmd_vm_migrate(int argc, char **argv)
         return status;
     }
     if (argc - optind != 2 || o.to == NULL) {
-        return cli_fail(CLI_USAGE, COMMAND, "DOMAIN, DEST-URI and --to URI expected");
+        return cli_fail(CLI_USAGE, COMMAND,
+                        "DOMAIN, DEST-URI and --to URI are expected");
     }
     o.domain = argv[optind];
     o.dest = argv[optind + 1];

@@ -92,8 +92,8 @@ take_device(const struct options *o, const char *disk, struct plug_device *d)
     }
     if (n == 0 || id[n] != '\0' || n > PLUG_MAX_ID || !isalpha((unsigned char)id[0])) {
         (void)cli_fail(0, COMMAND,
-                       "\"%.100s\" is no id of a device; give --device: a letter, then "
-                       "letters, digits, \"-\" and \"_\", %d in all",
+                       "\"%.100s\" is not the id of a device; give --device: a letter, "
+                       "then letters, digits, \"-\" and \"_\", %d in all",
                        id, PLUG_MAX_ID);
         return false;
     }
@@ -188,7 +188,7 @@ check(struct move_order *order, const struct options *o)
     struct uri inside;
 
     if (!name_is_valid(order->disk)) {
-        return cli_fail(CLI_USAGE, COMMAND, "\"%.100s\" is no name of a disk",
+        return cli_fail(CLI_USAGE, COMMAND, "\"%.100s\" is not the name of a disk",
                         order->disk);
     }
     order->to_inside = o->to_inside != NULL ? o->to_inside : o->to;
@@ -220,30 +220,36 @@ cmd_vm_move(int argc, char **argv)
         "usage: baton vm move-device DISK --from URI --to URI --from-vm VM --to-vm VM\n"
         "           --file PATH [--device ID] [--bus BUS] [--share] [--to-inside URI]\n"
         "           [--deadline 5s] [--plug-deadline 10s] [--progress] [--json]\n"
-        "  Moves a disk with its device from the service in one VM to that in "
+        "  Moves a disk with its device from the service in one VM to the one in "
         "another.\n",
-        "  Killed at any step, it goes on when it is run again.\n", 20};
+        "  If it is killed at any step, the same command goes on with the move.\n", 20};
     struct options o = {.from = NULL};
     const struct cli_option options[] = {
         {"from", "URI", NULL, .text = &o.from},
         {"to", "URI", "control sockets of the two services", .text = &o.to},
-        {"to-inside", "URI", "the second as the first service reaches it (as --to)",
+        {"to-inside", "URI", "--to as the first service reaches it (default: --to)",
          .text = &o.to_inside},
         {"from-vm", NULL, NULL, .text = &o.from_vm},
         {"to-vm", NULL, "qmp:PATH of QEMU's monitor, or libvirt:[URI#]DOMAIN",
          .text = &o.to_vm},
         {"file", "PATH", "the file or block device of this host", .text = &o.file},
-        {"device", "ID", "of the device in the VMs, and its serial number (DISK)",
+        {"device", "ID",
+         "the device's id in the VMs and its serial number (default:\n"
+         "DISK)",
          .text = &o.device},
-        {"bus", "BUS", "where it is plugged in (where there is room)", .text = &o.bus},
+        {"bus", "BUS", "where it is plugged in (default: where there is room)",
+         .text = &o.bus},
         {"share", NULL,
-         "both VMs may have it at a time: ownership goes first,\n"
-         "and nothing of plugging is in the stall",
+         "both VMs may have the device at a time: ownership moves\n"
+         "first, and plugging is not part of the stall",
          .flag = &o.is_shared},
-        {"deadline", "TIME", "give up parking after this time", .text = &o.deadline},
-        {"plug-deadline", "TIME", "for a guest to let go of the device, or to see it",
+        {"deadline", "TIME", "give up the parking after this time",
+         .text = &o.deadline},
+        {"plug-deadline", "TIME",
+         "how long a guest may take to let go of the device, or to\n"
+         "see it",
          .text = &o.plug_deadline},
-        {"progress", NULL, "a line for each step, also without a terminal",
+        {"progress", NULL, "print a line for each step, also without a terminal",
          .flag = &o.has_progress},
         {"json", NULL, "the report as JSON on one line", .flag = &o.is_json},
         {0},

@@ -56,8 +56,8 @@ park(const struct save_order *o, const struct uri *at)
 
         if (rc < 0) {
             status = cli_fail(CLI_COMMITTED, COMMAND,
-                              "%s is saved, but its disk %s is not parked: %s; baton "
-                              "park %s --at %s",
+                              "%s is saved, but its disk %s is not parked: %s; to park "
+                              "it: baton park %s --at %s",
                               o->domain, disk, err_text(&e, rc), disk, at->text);
         }
     }
@@ -139,15 +139,15 @@ cmd_vm_save(int argc, char **argv)
     static const struct cli_usage usage = {
         COMMAND,
         "usage: baton vm save DOMAIN [FILE] [--at URI] [--connect URI] [--json]\n"
-        "  Saves a running domain and parks its disks: nothing of it is in the "
-        "devices.\n"
+        "  Saves a running domain and parks its disks, so that their devices are "
+        "closed.\n"
         "  FILE           as of virsh save (default: as virsh managedsave)\n",
         "  virsh restore FILE, or virsh start DOMAIN, bring it back.\n", 13};
     struct save_order o = {.domain = NULL};
     const struct cli_option options[] = {
         {"at", "URI", "the service of this host (default: as for baton status)",
          .text = &o.at},
-        {"connect", "URI", "of libvirt here (default: libvirt's own)",
+        {"connect", "URI", "libvirt's URI here (default: libvirt's own choice)",
          .text = &o.connect},
         {"json", NULL, "the report as JSON on one line", .flag = &o.is_json},
         {0},
@@ -158,7 +158,7 @@ cmd_vm_save(int argc, char **argv)
         return status;
     }
     if (argc - optind < 1 || argc - optind > 2) {
-        return cli_fail(CLI_USAGE, COMMAND, "DOMAIN and perhaps FILE expected");
+        return cli_fail(CLI_USAGE, COMMAND, "DOMAIN [FILE] is expected");
     }
     o.domain = argv[optind];
     o.file = argc - optind == 2 ? argv[optind + 1] : NULL;

@@ -33,7 +33,7 @@ read_input(struct err *e, char **ret_text, size_t *ret_len)
         ssize_t n;
 
         if (poll(&p, 1, clock_poll_ms(deadline_ns)) == 0) {
-            return err_set(e, -ETIMEDOUT, "the domain's XML does not arrive");
+            return err_set(e, -ETIMEDOUT, "the domain's XML did not arrive in time");
         }
         n = read(STDIN_FILENO, text + len, HOOK_MAX_XML + 1 - len);
         if (n < 0 && errno != EINTR) {

@@ -175,29 +175,30 @@ check_rest(const struct hook_config *c, const struct hook_domain *dom,
         }
         if (socket != NULL && c->nr_sockets > 0 && !a->is_one_away) {
             return err_set(e, -ENOENT,
-                           "disk \"%s\": no service of control = listens at %s, which "
-                           "socket = says is ours",
+                           "disk \"%s\": socket = in hook.conf says that %s is "
+                           "Baton's, but no service of control = listens there",
                            d->name, socket);
         }
         if (socket == NULL && access(d->socket, F_OK) == 0) {
             continue; /* it is another server's */
         }
-        log_warn("%s: disk \"%s\": %s at %s: it is not made usable here, and its "
-                 "owner does not follow the domain (hook.conf: socket =, map =)",
-                 dom->name, d->name,
-                 socket == NULL ? "there is no socket" : "no service of ours listens",
-                 d->socket);
+        log_warn(
+            "%s: disk \"%s\": %s at %s, so the disk is not made usable here and its "
+            "owner does not follow the domain; see socket = and map = in hook.conf",
+            dom->name, d->name,
+            socket == NULL ? "there is no socket" : "no service of ours listens",
+            d->socket);
     }
     if (dom->nr_net > 0) {
-        log_warn("%s: disk \"%s\"%s: an NBD export that is not at a unix socket; if it "
-                 "is one of Baton's, its owner does not follow the domain",
+        log_warn("%s: disk \"%s\"%s: this NBD export is not on a unix socket; if it is "
+                 "Baton's, its owner does not follow the domain",
                  dom->name, dom->net, dom->nr_net > 1 ? " and others" : "");
     }
     for (unsigned i = 0; i < c->nr_sockets && dom->arguments != NULL; i++) {
         if (strstr(dom->arguments, c->sockets[i]) != NULL) {
-            log_warn("%s: QEMU is given %s past libvirt: which disk that is is not "
-                     "seen, so it is not made usable here and its owner does not "
-                     "follow the domain",
+            log_warn("%s: <qemu:commandline> names %s; the hook does not see which "
+                     "disk that is, so it is not made usable here and its owner does "
+                     "not follow the domain",
                      dom->name, c->sockets[i]);
         }
     }

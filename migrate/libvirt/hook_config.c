@@ -33,7 +33,7 @@ static int
 take_uri(const char *value, struct uri *uris, unsigned *nr, struct err *e)
 {
     if (*nr == HOOK_MAX) {
-        return err_set(e, -EINVAL, "given more than %d times", HOOK_MAX);
+        return err_set(e, -EINVAL, "is given more than %d times", HOOK_MAX);
     }
     if (uri_parse(value, URI_FOR_CONTROL, e, &uris[*nr]) < 0) {
         return -EINVAL;
@@ -59,7 +59,7 @@ take_socket(struct hook_config *c, const char *value, struct err *e)
     int rc;
 
     if (c->nr_sockets == HOOK_MAX) {
-        return err_set(e, -EINVAL, "given more than %d times", HOOK_MAX);
+        return err_set(e, -EINVAL, "is given more than %d times", HOOK_MAX);
     }
     rc = take_path(value, c->sockets[c->nr_sockets], e);
     if (rc == 0) {
@@ -75,7 +75,7 @@ take_map(struct hook_config *c, char *value, struct err *e)
     int rc;
 
     if (c->nr_maps == HOOK_MAX) {
-        return err_set(e, -EINVAL, "given more than %d times", HOOK_MAX);
+        return err_set(e, -EINVAL, "is given more than %d times", HOOK_MAX);
     }
     if (*to != '\0') {
         *to++ = '\0';

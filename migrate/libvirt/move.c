@@ -65,10 +65,10 @@ look(struct move *m, struct err *e)
         return err_prefix(e, rc, "--to-vm");
     }
     if (m->from_state == PLUG_GONE || m->to_state == PLUG_GONE) {
-        return err_set(e, -ENOTCONN,
-                       "%s: nobody is there, but the VM's service answers; is it "
-                       "right?",
-                       m->from_state == PLUG_GONE ? "--from-vm" : "--to-vm");
+        return err_set(
+            e, -ENOTCONN,
+            "%s: this VM does not run, but its service answers; is it the right VM?",
+            m->from_state == PLUG_GONE ? "--from-vm" : "--to-vm");
     }
     return 0;
 }
@@ -155,11 +155,10 @@ go_back(struct move *m, struct err *e)
         rc = unpark(m, &more);
     }
     if (rc < 0) {
-        (void)err_set(
-            e, rc,
-            "%s; going back: %s; %s is parked at %s and its clients wait: run "
-            "this again",
-            why.msg, err_text(&more, rc), o->disk, o->from.text);
+        (void)err_set(e, rc,
+                      "%s; undoing the move failed: %s; %s is parked at %s and its "
+                      "clients wait: run this command again",
+                      why.msg, err_text(&more, rc), o->disk, o->from.text);
         return CLI_COMMITTED;
     }
     (void)err_set(e, -EREMOTEIO, "%s; %s is served at %s again, nothing was lost",
@@ -211,7 +210,8 @@ assign(struct move *m, struct err *e, bool *ret_is_refused)
 static int
 go_on_later(const struct move *m, struct err *e)
 {
-    (void)err_prefix(e, -EINPROGRESS, "%s is not where it should be yet, clients wait",
+    (void)err_prefix(e, -EINPROGRESS,
+                     "%s is not moved yet and its clients wait, run this command again",
                      m->o->disk);
     return CLI_COMMITTED;
 }
@@ -237,7 +237,7 @@ await_taken(struct move *m, struct err *e)
         rc = look(m, e);
     }
     if (rc == 0 && !is_role(m->to.role, "owner") && !is_role(m->from.role, "parked")) {
-        rc = err_set(e, -EINPROGRESS, "the service at %s has not taken it",
+        rc = err_set(e, -EINPROGRESS, "the service at %s has not taken the disk",
                      m->o->to.text);
     }
     return rc;
@@ -331,7 +331,8 @@ check_roles(const struct move *m, struct err *e)
     const char *disk = m->o->disk;
 
     if (is_role(m->from.role, "owner") && is_role(m->to.role, "owner")) {
-        return err_set(e, -EPERM, "%s and %s each own a %s: two disks of one name",
+        return err_set(e, -EPERM,
+                       "%s and %s each own a %s: these are two disks of one name",
                        m->from.service, m->to.service, disk);
     }
     if (is_role(m->from.role, "owner") || is_role(m->from.role, "parked") ||

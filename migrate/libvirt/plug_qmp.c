@@ -86,7 +86,7 @@ look_at_node(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
         const bool has_it = file != NULL && plug_is_file(d, file);
 
         if (rc == 0 && node != NULL && strcmp(node, ours) == 0 && !has_it) {
-            rc = err_set(e, -EINVAL, "%s is %s there, not %s", node,
+            rc = err_set(e, -EINVAL, "its node %s is %s, not %s", node,
                          file != NULL ? file : "something else", d->file);
         } else if (rc == 0 && *ret_node == NULL && node != NULL && has_it) {
             *ret_node = strdup(node);
@@ -261,13 +261,14 @@ pull_out(struct qmp *q, const struct plug_device *d, uint64_t deadline_ns,
         }
         rc = qmp_await(q, events, d->id, end_ns, e, &which);
         if (rc == 0 && which == 1) {
-            return err_set(e, -EBUSY, "the guest does not let %s go", d->id);
+            return err_set(e, -EBUSY, "the guest refuses to let %s go", d->id);
         }
         if (rc == 0 || rc != -ETIMEDOUT) {
             return rc;
         }
         if (clock_now_ns() >= deadline_ns) {
-            return err_set(e, rc, "the guest has not let %s go; it was asked to",
+            return err_set(e, rc,
+                           "the guest was asked to let %s go and has not done so yet",
                            d->id);
         }
     }

@@ -24,8 +24,8 @@ preflight_versions(const json_t *here, const json_t *there, struct err *e)
         return 0;
     }
     return err_set(e, -EPROTO,
-                   "%.63s is Baton %.31s and %.63s is Baton %.31s, which do not "
-                   "understand each other",
+                   "%.63s runs Baton %.31s and %.63s runs Baton %.31s; these versions "
+                   "do not work together",
                    member(here, "service"), mine, member(there, "service"), its);
 }
 
@@ -48,8 +48,8 @@ preflight_memory(struct virt *v, const char *domain, const char *dest, struct er
     if (rc < 0 || spare_kib >= need_kib) {
         return rc;
     }
-    return err_set(e, -ENOMEM,
-                   "%s has %llu MiB of memory, and the host at %s has %llu MiB free "
-                   "for it",
-                   domain, need_kib / 1024, dest, spare_kib / 1024);
+    return err_set(
+        e, -ENOMEM,
+        "%s needs %llu MiB of memory, and the host at %s has only %llu MiB free",
+        domain, need_kib / 1024, dest, spare_kib / 1024);
 }

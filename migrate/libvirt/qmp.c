@@ -42,7 +42,7 @@ read_object(struct qmp *q, uint64_t deadline_ns, struct err *e, json_t **ret_obj
                       : json_loadb(line, len, 0, NULL);
     if (!json_is_object(*ret_object)) {
         json_decref(*ret_object);
-        return err_set(e, -EPROTO, "what answers is not QEMU's monitor");
+        return err_set(e, -EPROTO, "the program that answers is not QEMU's monitor");
     }
     return 0;
 }
@@ -83,9 +83,10 @@ qmp_open(const char *path, uint64_t deadline_ns, struct err *e, struct qmp **ret
     q->events = json_array();
     rc = read_object(q, deadline_ns, e, &greeting);
     if (rc == -ETIMEDOUT) {
-        (void)err_set(e, rc, "QEMU's monitor says nothing; does somebody else use it?");
+        (void)err_set(
+            e, rc, "QEMU's monitor says nothing; is another program connected to it?");
     } else if (rc == 0 && json_object_get(greeting, "QMP") == NULL) {
-        rc = err_set(e, -EPROTO, "what answers is not QEMU's monitor");
+        rc = err_set(e, -EPROTO, "the program that answers is not QEMU's monitor");
     }
     json_decref(greeting);
     if (rc == 0) {

@@ -48,9 +48,9 @@ fail(struct err *e, const char *what)
 {
     const virErrorPtr last = virGetLastError();
 
-    return err_set(e, -errno_of(last != NULL ? last->code : VIR_ERR_OK),
-                   "%s: libvirt: %s", what,
-                   last != NULL && last->message != NULL ? last->message : "no reason");
+    return err_set(
+        e, -errno_of(last != NULL ? last->code : VIR_ERR_OK), "%s: libvirt: %s", what,
+        last != NULL && last->message != NULL ? last->message : "it gives no reason");
 }
 
 int

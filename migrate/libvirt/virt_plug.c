@@ -47,7 +47,8 @@ fail(struct err *e, const struct plug_virt *p)
 
     return err_set(e, last != NULL && last->code == VIR_ERR_NO_DOMAIN ? -ENOENT : -EIO,
                    "%s: libvirt: %s", p->domain,
-                   last != NULL && last->message != NULL ? last->message : "no reason");
+                   last != NULL && last->message != NULL ? last->message
+                                                         : "it gives no reason");
 }
 
 /* The domain; virDomainFree() it. */
@@ -272,12 +273,12 @@ pull_out(struct plug_virt *p, virDomainPtr domain, const struct plug_device *d,
             return rc;
         }
         if (p->seen == REFUSED) {
-            return err_set(e, -EBUSY, "%s does not let %s go", p->domain, d->id);
+            return err_set(e, -EBUSY, "%s refuses to let %s go", p->domain, d->id);
         }
         if (p->seen == TIMED_OUT && clock_now_ns() >= deadline_ns) {
-            return err_set(e, -ETIMEDOUT, "%s has not let %s go; it was asked to%s%s",
-                           p->domain, d->id, why.msg[0] != '\0' ? "; last, " : "",
-                           why.msg);
+            return err_set(
+                e, -ETIMEDOUT, "%s was asked to let %s go and has not done so yet%s%s",
+                p->domain, d->id, why.msg[0] != '\0' ? "; last, " : "", why.msg);
         }
     }
 }

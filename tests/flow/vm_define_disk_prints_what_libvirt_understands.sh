@@ -20,7 +20,7 @@ contains "$(baton vm define-disk R --at "$at" 2>/dev/null)" "cache='none'/>" "wh
 if [[ "$xml" == *"<reconnect delay='60'/>"* ]]; then
     eq "$(cat "$T/warning")" "" "warning of a libvirt that knows the delay"
 else
-    contains "$(cat "$T/warning")" "would drop it without a word" "warning"
+    contains "$(cat "$T/warning")" "would drop it silently" "warning"
 fi
 xml=$(baton vm define-disk D --at "$at" --socket "/x'&y" --target sdb --reconnect-delay 0 2>&1)
 contains "$xml" "socket='/x&apos;&amp;y'" "element"
@@ -29,7 +29,7 @@ contains "$xml" "<target dev='sdb' bus='scsi'/>" "element"
 
 fails_with 1 "a has no disk E" -- baton vm define-disk E --at "$at"
 fails_with 2 "absolute path" -- baton vm define-disk D --at "$at" --socket run/x
-fails_with 2 "one DISK expected" -- baton vm define-disk --at "$at"
+fails_with 2 "one DISK is expected" -- baton vm define-disk --at "$at"
 fails_with 2 "allowed: 0 to 86400" -- baton vm define-disk D --reconnect-delay x
 fails_with 2 "allowed: define-disk, list, migrate, save" -- baton vm
 fails_with 1 "libvirt: " -- baton vm list --at "$at" --connect "qemu+unix:///system?socket=$T/no"

@@ -27,13 +27,13 @@ migrate() { # HERE DEST [OPTION]...
         --connect "test://$T/$1.xml" --to "${TO-$(control_of b)}" "${@:3}"
 }
 there=/default # has 3 MiB free
-fails_with 1 "web has 256 MiB of memory, and the host at test:///default has " -- \
+fails_with 1 "web needs 256 MiB of memory, and the host at test:///default has only " -- \
     migrate large $there
 eq "$(status_of b D .role)" standby "role at b after a refusal"
-fails_with 1 "libvirt: no reason" -- migrate large $there --ignore-memory
+fails_with 1 "libvirt: it gives no reason" -- migrate large $there --ignore-memory
 eq "$(status_of b D .role)" given "role at b after what can be looked at"
-fails_with 1 "libvirt: no reason" -- migrate small $there
-fails_with 1 "warning: free memory there is not known: test://$T/none.xml: " -- \
+fails_with 1 "libvirt: it gives no reason" -- migrate small $there
+fails_with 1 "warning: the free memory of the other host is not known: test://$T/none.xml: " -- \
     migrate small "$T/none.xml"
 
 # A service of another time: it answers "status", and nothing else matters.
@@ -51,6 +51,6 @@ at_exit "kill $old"
 # shellcheck disable=SC2016 # expanded by the inner shell
 timeout 20 bash -c 'until [ -S "$0" ]; do :; done' "$T/old.ctl"
 TO=unix:$T/old.ctl
-fails_with 1 "and old is Baton 7.1.0, which do not understand each other" -- migrate small $there
+fails_with 1 "and old runs Baton 7.1.0; these versions do not work together" -- migrate small $there
 stop_service a
 stop_service b

@@ -16,7 +16,7 @@ refused() { # STATUS FRAGMENT ARGUMENT...
     fails_with "$status" "$fragment" -- baton vm move-device "$@"
 }
 refused 2 'one DISK is expected' "${all[@]}"
-refused 2 'is no name of a disk' /dev/vda "${all[@]}"
+refused 2 'is not the name of a disk' /dev/vda "${all[@]}"
 refused 2 '--from URI is missing' vda --to "$to"
 refused 2 '--to: ' vda --from "$from" --to nonsense
 refused 2 '--to-vm VM is missing' vda --from "$from" --to "$to" --file "$device" --from-vm qmp:/x
@@ -28,8 +28,8 @@ refused 2 'allowed: qmp:PATH' vda --from "$from" --to "$to" --file "$device" \
     --from-vm 'libvirt:qemu:///system#' --to-vm qmp:/y
 refused 2 'are the same' vda --from "$from" --to "$to" --file "$device" --from-vm qmp:/x \
     --to-vm qmp:/x
-refused 2 'is no id of a device' vda "${all[@]}" --device 0x
-refused 2 'is no id of a device' vda "${all[@]}" --device a-name-of-21-characters
+refused 2 'is not the id of a device' vda "${all[@]}" --device 0x
+refused 2 'is not the id of a device' vda "${all[@]}" --device a-name-of-21-characters
 refused 2 '--file is missing' vda --from "$from" --to "$to" --from-vm qmp:/x --to-vm qmp:/y
 refused 2 'is not a duration' vda "${all[@]}" --plug-deadline 5
 refused 2 'allowed: 1ms to 10m' vda "${all[@]}" --deadline 60m
@@ -38,7 +38,7 @@ refused 2 'no such option' vda "${all[@]}" --nonsense
 refused 1 'No such file' vda --from "$from" --to "$to" --from-vm qmp:/x --to-vm qmp:/y --file /none
 refused 1 'neither a regular file nor a block device' vda --from "$from" --to "$to" \
     --from-vm qmp:/x --to-vm qmp:/y --file /dev/null
-refused 1 'nobody is there, but the VM' vda "${all[@]}"
+refused 1 'this VM does not run, but its service answers' vda "${all[@]}"
 refused 1 'has no disk other' other "${all[@]}"
 eq "$(status_of a vda .role) $(status_of b vda .role)" "owner standby" "roles"
 eq "$(status_of a vda .epoch)" 1 "epoch"

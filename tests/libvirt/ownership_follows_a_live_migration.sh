@@ -61,7 +61,7 @@ for ((i = 1; i <= 2 * rounds; i++)); do
     read -r from to <<<"$to $from"
 done
 
-fails_with 1 "no domain nope runs here; nope runs on where it was" -- vm_tool "$from" \
+fails_with 1 "no domain nope runs here; nope still runs where it was" -- vm_tool "$from" \
     migrate nope qemu:///x --to "$(control_of "$to")"
 fails_with 1 "libvirt: " -- vm_tool "$from" migrate "$VM" "qemu+tcp://127.0.0.1:1/system" \
     --to "$(control_of "$to")"

@@ -98,7 +98,7 @@ for name in a b; do
 done
 
 # A peer that ssh does not reach: refused before anything moves.
-fails_with 1 'web runs on where it was' -- vm_tool a migrate "$VM" \
+fails_with 1 'web still runs where it was' -- vm_tool a migrate "$VM" \
     "qemu+tcp://$(host_ip b)/system" --at "$(control_of a)" --to ssh://host-c/run/b.ctl
 eq "$(vm_state a) $(roles_of D)" "running owner given" "the VM and its disk after that"
 vm_goes_on "a peer that is not reached"
