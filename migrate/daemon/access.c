@@ -93,7 +93,7 @@ allow_call(void *service, const struct tls_peer *peer, const char *method,
     int rc = 0;
 
     if (!is_for_others(method)) {
-        return err_set(e, -EACCES, "%s is not for other hosts", method);
+        return err_set(e, -EACCES, "method %s is not open to other hosts", method);
     }
     if (target != NULL) {
         rc = allow_target(s->cfg, peer, target, e);

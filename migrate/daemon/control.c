@@ -276,8 +276,11 @@ static int
 accept_device(struct service *s, const struct recover_question *rq, struct err *e,
               json_t **ret_result)
 {
-    int rc = rq->is_take ? err_set(e, -EBADMSG, "either take or accept_device")
-                         : device_accept(s, rq->target.text, e);
+    int rc =
+        rq->is_take
+            ? err_set(e, -EBADMSG,
+                      "parameters \"take\" and \"accept_device\" exclude each other")
+            : device_accept(s, rq->target.text, e);
 
     if (rc == 0) {
         *ret_result = json_pack("{s:s,s:s,s:b}", "service", s->cfg->name, "target",

@@ -71,8 +71,8 @@ descriptors_check(struct err *e)
     left = l.rlim_cur / 4 < MOST_LEFT ? l.rlim_cur / 4 : MOST_LEFT;
     if ((uint64_t)lowest + left > l.rlim_cur) {
         return err_set(e, -EMFILE,
-                       "no descriptor is left for it: the limit is %" PRIu64
-                       ", and the last ones are for connections; raise it "
+                       "no descriptor is left for the device: the limit is %" PRIu64
+                       ", and the last ones are kept for connections; raise it "
                        "(LimitNOFILE= of the unit, ulimit -Hn)",
                        (uint64_t)l.rlim_cur);
     }

@@ -68,7 +68,7 @@ need_right(struct disk *d, struct record *rec)
     channel_right_new(rec->right);
     rc = record_commit(d->service->records, rec, 1, &e, &is_committed);
     if (rc < 0) {
-        log_warn("%s: the right of its channels is not written down: %s", rec->name,
+        log_warn("%s: the right of its channels cannot be written down: %s", rec->name,
                  err_text(&e, rc));
     }
     disk_set_record(d, rec);

@@ -65,7 +65,8 @@ give_all(void *arg)
     tell_those_that_stay(s, json_object_get(report, "stayed"));
     json_decref(report);
     if (write(will.done_fd, &one, sizeof one) < 0) {
-        log_warn("cannot say that the handoffs have ended"); /* then time tells */
+        log_warn("the end of the handoffs cannot be signalled; waiting for the time "
+                 "limit"); /* then time tells */
     }
     return NULL;
 }
@@ -180,7 +181,8 @@ give_away(struct service *s, int stop_fd, uint64_t deadline_ns)
     }
     (void)pthread_detach(thread);
     if (!await(will.done_fd, stop_fd, deadline_ns)) {
-        log_warn("handing over takes too long, or is not wanted any more");
+        log_warn("aborting the handoffs: they take too long, or the service was told "
+                 "to stop again");
         atomic_store(&will.is_over, true);
         handoff_all_abort(s);
         (void)await(will.done_fd, -1, clock_deadline_ns(ABORT_NS)); /* either way */

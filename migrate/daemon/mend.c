@@ -48,7 +48,7 @@ tell(struct disk *d)
     struct err e = {{0}};
 
     if (disk_failed_is(d, &e)) {
-        log_error("%s; it is tried again", e.msg);
+        log_error("%s; trying again", e.msg);
     } else {
         log_info("%s is served now, as %s", d->cfg->name,
                  role_name(disk_record(d).role));
@@ -84,7 +84,7 @@ welcome(struct service *s, struct disk *d)
     struct err e = {{0}};
 
     if (disk_record(d).role == ROLE_GIVEN && handoff_resume(s, &e) < 0) {
-        log_warn("%s: its owner is asked only after a restart: %s", d->cfg->name,
+        log_warn("%s: its owner will be asked only after a restart: %s", d->cfg->name,
                  e.msg);
     }
 }

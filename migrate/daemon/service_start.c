@@ -83,8 +83,8 @@ service_new(const struct service_config *cfg, int control_fd, struct err *e,
         rc = vm_watches_new(&s->vm_watches);
     }
     if (rc == 0 && record_dir_is_unwritten(s->records, why)) {
-        log_warn("state directory %s cannot be written: %s; disks are served as it "
-                 "says, and none is handed on or parked until it can",
+        log_warn("state directory %s cannot be written: %s; disks are served as its "
+                 "records say, and none is handed on or parked until it can be written",
                  cfg->state_dir, why);
     }
     if (rc == 0) {

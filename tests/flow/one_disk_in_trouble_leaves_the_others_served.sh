@@ -30,7 +30,7 @@ start_service a "${disks[@]}"
 in_trouble() { # DISK FRAGMENT
     eq "$(status_of a "$1" .state)" failed "state of $1"
     contains "$(status_of a "$1" .reason)" "$2" "reason of $1"
-    wait_log a "disk $1 is not served here now: .*; it is tried again" || fail "the log says nothing of $1"
+    wait_log a "disk $1 is not served here now: .*; trying again" || fail "the log says nothing of $1"
     fails_with 1 "$2" -- baton park "$1" --at "$(control_of a)"
     ! io "$(uri_of a "$1")" "read 0 4k" 2>/dev/null || fail "$1 can be opened"
 }
