@@ -102,7 +102,7 @@ commit(struct take *t, const struct recover_verdict *verdicts, struct err *e)
         struct record *r = &t->next[i];
 
         if (before.role == ROLE_OWNER || before.epoch + 2 > verdicts[i].next_epoch) {
-            return err_set(e, -EAGAIN, "%s is %s meanwhile, at epoch %" PRIu64,
+            return err_set(e, -EAGAIN, "%s is %s by now, at epoch %" PRIu64,
                            t->disks[i]->cfg->name, role_name(before.role),
                            before.epoch);
         }
@@ -127,7 +127,8 @@ undo(struct take *t)
         }
     }
     if (handoff_resume(t->service, &ignored) < 0) {
-        log_warn("the next owner is asked again only after a restart: %s", ignored.msg);
+        log_warn("the next owner will be asked again only after a restart: %s",
+                 ignored.msg);
     }
 }
 

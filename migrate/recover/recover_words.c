@@ -55,9 +55,9 @@ say_means(const struct recover_facts *f, const struct owner_word *o,
         return;
     case RECOVER_SERVED_ELSEWHERE:
         SAY(v->means,
-            "%s is owned by %s at epoch %" PRIu64
-            ", which answers: there is nothing to recover",
-            disk, them, theirs);
+            "%s is owned at epoch %" PRIu64
+            " by %s, which answers: there is nothing to recover",
+            disk, theirs, them);
         return;
     case RECOVER_CONVERGING:
         SAY(v->means,
@@ -93,16 +93,16 @@ say_means(const struct recover_facts *f, const struct owner_word *o,
         return;
     case RECOVER_LOST_THERE:
         SAY(v->means,
-            "%s was given to %s, which answers and knows nothing of owning "
-            "it: its records are lost or are others",
+            "%s was given to %s, which answers and has no record of owning it: its "
+            "records are lost or are others",
             disk, them);
         return;
     case RECOVER_NEXT_OWNER_SILENT:
         SAY(v->means,
-            "%s was given to %s at epoch %" PRIu64
-            ", which has not confirmed it and does not answer: it may own "
-            "the disk or not",
-            disk, them, f->rec.epoch);
+            "%s was given at epoch %" PRIu64
+            " to %s, which has not confirmed it and does not answer: it may "
+            "own the disk or not",
+            disk, f->rec.epoch, them);
         return;
     case RECOVER_OWNER_SILENT:
         SAY(v->means, "%s was owned by %s, which does not answer: nobody serves it",
@@ -140,9 +140,8 @@ say_by_itself(const struct recover_facts *f, const struct owner_word *o,
         return;
     case RECOVER_LOST_THERE:
         SAY(v->by_itself,
-            "%s holds what its clients send and tries again for ever; a %s "
-            "that has the disk in its configuration is made the owner when "
-            "%s is started again",
+            "%s holds what its clients send and tries again for ever; if %s has the "
+            "disk in its configuration, it is made the owner when %s is started again",
             f->service, them, f->service);
         return;
     case RECOVER_DEVICE_MISSING:
@@ -162,10 +161,10 @@ say_by_itself(const struct recover_facts *f, const struct owner_word *o,
 static void
 say_take(const struct recover_facts *f, const char *them, struct recover_verdict *v)
 {
-    const char *unlocked =
-        f->lock == LOCK_NONE
-            ? "; an NBD server keeps no locks, so that nothing else keeps it out"
-            : "";
+    const char *unlocked = f->lock == LOCK_NONE
+                               ? "; an NBD server keeps no locks, so nothing else "
+                                 "keeps the other service out"
+                               : "";
 
     if (f->mate != NULL) {
         SAY(v->take,
@@ -175,7 +174,7 @@ say_take(const struct recover_facts *f, const char *them, struct recover_verdict
     } else if (v->next_epoch == 0) {
         SAY(v->take, NO_TAKE ": there is no epoch left");
     } else if (v->state == RECOVER_OWNER) {
-        SAY(v->take, "--take says so and changes nothing");
+        SAY(v->take, "--take reports this and changes nothing");
     } else if (!v->may_take) {
         SAY(v->take, NO_TAKE);
     } else {
@@ -233,16 +232,16 @@ say_elsewhere(const struct recover_facts *f, const struct owner_word *o,
         return;
     case RECOVER_IN_USE:
         SAY(v->elsewhere,
-            "see what the holder of the lock is; if it is %s, which hangs, "
-            "end that process and start it again",
+            "see which process holds the lock; if it is %s, which hangs, end that "
+            "process and start it again",
             them);
         return;
     case RECOVER_LOST_THERE:
     case RECOVER_NEXT_OWNER_SILENT:
     case RECOVER_OWNER_SILENT:
         SAY(v->elsewhere,
-            "starting %s again with its state directory and device loses "
-            "nothing that a crash of its process has not lost: prefer it",
+            "start %s again with its state directory and device, if that is possible: "
+            "that loses no more than a crash of its process does",
             them);
         return;
     }
