@@ -61,7 +61,7 @@ refuse(struct disk *d, const struct lease *has, bool is_silent, struct err *e)
 
     return err_set(
         e, -EPERM,
-        "%s: %s%s%s has it at %s, and a second one would damage it%s%s%s%s%s",
+        "%s: %s%s%s has it at %s, and a second writer would damage it%s%s%s%s%s",
         d->cfg->name, strcmp(has->vm_uuid, LEASE_CLIENTS) == 0 ? "" : "VM ", has->vm,
         has->is_shared ? " (which shares it)" : "", has->service,
         is_silent ? "; that service does not answer: if the VM does not run "

@@ -124,9 +124,10 @@ let_have(struct service *s, const struct domain *dom, unsigned i, uint64_t deadl
         struct record_vm other;
 
         record_vm_read(s->records, d->cfg->name, &other);
-        return err_set(e, -EPERM,
-                       "%s: VM %s has it here at %s, and a second one would damage it",
-                       d->cfg->name, other.name, s->cfg->name);
+        return err_set(
+            e, -EPERM,
+            "%s: VM %s has it here at %s, and a second writer would damage it",
+            d->cfg->name, other.name, s->cfg->name);
     }
     if (vm.is_reader) {
         return 0;

@@ -130,10 +130,12 @@ hand_one(const struct vm_watch *w, const struct vm_news *news, unsigned i,
     int rc;
 
     if (place->seen == VM_NOWHERE) {
-        return err_set(e, -ENOENT, "libvirt has announced it with no such disk there");
+        return err_set(e, -ENOENT,
+                       "libvirt has announced the VM there without this disk");
     }
     if (place->is_ambiguous) {
-        return err_set(e, -EAGAIN, "another service than %s says so, too",
+        return err_set(e, -EAGAIN,
+                       "a second service besides %s says that the VM runs there",
                        place->service);
     }
     rc = handoff_run(w->service, &rq, NULL, NULL, e, &report);
@@ -177,7 +179,7 @@ hand_all(struct vm_watch *w, const struct vm_news *news)
             continue;
         }
         rc = stays_for_others(&w->disks[i])
-                 ? err_set(&e, -EBUSY, "others have it open here")
+                 ? err_set(&e, -EBUSY, "other clients have it open here")
                  : hand_one(w, news, i, &e);
         if (rc < 0 && !w->disks[i].is_told) {
             log_warn("VM %s runs at %s, but %s is not handed over: %s", w->vm,
@@ -222,10 +224,11 @@ go_on(struct vm_watch *w, const struct vm_news *news, bool is_known)
 
     if (age_ns > NEW_NS && !w->is_told && !is_known) {
         log_warn("VM %s %s, and whether it runs elsewhere is not known (%s): its disks "
-                 "stay here until it is",
+                 "stay here until that is known",
                  w->vm, what,
-                 news->is_silent ? "a service does not answer"
-                                 : "it has no disk open there, or one here");
+                 news->is_silent
+                     ? "a service does not answer"
+                     : "it has no disk open elsewhere, or has one open here");
         w->is_told = true;
     }
     if (age_ns <= LAST_NS) {

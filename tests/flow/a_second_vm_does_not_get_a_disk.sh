@@ -30,9 +30,9 @@ use a prepare $VM_UUID vda
 fails_with 1 "VM web has it at a" -- use b prepare $DB_UUID vda
 vm_open a
 vm_do "write -P 1 0 4k" 'wrote 4096/4096'
-fails_with 1 "VM web has it here at a, and a second one would damage it" -- \
+fails_with 1 "VM web has it here at a, and a second writer would damage it" -- \
     use a prepare $DB_UUID vda
-fails_with 1 "VM web has it at a, and a second one would damage it" -- \
+fails_with 1 "VM web has it at a, and a second writer would damage it" -- \
     use b prepare $DB_UUID vda
 fails_with 1 "VM web has it at a" -- use b prepare $VM_UUID vda
 fails_with 1 "VM web has it at a" -- use b prepare $DB_UUID vda "<shareable/>"
