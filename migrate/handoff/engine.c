@@ -107,8 +107,8 @@ abandon_job(struct job *j)
 
     step_follow(j);
     (void)err_set(&e, -EREMOTEIO,
-                  "%s was committed to %s, which never answered, and was abandoned for "
-                  "baton recover",
+                  "%s was committed to %s, which never answered; the handoff ends "
+                  "here, for baton recover",
                   j->target, j->next[0].peer_name);
     log_warn("%s", e.msg);
     finish(j, -EREMOTEIO, &e, "abandoned");
@@ -119,7 +119,7 @@ refused(struct job *j, struct err *e)
 {
     const char *service = j->service->cfg->name;
 
-    log_warn("%s: %s: taking it back", j->target, e->msg);
+    log_warn("%s: %s; taking it back", j->target, e->msg);
     if (job_is_of_parked(j)) {
         step_parked_again(j);
     } else {

@@ -154,13 +154,14 @@ attach_or_begin(struct service *s, const struct handoff_request *rq, struct err 
 
     j = handoff_table_find_locked(t, &rq->target);
     if (j != NULL && !is_the_same(j, rq)) {
-        return err_set(e, -EBUSY, "%s is being handed to %s already", rq->target.text,
-                       j->kind == JOB_PARK ? "nobody (it is parked)" : j->to_text);
+        return err_set(e, -EBUSY, "%s is being %s%s already", rq->target.text,
+                       j->kind == JOB_PARK ? "parked" : "handed to ",
+                       j->kind == JOB_PARK ? "" : j->to_text);
     }
     if (j != NULL && job_is_abort_wanted(j)) {
         return err_set(e, -EBUSY,
-                       "the handoff of %s is being aborted; ask again when that has "
-                       "ended, see baton status",
+                       "the handoff of %s is being aborted; ask again when it has "
+                       "ended (baton status shows it)",
                        rq->target.text);
     }
     if (j == NULL) {

@@ -52,13 +52,11 @@ stop_asking(struct job *j, struct err *e)
         return 0;
     }
     if (job_locked(j)->stage == JOB_ANSWERED) {
-        return err_set(e, -EALREADY,
-                       "%s has answered just now: the handoff of %s goes on",
+        return err_set(e, -EALREADY, "%s has just answered: the handoff of %s goes on",
                        j->next[0].peer_name, j->target);
     }
     return job_locked(j)->is_finished /* it parked them */
-               ? err_set(e, -EALREADY, "the handoff of %s has ended just now",
-                         j->target)
+               ? err_set(e, -EALREADY, "the handoff of %s has just ended", j->target)
                : err_set(e, -ETIMEDOUT, "the handoff of %s cannot be stopped",
                          j->target);
 }

@@ -21,7 +21,8 @@ want_abort_locked(struct job *j, struct err *e)
     struct job_locked *l = job_locked(j);
 
     if (l->stage != JOB_OPEN && l->stage != JOB_ROLLING_BACK) {
-        return err_set(e, -EALREADY, "the handoff of %s is committed already",
+        return err_set(e, -EALREADY,
+                       "the handoff of %s is committed already and cannot be aborted",
                        j->target);
     }
     if (l->stage == JOB_OPEN && l->wish != JOB_ABORT && l->peer_fd >= 0) {
@@ -97,7 +98,7 @@ handoff_abort(struct service *s, const struct target *target,
         if (now.is_finished || clock_now_ns() >= patience_ns) {
             break;
         }
-        (void)snprintf(detail, sizeof detail, "abort asked, waiting: %s", now.detail);
+        (void)snprintf(detail, sizeof detail, "being aborted: %s", now.detail);
         if (on_progress != NULL) {
             on_progress(opaque, now.phase, detail,
                         (clock_now_ns() - j->started_ns) / NS_PER_US);
@@ -105,13 +106,15 @@ handoff_abort(struct service *s, const struct target *target,
     }
     if (!now.is_finished) {
         rc = err_set(e, -EBUSY,
-                     "the handoff of %s is to be aborted, but has not ended yet (%s: "
-                     "%s): it will as soon as that ends, and nothing will change; see "
-                     "baton status",
+                     "the handoff of %s is being aborted and has not ended yet (%s: "
+                     "%s); it ends as soon as that does, and nothing will have "
+                     "changed; see baton status",
                      target->text, handoff_phase_name(now.phase),
                      now.detail[0] != '\0' ? now.detail : "no news");
     } else if (now.rc == 0) { /* a bug: an abort that was accepted ends it */
-        rc = err_set(e, -EALREADY, "the handoff of %s was done before", target->text);
+        rc = err_set(e, -EALREADY,
+                     "the handoff of %s was done before it could be aborted",
+                     target->text);
     }
     job_unref(j);
     return rc;

@@ -188,7 +188,8 @@ tell_rest(struct all *a)
     LK_GUARD(&a->lock);
 
     for (unsigned i = all_locked(a)->next; i < a->nr; i++) {
-        (void)err_set(&e, -ECANCELED, "it was not begun any more");
+        (void)err_set(&e, -ECANCELED,
+                      "its handoff had not begun when handing over was ended");
         (void)json_array_append_new(all_locked(a)->staying,
                                     stay(&a->parts[i], -ECANCELED, &e));
         all_locked(a)->stayed++;

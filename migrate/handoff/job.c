@@ -246,5 +246,5 @@ job_draft(struct job *j, struct err *e)
     int rc = record_draft_new(j->service->records, j->next, j->nr, e, &j->draft);
 
     j->forecast.record_ns = clock_now_ns() - began_ns;
-    return rc < 0 ? err_prefix(e, rc, "writing the record") : 0;
+    return rc < 0 ? err_prefix(e, rc, "cannot write the record") : 0;
 }

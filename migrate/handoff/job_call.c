@@ -85,7 +85,7 @@ job_call_asked(struct job *j, const struct job_question *q, struct err *e,
 
     json_decref(q->params);
     if (rc < 0 && *ret_code == 0) {
-        return err_prefix(e, rc, "%s has gone since it was asked",
+        return err_prefix(e, rc, "%s answered before and is gone now",
                           j->next[0].peer_name);
     }
     return rc;

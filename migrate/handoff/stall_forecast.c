@@ -138,9 +138,9 @@ forecast_check(struct job *j, struct err *e)
     j->predicted_ns = f->drain_ns + f->flush_ns + f->record_ns + f->trip_ns;
     if (j->predicted_ns > j->budget_ns) {
         return err_set(e, -ETIME,
-                       "the predicted stall is %" PRIu64 " us (drain %" PRIu64
+                       "the predicted stall of %" PRIu64 " us (drain %" PRIu64
                        ", flush %" PRIu64 ", record %" PRIu64 ", trip %" PRIu64
-                       "), the budget %" PRIu64 " us",
+                       ") is longer than the budget of %" PRIu64 " us",
                        j->predicted_ns / NS_PER_US, f->drain_ns / NS_PER_US,
                        f->flush_ns / NS_PER_US, f->record_ns / NS_PER_US,
                        f->trip_ns / NS_PER_US, j->budget_ns / NS_PER_US);

@@ -150,9 +150,9 @@ assign(struct job *j, struct err *e)
         (void)urgency_set(URGENCY_CONTROL);
         job_detail(j, "%s does not answer: %s", j->next[0].peer_name, err_text(e, rc));
         if (!is_told) {
-            log_warn("%s was given to %s at epoch %" PRIu64 ", which does not answer "
-                     "(%s): requests are held and we go on asking",
-                     j->target, j->next[0].peer_name, j->next[0].epoch,
+            log_warn("%s was given at epoch %" PRIu64 " to %s, which does not answer "
+                     "(%s): requests are held, asking again",
+                     j->target, j->next[0].epoch, j->next[0].peer_name,
                      err_text(e, rc));
             is_told = true;
         }
@@ -261,9 +261,9 @@ step_take_back(struct job *j)
             break;
         }
         job_detail(j, "taking it back: %s", err_text(&e, rc));
-        log_warn(
-            "%s: refused by %s and not ours yet: %s: requests are held, trying again",
-            j->target, j->next[0].peer_name, err_text(&e, rc));
+        log_warn("%s was refused by %s and is not ours again yet: %s; requests are "
+                 "held, trying again",
+                 j->target, j->next[0].peer_name, err_text(&e, rc));
         (void)job_back_off(j, &wait_ns); /* it was answered: nobody can abandon it */
     }
     (void)BREAKPOINT("owner-retaken");

@@ -63,7 +63,8 @@ step_hold(struct job *j, struct err *e)
         int rc = redir_hold(j->disks[i]->redir);
 
         if (rc < 0) {
-            return err_set(e, rc, "%s cannot be held now", j->disks[i]->cfg->name);
+            return err_set(e, rc, "requests of %s cannot be held now",
+                           j->disks[i]->cfg->name);
         }
     }
     return BREAKPOINT("owner-held") < 0 ? -EIO : job_check(j, e);
@@ -80,7 +81,7 @@ drain_one(struct job *j, struct disk *d, struct err *e)
 
         if (rc != -ETIMEDOUT) {
             return rc == 0 ? 0
-                           : err_set(e, rc, "%s: drain: %s", d->cfg->name,
+                           : err_set(e, rc, "%s: the drain failed: %s", d->cfg->name,
                                      err_text(NULL, rc));
         }
         redir_status(d->redir, &st);
@@ -119,8 +120,8 @@ await_flush(struct job *j, struct disk *d, struct err *e)
             return 0;
         }
         if (rc != -ETIMEDOUT) {
-            return err_set(e, rc, "%s: flush of %s: %s", d->cfg->name, d->cfg->device,
-                           err_text(NULL, rc));
+            return err_set(e, rc, "%s: the flush of %s failed: %s", d->cfg->name,
+                           d->cfg->device, err_text(NULL, rc));
         }
         job_detail(j, "%s: %s has not flushed", d->cfg->name, d->cfg->device);
         rc = job_check(j, e);
@@ -171,7 +172,7 @@ look_for_peer(struct job *j, struct err *e)
     }
     p.fd = rpc_client_fd(j->peer);
     if (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
-        return err_set(e, -ECONNRESET, "%s has gone since it was asked",
+        return err_set(e, -ECONNRESET, "%s answered before and is gone now",
                        j->next[0].peer_name);
     }
     return 0;
@@ -202,7 +203,7 @@ make_durable(struct job *j, struct err *e)
     while (rc < 0) {
         uint64_t until_ns = clock_deadline_ns(wait_ns);
 
-        log_warn("%s: the record is written but not durable: %s: trying again",
+        log_warn("%s: the record is written but not durable: %s; trying again",
                  j->target, e->msg);
         lk_acquire(&j->lock);
         while (cv_wait_until(&j->changed, &j->lock, until_ns) != -ETIMEDOUT) {
@@ -243,7 +244,7 @@ step_eject(struct job *j, struct err *e)
     }
     rc = record_draft_commit(j->service->records, TAKE(j->draft), e, &is_committed);
     if (rc < 0 && !is_committed) {
-        return err_prefix(e, rc, "writing the record");
+        return err_prefix(e, rc, "cannot write the record");
     }
     lk_acquire(&j->lock);
     job_locked(j)->committed_ns = clock_now_ns();

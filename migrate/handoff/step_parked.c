@@ -27,7 +27,8 @@ step_parked_remember(struct job *j)
 
         r->has_parked = rc == 0;
         if (rc < 0) {
-            log_warn("%s: parked, but it can only be handed on where %s is: %s",
+            log_warn("%s is parked, but can be handed on only while %s is here, "
+                     "because it could not be described: %s",
                      d->cfg->name, d->cfg->device, err_text(&e, rc));
             continue;
         }
@@ -87,8 +88,8 @@ look_at_device(struct disk *d, struct err *e, struct identity *ret_id)
     }
     port_close(port);
     return rc < 0 ? err_prefix(e, rc,
-                               "what the device was like when it was parked is not "
-                               "known, so it is needed here")
+                               "it is not known what the device was like when it was "
+                               "parked, so the device is needed here")
                   : 0;
 }
 
@@ -103,8 +104,9 @@ step_parked_recall(struct job *j, struct err *e)
 
         if (kept > 0) { /* see step_parked_again() */
             return err_set(e, -EBUSY,
-                           "%s: %" PRIu64 " writes that %s acknowledged and lost are "
-                           "kept here and come first: unpark it",
+                           "%s: %" PRIu64
+                           " writes that %s acknowledged and lost are kept here and "
+                           "have to be written first: unpark the disk",
                            d->cfg->name, kept, rec.peer_name);
         }
         if (rec.has_parked) {
@@ -147,7 +149,8 @@ step_parked_compare(struct job *j, unsigned i, const struct identity *theirs,
     int rc = identity_compare_parked(parked, here, theirs, e);
 
     if (rc == 0 && strcmp(parked->device_id, theirs->device_id) != 0) {
-        log_info("%s: parked as %s, and %s at %s now, with the same contents",
+        log_info("%s: its device was parked as %s and is %s at %s now, with the same "
+                 "contents",
                  j->next[i].name, parked->device_id, theirs->device_id,
                  j->next[i].peer_name);
     }
@@ -177,8 +180,9 @@ step_parked_again(struct job *j)
             break;
         }
         job_detail(j, "parking it again: %s", err_text(&e, rc));
-        log_warn("%s: refused by %s and not parked here yet: %s: trying again",
-                 j->target, j->next[0].peer_name, err_text(&e, rc));
+        log_warn(
+            "%s was refused by %s and is not parked here again yet: %s; trying again",
+            j->target, j->next[0].peer_name, err_text(&e, rc));
         (void)job_back_off(j, &wait_ns);
     }
     (void)BREAKPOINT("owner-retaken");

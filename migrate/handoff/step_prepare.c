@@ -335,7 +335,7 @@ get_ready(struct job *j, struct err *e)
     /* So that the commit does not have to spread what an earlier group left. */
     rc = record_settle(j->service->records, e);
     if (rc < 0) {
-        return err_prefix(e, rc, "records");
+        return err_prefix(e, rc, "cannot write an earlier group's records");
     }
     if (!job_is_of_parked(j)) {
         forecast_begin(j);

@@ -28,11 +28,10 @@ refuse_elsewhere(struct job *j, struct disk *d, const struct record *rec, struct
                            rc == 0 ? w.service : rec->peer_name);
         }
     }
-    return err_set(
-        e, -EREMOTE,
-        "%s of %s is owned neither by %s nor at %s%s; hand it over first, or "
-        "what is here disk by disk",
-        d->cfg->name, j->target, j->service->cfg->name, j->to.text, owner);
+    return err_set(e, -EREMOTE,
+                   "%s of %s is owned neither by %s nor at %s%s; hand it over first, "
+                   "or hand over one by one the disks that are owned here",
+                   d->cfg->name, j->target, j->service->cfg->name, j->to.text, owner);
 }
 
 static int

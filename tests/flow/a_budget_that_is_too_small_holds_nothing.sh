@@ -21,7 +21,7 @@ until [ "$(status_of a vda .ledger.local)" -gt 100 ]; do
     read -rt 0.02 <>"$T/never" || true
 done
 for _ in 1 2 3; do
-    fails_with 1 'prepare: the predicted stall is ' -- \
+    fails_with 1 'prepare: the predicted stall of ' -- \
         handoff vda a b --budget 1us
     eq "$(status_of a vda .role) $(status_of a vda .epoch)" "owner 1" "vda after a refusal"
     eq "$(status_of a vda .state) $(status_of a vda .queued)" "open 0" "the gate of vda"

@@ -13,7 +13,7 @@ break_go b owner-pausing
 status=0
 wait "$job" || status=$?
 eq "$status" 1 "exit status of the handoff"
-contains "$(cat "$T/why")" "a has gone since it was asked"
+contains "$(cat "$T/why")" "a answered before and is gone now"
 contains "$(cat "$T/why")" "nothing changed: vda is still served by b"
 eq "$(status_of b vda '| .role, .epoch, .state' | xargs)" "owner 2 open" "b"
 io "$(uri_of b vda)" "read -P 5 0 4k" "write -P 6 4k 4k"

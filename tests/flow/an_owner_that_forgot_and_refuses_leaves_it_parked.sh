@@ -51,7 +51,7 @@ fi
 # b has its device again; who has nothing of what is kept must not be the owner.
 stop_service b
 start_service b --disk "name=vda,device=$(device_uri disk),role=standby"
-fails_with 1 'kept here and come first: unpark it' -- handoff vda a b
+fails_with 1 'kept here and have to be written first: unpark the disk' -- handoff vda a b
 eq "$(status_of a vda '|"\(.role) \(.epoch) \(.kept)"')" "parked 4 1" "a after a refusal"
 
 baton unpark vda --at "$(control_of a)" --quiet

@@ -48,7 +48,7 @@ wait "$held" || fail "the write that was held failed"
 status=0
 wait "$command" || status=$?
 eq "$status" 1 "exit status of the handoff"
-contains "$(cat "$T/command")" "abandoned for baton recover"
+contains "$(cat "$T/command")" "the handoff ends here, for baton recover"
 io "$(uri_of a vda)" "read -P 1 0 4k" "read -P 2 4k 4k" "write -P 3 8k 4k"
 eq "$(status_of a vda '| .role, .epoch, .handoff' | xargs)" "owner 4 null" "a"
 ledger_balances a vda
