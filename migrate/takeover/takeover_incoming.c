@@ -31,8 +31,8 @@ takeover_incoming_check(struct disk *d, const char *uuid, uint64_t epoch, struct
 
     if (d->service->opaque_filter[0] != '\0') {
         return err_set(e, -EINVAL,
-                       "%s: %s has nbdkit's filter %s in front of its disks, and the "
-                       "channel would pass it too; a layer can do without",
+                       "%s: %s has nbdkit's filter %s in front of its disks, and a "
+                       "channel would pass through it too; use a layer instead",
                        d->cfg->name, d->service->cfg->name, d->service->opaque_filter);
     }
     if (rec.uuid[0] != '\0' && strcmp(rec.uuid, uuid) != 0) {
@@ -175,8 +175,8 @@ check_flushed(struct disk *d, const struct batch *b, unsigned i, struct err *e)
 {
     if (b->is_unflushed[i] && b->boot_id[0] != '\0' && !is_same_host(b)) {
         return err_set(e, -EXDEV,
-                       "disk %s: %s has not flushed it, since %s was on its machine "
-                       "when it asked, and is elsewhere now",
+                       "disk %s: %s did not flush it, because %s was on the same "
+                       "machine when it was asked, and is on another one now",
                        d->cfg->name, b->from, d->service->cfg->name);
     }
     return 0;

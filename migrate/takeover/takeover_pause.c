@@ -77,7 +77,8 @@ takeover_pause(void *service, struct rpc_call *call, json_t *params, struct err 
         return rc;
     }
     if (ms <= 0) {
-        return err_set(e, -EBADMSG, "for_ms: a number of milliseconds");
+        return err_set(e, -EBADMSG,
+                       "parameter \"for_ms\": a number of milliseconds expected");
     }
     p = calloc(1, sizeof *p);
     if (p == NULL) {

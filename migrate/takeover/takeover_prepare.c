@@ -65,8 +65,8 @@ check_call(struct disk *d, const struct batch *b, unsigned i, struct err *e,
     }
     if (b->rights[i][0] == '\0') {
         return err_set(e, -EINVAL,
-                       "%s: %s names no right of its channels, it is an older program: "
-                       "restart it with this one first",
+                       "%s: %s runs an older program, which names no right of its "
+                       "channels; restart it with this program first",
                        d->cfg->name, b->from);
     }
     return 0;

@@ -18,7 +18,7 @@ ends_at_a() {
         [ "$SECONDS" -lt "$end" ] || fail "a: $(status_of a vda '| .role, .epoch, .handoff' | xargs)"
         pause 0.05
     done
-    grep -q "has not flushed" "$(log_of b)" || fail "b does not say why"
+    grep -q "did not flush it" "$(log_of b)" || fail "b does not say why"
 }
 
 # commits_and_loses_b: a has given the disk to b and not told it; b is elsewhere now
