@@ -59,7 +59,8 @@ find_by(struct service *s, const struct record *rec, const char *control,
         return rc;
     }
     if (w.uuid[0] == '\0') {
-        return err_set(e, -ENOENT, "%s has not learned the disk itself", w.service);
+        return err_set(e, -ENOENT, "%s has not learned yet which disk this is",
+                       w.service);
     }
     (void)snprintf(probe.uuid, sizeof probe.uuid, "%s", w.uuid);
     (void)snprintf(probe.peer_control, sizeof probe.peer_control, "%s", control);
@@ -76,8 +77,8 @@ find_owner(struct service *s, const struct record *rec, const struct attach_requ
 {
     const unsigned nr = rq->nr_ask + s->cfg->nr_peers;
     int rc = err_set(e, -ENOENT,
-                     "whom to ask for its owner? give --owner URI, or --peer to "
-                     "%s",
+                     "no service is known that could name its owner; give --owner URI, "
+                     "or --peer to %s",
                      s->cfg->name);
 
     for (unsigned i = 0; i < nr; i++) {
@@ -174,8 +175,8 @@ follow_owner(struct disk *d, const struct owner_answer *w,
     }
     disk_set_record(d, &rec);
     disk_follow(d, channel);
-    log_info("client of %s, which owns %s at epoch %" PRIu64, rec.peer_name, rec.name,
-             rec.epoch);
+    log_info("now a client of %s, which owns %s at epoch %" PRIu64, rec.peer_name,
+             rec.name, rec.epoch);
     return 0;
 }
 

@@ -78,14 +78,14 @@ look(struct disk *d, uint64_t epoch, struct err *e, json_t **ret_result)
 
     if (rec.role != ROLE_OWNER || rec.epoch != epoch ||
         redir_active(disk_redir(d)) == NULL) {
-        return err_set(e, -EAGAIN, "%s has %s %s at epoch %" PRIu64,
+        return err_set(e, -EAGAIN, "at %s, %s is %s at epoch %" PRIu64,
                        d->service->cfg->name, d->cfg->name, role_name(rec.role),
                        rec.epoch);
     }
     if (d->service->opaque_filter[0] != '\0') {
         return err_set(e, -EINVAL,
-                       "%s: %s has nbdkit's filter %s in front of its disks, and the "
-                       "channel would pass it too; a layer can do without",
+                       "%s: %s has nbdkit's filter %s in front of its disks, and a "
+                       "channel would pass through it too; use a layer instead",
                        d->cfg->name, d->service->cfg->name, d->service->opaque_filter);
     }
     rc = identity_take(redir_active(d->redir), &redir_port(d->redir)->info, e, &id);

@@ -110,8 +110,8 @@ lease_grant(struct disk *d, const struct lease *l, enum lease_how how,
         if (lease_grant_is_used(d, &has, deadline_ns, &is_silent)) {
             return refuse(d, &has, is_silent, e);
         }
-        log_info("%s: %s at %s has ended without a word", d->cfg->name, has.vm,
-                 has.service);
+        log_info("%s: %s at %s has ended without notice; its lease is ended, too",
+                 d->cfg->name, has.vm, has.service);
         lease_end(d, &has);
     }
 }

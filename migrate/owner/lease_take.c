@@ -235,13 +235,13 @@ lease_control(void *service, struct rpc_call *call, json_t *params, struct err *
     }
     role = disk_record(d).role;
     if (role != ROLE_OWNER && role != ROLE_PARKED) {
-        return err_set(e, -EPERM, "%s has %s %s: its owner knows who has it",
+        return err_set(e, -EPERM, "at %s, %s is %s; only its owner knows the leases",
                        s->cfg->name, d->cfg->name, role_name(role));
     }
     *ret_result = json_pack("{s:s,s:o,s:b}", "disk", d->cfg->name, "leases",
                             lease_list(d), "released", is_release);
     if (is_release && lease_drop(d, NULL, NULL) > 0) {
-        log_warn("%s: nobody has it any more, because a person said so", d->cfg->name);
+        log_warn("%s: its leases are ended, because a person said so", d->cfg->name);
     }
     return 0;
 }

@@ -263,8 +263,8 @@ judge(const struct service *s, const struct owner_answer *w, uint64_t known,
         return 1;
     }
     return err_set(e, -EAGAIN,
-                   "%s has it %s at epoch %" PRIu64 ", and nobody has "
-                   "taken it since epoch %" PRIu64,
+                   "at %s it is %s at epoch %" PRIu64
+                   ", and nobody has taken it since epoch %" PRIu64,
                    w->service, role_name(w->role), w->epoch, known);
 }
 
@@ -297,13 +297,14 @@ follow_chain(struct service *s, const struct record *rec, const char *control,
         rc = judge(s, ret_owner, known, e);
         if (rc == 0 && ret_owner->right[0] == '\0') {
             return err_set(e, -EPROTO,
-                           "%s owns it, and tells no right to be its channel: it is an "
-                           "older program",
+                           "%s owns it, but runs an older program, which tells no "
+                           "right of its channels",
                            ret_owner->service);
         }
         if (rc == 0 && ret_owner->epoch == rec->epoch &&
             strcmp(ret_owner->right, rec->right) == 0) {
-            return err_set(e, -EALREADY, "%s owns it, as is known", ret_owner->service);
+            return err_set(e, -EALREADY, "%s owns it, as is known here",
+                           ret_owner->service);
         }
         if (rc <= 0) {
             return rc;

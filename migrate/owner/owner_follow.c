@@ -117,6 +117,7 @@ end_search(struct disk *d, uint64_t began_ns, int rc, const struct err *e)
     bool is_silent = rc == 0 || rc == -EALREADY || was_found_since(d, began_ns);
     bool is_due = false;
     struct disk_locked *l;
+    char name[NAME_MAX_LEN + 1];
 
     lk_acquire(&d->lock);
     l = disk_locked(d);
@@ -133,11 +134,12 @@ end_search(struct disk *d, uint64_t began_ns, int rc, const struct err *e)
     (void)snprintf(l->search, sizeof l->search, "%s", is_silent ? "" : err_text(e, rc));
     l->search_end_ns = clock_now_ns();
     l->is_searching = false;
+    (void)snprintf(name, sizeof name, "%s", d->cfg->name);
     cv_broadcast(&d->changed);
     lk_release(&d->lock); /* from here on d may be gone */
     if (is_due) {
-        log_warn("the owner is not found: %s: requests are held, asking again",
-                 err_text(e, rc));
+        log_warn("the owner of %s is not found: %s; requests are held, asking again",
+                 name, err_text(e, rc));
     }
 }
 

@@ -80,7 +80,7 @@ owner_word_read(const json_t *status, const struct record *rec, struct owner_wor
         o->kind = WORD_OTHER_DISK;
     } else if (role_parse(text_of(disk, "role"), &o->role) < 0) {
         o->kind = WORD_SILENT;
-        (void)snprintf(o->why, sizeof o->why, "its answer has no role of the disk");
+        (void)snprintf(o->why, sizeof o->why, "its answer names no role of the disk");
     } else {
         o->kind = WORD_ROLE;
         o->epoch = number_of(disk, "epoch");

@@ -37,7 +37,7 @@ fails_with 1 "VM web has it at a, and a second writer would damage it" -- \
 fails_with 1 "VM web has it at a" -- use b prepare $VM_UUID vda
 fails_with 1 "VM web has it at a" -- use b prepare $DB_UUID vda "<shareable/>"
 eq "$(leases a)" a "who has it"
-fails_with 1 "its owner knows who has it" -- baton lease vda --at "$(control_of b)"
+fails_with 1 "only its owner knows the leases" -- baton lease vda --at "$(control_of b)"
 
 # A reader is no second one, and it does not make web forgotten.
 use b prepare $DB_UUID vda "<readonly/>"

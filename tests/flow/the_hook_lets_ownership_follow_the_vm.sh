@@ -16,8 +16,8 @@ start_service b --disk "name=vda,device=$device,role=standby"
 start_service c --disk "name=vda,device=$cmp_device,role=standby"
 
 # Attaching, by hand.
-fails_with 1 "whom to ask for its owner" -- baton attach vda --at "$(control_of b)"
-fails_with 1 "b has not learned the disk itself" -- \
+fails_with 1 "no service is known that could name its owner" -- baton attach vda --at "$(control_of b)"
+fails_with 1 "b has not learned yet which disk this is" -- \
     baton attach vda --at "$(control_of c)" --owner "$(control_of b)"
 fails_with 1 "a owns it itself" -- \
     baton attach vda --at "$(control_of a)" --owner "$(control_of b)"

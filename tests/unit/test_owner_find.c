@@ -142,9 +142,9 @@ END_TEST
 START_TEST(who_was_given_it_and_does_not_say_so_is_not_believed)
 {
     say(0, ROLE_GIVEN, 3, fakes[1].control);
-    expect_none(-EAGAIN, "b has it standby");
+    expect_none(-EAGAIN, "at b it is standby");
     say(1, ROLE_OWNER, 2, ""); /* of a time before */
-    expect_none(-EAGAIN, "b has it owner at epoch 2, and nobody has taken it since "
+    expect_none(-EAGAIN, "at b it is owner at epoch 2, and nobody has taken it since "
                          "epoch 3");
     say(1, ROLE_PARKED, 4, "");
     expect_none(-EAGAIN, "parked");
@@ -159,7 +159,7 @@ START_TEST(an_epoch_that_is_not_above_ours_is_nothing_new)
     expect_none(-EAGAIN, "epoch 1");
     say(0, ROLE_GIVEN, 2, fakes[1].control);
     say(1, ROLE_OWNER, 5, "");
-    expect_none(-EAGAIN, "a has it given at epoch 2");
+    expect_none(-EAGAIN, "at a it is given at epoch 2");
 }
 END_TEST
 
@@ -170,7 +170,7 @@ START_TEST(an_owner_with_another_right_is_found_again)
     say(0, ROLE_OWNER, 2, "");
     expect_owner(0, 2);
     right = "";
-    expect_none(-EPROTO, "a owns it, and tells no right");
+    expect_none(-EPROTO, "a owns it, but runs an older program");
     right = "0";
     expect_none(-EPROTO, "malformed answer");
 }
