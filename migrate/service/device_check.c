@@ -98,14 +98,14 @@ explain(struct disk *d, int rc, struct err *e)
     const struct service_config *cfg = d->service->cfg;
     struct err why = *e;
 
-    return err_set(
-        e, rc,
-        "%s is not the device that this disk had here: %s; nothing was written to it. "
-        "If a path names another device now, correct device=. If it is right (the file "
-        "was moved or restored from a backup), say so: baton recover %s "
-        "--accept-device%s%s",
-        d->cfg->device, why.msg, d->cfg->name, cfg->has_control ? " --at " : "",
-        cfg->has_control ? cfg->control.text : "");
+    return err_set(e, rc,
+                   "%s is not the device that this disk had here: %s; nothing was "
+                   "written to it. If a path names another device now, correct "
+                   "device=. If it is right (the file was moved or restored from a "
+                   "backup), accept it: baton recover %s --accept-device%s%s",
+                   d->cfg->device, why.msg, d->cfg->name,
+                   cfg->has_control ? " --at " : "",
+                   cfg->has_control ? cfg->control.text : "");
 }
 
 int
@@ -246,8 +246,9 @@ accept_now(struct disk *d, struct err *e)
         }
     }
     if (rc == 0) {
-        log_warn("%s: %s is its device, because a person said so%s%s", d->cfg->name,
-                 d->cfg->device, dev.name[0] != '\0' ? ": " : "", dev.name);
+        log_warn("%s: %s is accepted as its device, because a person said so%s%s",
+                 d->cfg->name, d->cfg->device, dev.name[0] != '\0' ? ": " : "",
+                 dev.name);
     }
     port_close(port);
     return rc;

@@ -39,10 +39,11 @@ disk_failed_claim(struct disk *d, struct err *e)
     LK_GUARD(&d->lock);
 
     if (disk_locked(d)->trouble[0] == '\0') {
-        return err_set(e, -EAGAIN, "%s is served meanwhile", d->cfg->name);
+        return err_set(e, -EAGAIN, "%s is served by now", d->cfg->name);
     }
     if (disk_locked(d)->claimed_for != NULL) {
-        return err_set(e, -EBUSY, "%s is being tried again just now", d->cfg->name);
+        return err_set(e, -EBUSY, "%s is being tried again at this moment",
+                       d->cfg->name);
     }
     disk_locked(d)->claimed_for = "another try";
     return 0;

@@ -107,7 +107,7 @@ lease_save(struct disk *d)
     rc = write_file(d, file, list, &e);
     json_decref(list);
     if (rc < 0) {
-        log_warn("who may write to %s is not kept over a restart: disk/%s: %s",
+        log_warn("who may write to %s will not be known after a restart: disk/%s: %s",
                  d->cfg->name, file, err_text(&e, rc));
     }
 }
