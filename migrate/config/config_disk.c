@@ -390,11 +390,10 @@ check_together(const struct disk_config *d, const struct config_items *items,
     }
     scheme = find_scheme(d->device);
     if (d->reconnects && (scheme == NULL || !scheme->is_unix)) {
-        return err_set(
-            e, -EINVAL,
-            "reconnect=on is for an NBD server on a unix socket: whether one "
-            "elsewhere has ended, and all that it was sent, cannot be known; "
-            "allowed with this device: reconnect=off");
+        return err_set(e, -EINVAL,
+                       "reconnect=on is for an NBD server on a unix socket: of any "
+                       "other it cannot be known when its process, and all that it was "
+                       "sent, has ended; allowed with this device: reconnect=off");
     }
     return 0;
 }

@@ -121,13 +121,17 @@ check_announced(const struct service_config *c, struct err *e)
 {
     for (unsigned i = 0; c->nr_announce == 0 && i < c->nr_listen; i++) {
         if (is_any_address(&c->listen[i])) {
-            return err_set(e, -EINVAL, "how do others reach %s? give announce",
+            return err_set(e, -EINVAL,
+                           "others cannot connect to %s; give announce an address that "
+                           "they can use",
                            c->listen[i].text);
         }
     }
     for (unsigned i = 0; !c->has_announce_control && i < c->nr_net_control; i++) {
         if (is_any_address(&c->net_control[i])) {
-            return err_set(e, -EINVAL, "how do others reach %s? give announce-control",
+            return err_set(e, -EINVAL,
+                           "others cannot connect to %s; give announce-control an "
+                           "address that they can use",
                            c->net_control[i].text);
         }
     }
@@ -152,8 +156,8 @@ check_allow_lists(const struct service_config *c, struct err *e)
     for (unsigned i = 0; i < c->nr_disks; i++) {
         if (c->disks[i].peers_allowed != NULL && !has_names) {
             return err_set(e, -EINVAL,
-                           "disk %s: peers-allowed: without TLS or vsock nobody has a "
-                           "name; give tls-certificates or tls-psk",
+                           "disk %s: peers-allowed: without TLS or vsock peers have no "
+                           "names; give tls-certificates or tls-psk",
                            c->disks[i].name);
         }
     }

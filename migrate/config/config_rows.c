@@ -49,8 +49,8 @@ static const struct style {
     const char *before, *more, *between, *again;
     int column; /* of the help */
     bool is_option;
-} option_style = {"  --", ", --", " ", "; repeat", 22, true},
-  parameter_style = {"", ", ", "=", " (several)", 17, false};
+} option_style = {"  --", ", --", " ", "; may be repeated", 22, true},
+  parameter_style = {"", ", ", "=", " (may be repeated)", 17, false};
 
 /* The help begins at the column, below what several rows share it; behind a single one
  * that is too long for that it begins after two blanks. */
