@@ -119,8 +119,9 @@ identity_take_while(struct port *p, const struct port_info *disk,
         rq.deadline_ns = clock_deadline_ns(READ_NS);
         rc = port_submit(p, &rq);
         if (rc < 0) {
-            return err_set(e, rc, "reading block at %" PRIu64 " to compare devices: %s",
-                           rq.off, err_text(NULL, rc));
+            return err_set(
+                e, rc, "cannot read the block at %" PRIu64 " to compare devices: %s",
+                rq.off, err_text(NULL, rc));
         }
         hash(buf, rq.len, id.samples[i]);
     }

@@ -40,7 +40,7 @@ read_file(struct record_dir *d, const char *name, struct err *e,
         rc = record_parse_disk(text, len, e, &r, &stamp);
     }
     if (rc == 0 && strcmp(r.name, name) != 0) {
-        rc = err_set(e, -EBADMSG, "it speaks of disk %s", r.name);
+        rc = err_set(e, -EBADMSG, "it is about disk %s", r.name);
     }
     if (rc < 0) {
         return err_prefix(e, rc, "state directory %s: disk/%s", d->path, file);
@@ -124,7 +124,7 @@ spread_locked(struct record_dir *d, struct err *e)
      * earlier try has renamed. */
     rc = d->io->fsync(d->io, d->disk_fd);
     if (rc < 0) {
-        return err_set(e, rc, "state directory %s: fsync of disk/: %s", d->path,
+        return err_set(e, rc, "state directory %s: cannot fsync disk/: %s", d->path,
                        err_text(NULL, rc));
     }
     return 0;
@@ -148,7 +148,8 @@ record_settle_locked(struct record_dir *d, struct err *e)
     }
     rc = d->io->unlink(d->io, d->fd, RECORD_GROUP_FILE);
     if (rc < 0) {
-        return err_set(e, rc, "state directory %s: remove " RECORD_GROUP_FILE ": %s",
+        return err_set(e, rc,
+                       "state directory %s: cannot remove " RECORD_GROUP_FILE ": %s",
                        d->path, err_text(NULL, rc));
     }
     free(l->pending);

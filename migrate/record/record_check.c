@@ -90,10 +90,11 @@ check_promise(const struct record *r, struct err *e)
     if (r->refused_epoch > INT64_MAX ||
         strnlen(r->refused_uuid, sizeof r->refused_uuid) == sizeof r->refused_uuid ||
         (is_promise ? !uuid_is_valid(r->refused_uuid) : r->refused_uuid[0] != '\0')) {
-        return err_set(e, -EINVAL, "refused_epoch and refused_uuid make no promise");
+        return err_set(e, -EINVAL,
+                       "refused_epoch and refused_uuid do not fit together");
     }
     if (r->is_learned && r->role != ROLE_GIVEN) {
-        return err_set(e, -EINVAL, "learned, but not given");
+        return err_set(e, -EINVAL, "learned is set, but the role is not given");
     }
     return 0;
 }
@@ -143,7 +144,8 @@ check_numbers(const struct record *r, struct err *e)
         return err_set(e, -EINVAL, "forced_epoch or taken_at is out of range");
     }
     if (r->superseded > r->epoch || (r->superseded != 0 && !is_standby)) {
-        return err_set(e, -EINVAL, "superseded is out of range, or not on standby");
+        return err_set(e, -EINVAL,
+                       "superseded is out of range, or the role is not standby");
     }
     return 0;
 }
@@ -155,16 +157,17 @@ check_parked(const struct record *r, struct err *e)
         return 0;
     }
     if (r->role != ROLE_PARKED && (r->role != ROLE_GIVEN || r->is_learned)) {
-        return err_set(e, -EINVAL, "parked, but neither parked nor given by us");
+        return err_set(e, -EINVAL,
+                       "parked is set, but the role is neither parked nor given by us");
     }
     for (unsigned i = 0; i < IDENTITY_SAMPLES; i++) {
         if (!is_text(r->parked.samples[i], sizeof r->parked.samples[i])) {
-            return err_set(e, -EINVAL, "parked: a malformed sample");
+            return err_set(e, -EINVAL, "parked has a malformed sample");
         }
     }
     return is_text(r->parked.device_id, sizeof r->parked.device_id)
                ? 0
-               : err_set(e, -EINVAL, "parked: a malformed device");
+               : err_set(e, -EINVAL, "parked has a malformed device");
 }
 
 static int
@@ -179,7 +182,7 @@ check_names(const struct record *r, struct err *e)
         return err_set(e, -EINVAL, "vm is not a valid name");
     }
     if ((unsigned)r->role >= ROLE_NR) {
-        return err_set(e, -EINVAL, "unknown role");
+        return err_set(e, -EINVAL, "the role is unknown");
     }
     return 0;
 }

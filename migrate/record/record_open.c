@@ -46,10 +46,11 @@ sync_parent(struct record_dir *d, struct err *e)
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): it changes only the copy */
     fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        return system_error(e, "open the parent folder");
+        return system_error(e, "cannot open the parent folder");
     }
     rc = d->io->fsync(d->io, fd);
-    return rc < 0 ? err_set(e, rc, "fsync of the parent folder: %s", err_text(NULL, rc))
+    return rc < 0 ? err_set(e, rc, "cannot fsync the parent folder: %s",
+                            err_text(NULL, rc))
                   : 0;
 }
 
@@ -72,12 +73,12 @@ open_folders(struct record_dir *d, struct err *e)
                        (unsigned)st.st_mode & 07777);
     }
     if (mkdirat(d->fd, DISK_FOLDER, 0700) < 0 && errno != EEXIST) {
-        return system_error(e, "create disk/");
+        return system_error(e, "cannot create disk/");
     }
     d->disk_fd =
         openat(d->fd, DISK_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (d->disk_fd < 0) {
-        return system_error(e, "open disk/");
+        return system_error(e, "cannot open disk/");
     }
     return is_new ? sync_parent(d, e) : 0;
 }
@@ -130,7 +131,7 @@ make_service(struct record_dir *d, struct err *e)
         rc = record_store_has(d->fd, RECORD_GROUP_FILE);
     }
     if (rc < 0) {
-        return err_set(e, rc, "list: %s", err_text(NULL, rc));
+        return err_set(e, rc, "cannot list the records: %s", err_text(NULL, rc));
     }
     if (rc > 0) {
         return err_set(e, -EBADMSG,
@@ -189,7 +190,8 @@ static int
 go_unwritten(struct record_dir *d, uint64_t before, const char *why, struct err *e)
 {
     if (before == 0) {
-        return err_set(e, -EROFS, "%s, and it was never used before", why);
+        return err_set(e, -EROFS, "%s, and no service has used this folder before",
+                       why);
     }
     if (await_clock(d, before) == 0) {
         d->service.incarnation = clock_incarnation(d);

@@ -120,7 +120,7 @@ record_store_read(int dir_fd, const char *name, struct err *e, char **ret_text,
     }
     rc = read_all(fd, text, (size_t)st.st_size, ret_len);
     if (rc < 0) {
-        return err_set(e, rc, "read: %s", err_text(NULL, rc));
+        return err_set(e, rc, "cannot be read: %s", err_text(NULL, rc));
     }
     *ret_text = TAKE(text);
     return 0;
@@ -161,7 +161,7 @@ record_store_write_tmp(struct record_io *io, int dir_fd, const char *tmp,
     }
     if (rc < 0) {
         (void)io->unlink(io, dir_fd, tmp); /* the next open removes it, too */
-        return err_set(e, rc, "write: %s", err_text(NULL, rc));
+        return err_set(e, rc, "cannot be written: %s", err_text(NULL, rc));
     }
     return 0;
 }
@@ -175,7 +175,7 @@ record_store_rename_tmp(struct record_io *io, int dir_fd, const char *tmp,
     *ret_is_renamed = rc == 0;
     if (rc < 0) {
         (void)io->unlink(io, dir_fd, tmp); /* as above */
-        return err_set(e, rc, "write: %s", err_text(NULL, rc));
+        return err_set(e, rc, "cannot be written: %s", err_text(NULL, rc));
     }
     rc = BREAKPOINT("record-renamed") < 0 ? -EIO : io->fsync(io, dir_fd);
     if (rc < 0) {
@@ -208,7 +208,7 @@ record_store_put(struct record_io *io, int dir_fd, const char *name, const char 
     rc = io->rename(io, dir_fd, tmp, name);
     if (rc < 0) {
         (void)io->unlink(io, dir_fd, tmp); /* as above */
-        return err_set(e, rc, "write: %s", err_text(NULL, rc));
+        return err_set(e, rc, "cannot be written: %s", err_text(NULL, rc));
     }
     return 0;
 }
@@ -250,7 +250,7 @@ record_store_clean(struct record_io *io, int dir_fd, struct err *e)
 
     if (d == NULL) {
         rc = -errno;
-        return err_set(e, rc, "list: %s", err_text(NULL, rc));
+        return err_set(e, rc, "cannot list the folder: %s", err_text(NULL, rc));
     }
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while (rc == 0 && (errno = 0, entry = readdir(d)) != NULL) {
@@ -262,8 +262,9 @@ record_store_clean(struct record_io *io, int dir_fd, struct err *e)
         rc = -errno;
     }
     (void)closedir(d); /* only read */
-    return rc < 0 ? err_set(e, rc, "remove temporary files: %s", err_text(NULL, rc))
-                  : 0;
+    return rc < 0
+               ? err_set(e, rc, "cannot remove temporary files: %s", err_text(NULL, rc))
+               : 0;
 }
 
 bool
