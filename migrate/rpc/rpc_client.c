@@ -56,7 +56,7 @@ connect_tls(struct rpc_client *c, const struct uri *u, uint64_t deadline_ns,
     }
     rc = tls_connect(t, fd, u->host, deadline_ns, e, &c->tls);
     if (rc < 0) {
-        return err_prefix(e, rc, "connect to %s", u->text);
+        return err_prefix(e, rc, "cannot connect to %s", u->text);
     }
     c->tcp_fd = TAKE_FD(fd);
     c->fd = tls_stream_fd(c->tls);
@@ -71,7 +71,7 @@ rpc_client_open(const struct uri *u, uint64_t deadline_ns, struct err *e,
     int rc;
 
     if (c == NULL) {
-        return err_set(e, -ENOMEM, "connect to %s: out of memory", u->text);
+        return err_set(e, -ENOMEM, "cannot connect to %s: out of memory", u->text);
     }
     c->tcp_fd = -1;
     (void)snprintf(c->where, sizeof c->where, "%s", u->text); /* same size */
@@ -146,7 +146,7 @@ send_request(struct rpc_client *c, const char *method, json_t *params,
 
     json_decref(j);
     if (rc < 0) {
-        return err_set(e, rc, "%s: the request cannot be sent: %s", method,
+        return err_set(e, rc, "%s: cannot send the request: %s", method,
                        err_text(NULL, rc));
     }
     rc = rpc_frame_write(c->fd, line, len, deadline_ns);
@@ -155,7 +155,8 @@ send_request(struct rpc_client *c, const char *method, json_t *params,
     }
     if (rc < 0) {
         c->is_spent = true;
-        return err_set(e, rc, "%s: send the request: %s", method, err_text(NULL, rc));
+        return err_set(e, rc, "%s: cannot send the request: %s", method,
+                       err_text(NULL, rc));
     }
     return 0;
 }
@@ -190,7 +191,7 @@ read_error(const char *method, const json_t *error, struct err *e, int *ret_code
     json_int_t n = json_integer_value(code);
 
     if (!json_is_integer(code) || message == NULL || n < INT_MIN || n > INT_MAX) {
-        return malformed(method, "error has no code or no message", e);
+        return malformed(method, "its error has no code or no message", e);
     }
     *ret_is_reply = true;
     *ret_code = (int)n;
@@ -254,7 +255,7 @@ receive_object(struct rpc_client *c, const char *method, uint64_t deadline_ns,
     int rc = rpc_frame_read(&c->reader, deadline_ns, &line, &len);
 
     if (rc == -EMSGSIZE) {
-        *ret_rc = malformed(method, "too long", e);
+        *ret_rc = malformed(method, "it is too long", e);
         return NULL;
     }
     if (rc <= 0) {
@@ -271,12 +272,12 @@ receive_object(struct rpc_client *c, const char *method, uint64_t deadline_ns,
                 ? err_set(e, rc, "%s: the connection to %s broke before the answer",
                           method, c->where)
             : rc == -ETIMEDOUT
-                ? err_set(e, rc, "%s: no answer in time from %s", method, c->where)
+                ? err_set(e, rc, "%s: %s did not answer in time", method, c->where)
                 : err_set(e, rc, "%s: %s: %s", method, c->where, err_text(NULL, rc));
         return NULL;
     }
     if (json_depth_exceeds(line, len, MAX_REPLY_DEPTH)) {
-        *ret_rc = malformed(method, "nested too deep", e);
+        *ret_rc = malformed(method, "it is nested too deep", e);
         return NULL;
     }
     j = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
@@ -286,7 +287,7 @@ receive_object(struct rpc_client *c, const char *method, uint64_t deadline_ns,
     }
     version = json_string_value(json_object_get(j, "jsonrpc"));
     if (version == NULL || strcmp(version, "2.0") != 0) {
-        *ret_rc = malformed(method, "not JSON-RPC 2.0", e);
+        *ret_rc = malformed(method, "it is not JSON-RPC 2.0", e);
         json_decref(j);
         return NULL;
     }
@@ -304,7 +305,8 @@ rpc_call(struct rpc_client *c, const char *method, json_t *params,
 
     if (c->is_spent) {
         json_decref(params);
-        rc = err_set(e, -ECONNRESET, "%s: the connection is spent", method);
+        rc = err_set(e, -ECONNRESET,
+                     "%s: an earlier call has left this connection unusable", method);
     } else {
         rc = send_request(c, method, params, deadline_ns, e);
     }

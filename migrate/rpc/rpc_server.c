@@ -312,7 +312,7 @@ rpc_server_new_net(int listen_fd, const struct rpc_method *methods, void *ctx,
     }
     lk_done(&s->lock);
     free(s);
-    return err_set(e, rc, "start the control server: %s", err_text(NULL, rc));
+    return err_set(e, rc, "cannot start the control server: %s", err_text(NULL, rc));
 }
 
 static void
