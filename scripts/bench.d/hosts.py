@@ -27,7 +27,7 @@ class Host:
         end = time.monotonic() + 10
         while not os.path.exists(ready):
             if self.process.poll() is not None or time.monotonic() > end:
-                raise Failure("no namespaces here (are you root?)")
+                raise Failure("cannot make network namespaces (are you root?)")
             time.sleep(0.01)
         self.pid = self.process.pid
         self.enter = ["nsenter", "--target", str(self.pid), "--net", "--mount", "--"]

@@ -155,7 +155,7 @@ def measure(options, tree, busy):
 
 
 def main():
-    # Whoever stops it, however: the servers end with it.
+    # However it is stopped, the servers end with it.
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sig, lambda *_: sys.exit(1))
     options = arguments()

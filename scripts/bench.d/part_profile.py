@@ -53,7 +53,7 @@ def calls(ctx, server, pid, row):
                        stderr=subprocess.DEVNULL)
         took = time.monotonic() - began
     if took < 0.5:
-        raise Failure("strace cannot attach")
+        raise Failure("strace cannot attach to the server")
     with open(log, encoding="utf-8") as f:
         found = re.findall(r"^\s*(\d+)\s+(\w+)$", f.read(), re.M)
     counts = {name: int(n) for n, name in found if name != "total"}

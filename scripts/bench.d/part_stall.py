@@ -173,7 +173,7 @@ def by_records(ctx, file):
             lines.append(line(name, s))
     took = fsync_times(ctx.place, 50 if ctx.quick else 500)
     ctx.report.data["stall"]["records"] = {"cases": raw, "fsync_us": took}
-    ctx.report.heading("stall: the one durable record in it",
+    ctx.report.heading("stall: the one durable record in a stall",
                        "a file renamed and its folder fsynced by a loop that does "
                        f"nothing else: p50 {quantile(took, 0.5)}, p99 "
                        f"{quantile(took, 0.99)} us")

@@ -108,7 +108,7 @@ class Place:
                 self.running.append(p)
                 return p
             time.sleep(0.01)
-        raise Failure(f"{pid_file} does not appear")
+        raise Failure(f"{pid_file} did not appear")
 
     def stop(self, p, sig=signal.SIGKILL):
         if p not in self.running:
@@ -129,7 +129,7 @@ class Place:
                     return
             time.sleep(0.01)
         with open(p.log, encoding="utf-8", errors="replace") as f:
-            raise Failure(f"{p.args}: not ready\n{f.read()[-2000:]}")
+            raise Failure(f"{p.args} did not get ready\n{f.read()[-2000:]}")
 
 
 def run(argv, timeout=120):
@@ -137,7 +137,7 @@ def run(argv, timeout=120):
         r = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True,
                            text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as e:
-        raise Failure(f"{' '.join(argv)}: not finished after {timeout} s") from e
+        raise Failure(f"{' '.join(argv)} did not end within {timeout} s") from e
     if r.returncode != 0:
         raise Failure(f"{' '.join(argv)}: status {r.returncode}\n{r.stderr[-2000:]}")
     return r.stdout
