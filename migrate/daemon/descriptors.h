@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* descriptors.h - private to this folder: enough of them for all disks. */
+/* descriptors.h - private to migrate/daemon: enough descriptors for all disks. */
 #ifndef BATON_DESCRIPTORS_H
 #define BATON_DESCRIPTORS_H
 

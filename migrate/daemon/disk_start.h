@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk_start.h - private to migrate/: what the service does with a disk at its own
- * start. */
+/* disk_start.h - private to migrate/daemon: what the service does with a disk at its
+ * own start. */
 #ifndef BATON_DISK_START_H
 #define BATON_DISK_START_H
 

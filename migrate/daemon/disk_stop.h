@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk_stop.h - private to migrate/: what the service does with a disk at its own end.
- */
+/* disk_stop.h - private to migrate/daemon: what the service does with a disk at its own
+ * end. */
 #ifndef BATON_DISK_STOP_H
 #define BATON_DISK_STOP_H
 

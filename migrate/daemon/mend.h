@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mend.h - private to migrate/: disks that cannot be served, while the others are.
+/* mend.h - private to migrate/daemon: disks that cannot be served, while others are.
  *
  * A device that is missing, too small, another one, or locked, and a record that cannot
  * be read or written, are the trouble of one disk. Its role stays what its record says;

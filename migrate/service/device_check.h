@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device_check.h - private to migrate/: is the device that is configured still the one
- * that this service had when it owned the disk last (device_*)?
+/* device_check.h (device_*) - is the device that is configured still the one that this
+ * service had when it owned the disk last?
  *
  * A path may name another disk after a reboot, and nobody would see it. In a handoff
  * the owner's device is there to compare with; here only what is remembered is. What

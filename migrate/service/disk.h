@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk.h - private to migrate/: one disk of a service, and what it owns of it. The
- * steps that change that are in disk_ownership.h.
+/* disk.h - one disk of a service, and what the service owns of it. The steps that
+ * change that are in disk_ownership.h.
  *
  * A caller that changes a disk's ownership claims it first (disk_claim); the claim is
  * not a lock: nobody waits for it (but for the moment in which what was learned of the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk_claim.h - private to migrate/, by way of disk.h: who may change a disk's
- * ownership now (disk_*). */
+/* disk_claim.h (disk_*) - a part of disk.h, which includes it: who may change a disk's
+ * ownership now. */
 #ifndef BATON_DISK_CLAIM_H
 #define BATON_DISK_CLAIM_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk_durability.h - private to migrate/: what an owner tells the channels about
- * where acknowledged writes are (channel_owner.h), and what becomes of those that a
- * channel has kept (disk_*). */
+/* disk_durability.h (disk_*) - what an owner tells the channels about where
+ * acknowledged writes are (channel_owner.h), and what becomes of those that a channel
+ * has kept. */
 #ifndef BATON_DISK_DURABILITY_H
 #define BATON_DISK_DURABILITY_H
 

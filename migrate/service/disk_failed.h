@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk_failed.h - private to migrate/: a disk that cannot be served, while the others
- * are (daemon/mend.h). */
+/* disk_failed.h - a disk that cannot be served, while the others are
+ * (daemon/mend.h). */
 #ifndef BATON_DISK_FAILED_H
 #define BATON_DISK_FAILED_H
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* disk_ownership.h - private to migrate/: the steps that change who owns a disk
- * (disk_*). Each is small and leaves the disk in one of the roles. Only the claimant
- * calls them. */
+/* disk_ownership.h (disk_*) - the steps that change who owns a disk. Each is small and
+ * leaves the disk in one of the roles. Only the claimant calls them. */
 #ifndef BATON_DISK_OWNERSHIP_H
 #define BATON_DISK_OWNERSHIP_H
 
