@@ -14,6 +14,35 @@
 #define REACH_NS (10 * NS_PER_S)
 #define REACH_SSH_NS (60 * NS_PER_S) /* a person may have to type a pass phrase */
 
+static int
+refuse_command(const char *name, const char *who, const struct cli_command *commands)
+{
+    char list[256] = "";
+    size_t n = 0;
+
+    for (; commands->name != NULL && n < sizeof list; commands++) {
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n == 0 ? "" : ", ",
+                              commands->name);
+    }
+    return cli_fail(CLI_USAGE, who, "%s%.100s; allowed: %s",
+                    name == NULL ? "no command" : "no such command: ",
+                    name == NULL ? "" : name, list);
+}
+
+int
+cli_run_command(int argc, char **argv, const char *who,
+                const struct cli_command *commands)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+
+    for (const struct cli_command *c = commands; name != NULL && c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0) {
+            return c->run(argc - 1, argv + 1);
+        }
+    }
+    return refuse_command(name, who, commands);
+}
+
 /* The URI of this host's only control socket, in text. */
 static int
 find_socket(const char *command, char *text, size_t size)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cli.h - the commands of baton(1), and the service that a command speaks to. Each
- * command gets argv from its own word on and returns the exit status (say.h);
- * cmd_NAME() is in cmd_NAME.c (cmd_*), but park, unpark and abort are in cmd_handoff.c.
- * One thread. */
+/* cli.h - the commands of baton(1), how a program finds the one that it is told, and
+ * the service that a command speaks to. Each command gets argv from its own word on and
+ * returns the exit status (say.h); cmd_NAME() is in cmd_NAME.c (cmd_*), but park,
+ * unpark and abort are in cmd_handoff.c. One thread. */
 #ifndef BATON_CLI_H
 #define BATON_CLI_H
 
@@ -22,6 +22,18 @@ int cmd_vm(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_proxy(int argc, char **argv);
 int cmd_serial(int argc, char **argv);
+
+/* A row of a program's table of commands, which ends with one without a name. */
+struct cli_command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *synopsis; /* its line in the program's --help; NULL: it has none */
+};
+
+/* Run the command that argv[1] names. If it names none, a sentence says which there
+ * are: "baton: <who>: no such command: ...". Returns the exit status. */
+int cli_run_command(int argc, char **argv, const char *who,
+                    const struct cli_command *commands);
 
 /* Where the service is: at, else $BATON_CONTROL, else the only /run/baton/<name>.ctl.
  * Returns CLI_DONE, or another status after a sentence. */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* entry_baton.c - the command line tool: finds the command and runs it. */
+/* entry_baton.c - the command line tool, and the list of its commands. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cli.h"
 
-static const struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *synopsis;
-} commands[] = {
+static int print_help(int argc, char **argv);
+static int print_version(int argc, char **argv);
+
+static const struct cli_command commands[] = {
     {"serve", cmd_serve,
      "serve disks to VMs: --name, --listen, --control, --disk, ..."},
     {"status", cmd_status, "what a service has and does: [--at URI] [DISK]"},
@@ -26,57 +24,35 @@ static const struct command {
     {"proxy", cmd_proxy, "join standard input and output to a control socket: PATH"},
     {"serial", cmd_serial,
      "sockets of a VM or its host over a virtio-serial port: PORT"},
+    {"--help", print_help, NULL},
+    {"--version", print_version, NULL},
+    {0},
 };
-#define NR_COMMANDS (sizeof commands / sizeof commands[0])
 
-static void
-print_help(void)
+static int
+print_help(int argc, char **argv)
 {
+    (void)argc;
+    (void)argv;
     (void)printf("usage: baton COMMAND [OPTIONS]\n\n");
-    for (size_t i = 0; i < NR_COMMANDS; i++) {
-        (void)printf("  %-9s%s\n", commands[i].name, commands[i].synopsis);
+    for (const struct cli_command *c = commands; c->synopsis != NULL; c++) {
+        (void)printf("  %-9s%s\n", c->name, c->synopsis);
     }
     (void)printf("\n\"baton COMMAND --help\" says more, baton(1) says all.\n");
+    return CLI_DONE;
 }
 
 static int
-refuse_command(const char *name)
+print_version(int argc, char **argv)
 {
-    char list[256];
-    size_t n = 0;
-
-    for (size_t i = 0; i < NR_COMMANDS && n < sizeof list; i++) {
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s, ", commands[i].name);
-    }
-    return cli_fail(CLI_USAGE, "usage", "%s%.100s; allowed: %s--help, --version",
-                    name == NULL ? "no command" : "no such command: ",
-                    name == NULL ? "" : name, list);
-}
-
-static int
-run(int argc, char **argv)
-{
-    if (argc < 2) {
-        return refuse_command(NULL);
-    }
-    if (strcmp(argv[1], "--help") == 0) {
-        print_help();
-        return CLI_DONE;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        (void)printf("baton %s\n", BATON_VERSION);
-        return CLI_DONE;
-    }
-    for (size_t i = 0; i < NR_COMMANDS; i++) {
-        if (strcmp(commands[i].name, argv[1]) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
-        }
-    }
-    return refuse_command(argv[1]);
+    (void)argc;
+    (void)argv;
+    (void)printf("baton %s\n", BATON_VERSION);
+    return CLI_DONE;
 }
 
 int
 main(int argc, char **argv)
 {
-    return cli_end(argc, argv, run(argc, argv));
+    return cli_end(argc, argv, cli_run_command(argc, argv, "usage", commands));
 }

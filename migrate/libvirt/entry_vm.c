@@ -15,51 +15,18 @@
     "                       --file PATH ...\n"                                         \
     "\"baton vm COMMAND --help\" says more, baton(1) says all.\n"
 
-static const struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} commands[] = {
-    {"define-disk", cmd_vm_define}, {"list", cmd_vm_list},
-    {"migrate", cmd_vm_migrate},    {"save", cmd_vm_save},
-    {"move-device", cmd_vm_move},
+static const struct cli_command commands[] = {
+    {"define-disk", cmd_vm_define, NULL}, {"list", cmd_vm_list, NULL},
+    {"migrate", cmd_vm_migrate, NULL},    {"save", cmd_vm_save, NULL},
+    {"move-device", cmd_vm_move, NULL},   {0},
 };
-#define NR_COMMANDS (sizeof commands / sizeof commands[0])
-
-static int
-refuse_command(const char *name)
-{
-    char list[256] = "";
-    size_t n = 0;
-
-    for (size_t i = 0; i < NR_COMMANDS && n < sizeof list; i++) {
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i == 0 ? "" : ", ",
-                              commands[i].name);
-    }
-    return cli_fail(CLI_USAGE, "vm", "%s%.100s; allowed: %s",
-                    name == NULL ? "no command" : "no such command: ",
-                    name == NULL ? "" : name, list);
-}
-
-static int
-run(int argc, char **argv)
-{
-    if (argc < 2) {
-        return refuse_command(NULL);
-    }
-    if (strcmp(argv[1], "--help") == 0) {
-        (void)printf(HELP);
-        return CLI_DONE;
-    }
-    for (size_t i = 0; i < NR_COMMANDS; i++) {
-        if (strcmp(commands[i].name, argv[1]) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
-        }
-    }
-    return refuse_command(argv[1]);
-}
 
 int
 main(int argc, char **argv)
 {
-    return cli_end(argc, argv, run(argc, argv));
+    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+        (void)printf(HELP);
+        return cli_end(argc, argv, CLI_DONE);
+    }
+    return cli_end(argc, argv, cli_run_command(argc, argv, "vm", commands));
 }
