@@ -62,27 +62,6 @@ next_option(const char *command, int argc, char **argv, const struct option *opt
     return val;
 }
 
-int
-cli_next_option(int argc, char **argv, const struct option *options)
-{
-    return next_option(argv[0], argc, argv, options);
-}
-
-bool
-cli_take_once(const char *command, const char *option, const char **slot)
-{
-    if (*slot != NULL) {
-        (void)cli_fail(0, command, "%s is given twice; allowed: once", option);
-        return false;
-    }
-    if (optarg[0] == '\0') {
-        (void)cli_fail(0, command, "%s is empty; allowed: a value", option);
-        return false;
-    }
-    *slot = optarg;
-    return true;
-}
-
 bool
 cli_take_number(const char *command, const char *option, const char *text, unsigned min,
                 unsigned max, unsigned *ret_number)
@@ -156,35 +135,55 @@ name_of_slot(const struct rows *r, const char **slot)
     return r->all[i].name;
 }
 
+/* False after a sentence when the option was given before or is empty. */
+static bool
+take_once(const char *command, const char *name, const char **slot)
+{
+    if (*slot != NULL) {
+        (void)cli_fail(0, command, "--%s is given twice; allowed: once", name);
+        return false;
+    }
+    if (optarg[0] == '\0') {
+        (void)cli_fail(0, command, "--%s is empty; allowed: a value", name);
+        return false;
+    }
+    *slot = optarg;
+    return true;
+}
+
 static bool
 take(const char *command, const struct rows *r, const struct cli_option *o)
 {
-    char name[64];
-
     if (o->flag != NULL) {
         *o->flag = true;
         return true;
     }
     if (o->take != NULL) {
-        return o->take(o->opaque, optarg);
+        return o->take(o, optarg);
     }
     assert(o->text != NULL); /* one of the three says where the value goes */
-    (void)snprintf(name, sizeof name, "--%s", name_of_slot(r, o->text));
-    return cli_take_once(command, name, o->text);
+    return take_once(command, name_of_slot(r, o->text), o->text);
 }
 
-/* The sentence of an option, or of several, whose words are in left. */
+/* The sentence of an option, or of several, whose words are in left. That of several
+ * which are too long for the column begins on a line of its own. */
 static void
-print_sentence(const char *left, int width, const char *help)
+print_sentence(const char *left, bool is_shared, int width, const struct cli_option *o)
 {
+    const char *help = o->help;
     size_t len = strcspn(help, "\n");
 
-    (void)printf("  %-*s  %.*s\n", width, left, (int)len, help);
+    if (is_shared && strlen(left) > (size_t)width) {
+        (void)printf("  %s\n", left);
+        left = "";
+    }
+    (void)printf("  %-*s  %.*s", width, left, (int)len, help);
     while (help[len] == '\n') {
         help += len + 1;
         len = strcspn(help, "\n");
-        (void)printf("  %-*s  %.*s\n", width, "", (int)len, help);
+        (void)printf("\n  %-*s  %.*s", width, "", (int)len, help);
     }
+    (void)printf("%s\n", o->repeats ? "; may be repeated" : "");
 }
 
 static void
@@ -192,6 +191,7 @@ print_help(const struct cli_usage *usage, const struct cli_option *options)
 {
     char left[128] = "";
     size_t n = 0;
+    bool is_shared = false;
 
     (void)fputs(usage->before, stdout);
     for (const struct cli_option *o = options; o->name != NULL; o++) {
@@ -199,11 +199,12 @@ print_help(const struct cli_usage *usage, const struct cli_option *options)
             continue;
         }
         assert(n < sizeof left);
+        is_shared = n > 0;
         n += (size_t)snprintf(
-            left + n, sizeof left - n, "%s--%s%s%s", n > 0 ? ", " : "", o->name,
+            left + n, sizeof left - n, "%s--%s%s%s", is_shared ? ", " : "", o->name,
             o->argument != NULL ? " " : "", o->argument != NULL ? o->argument : "");
         if (o->help != NULL) {
-            print_sentence(left, usage->width, o->help);
+            print_sentence(left, is_shared, usage->width, o);
             n = 0;
         }
     }

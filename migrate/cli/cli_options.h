@@ -5,7 +5,7 @@
 #ifndef BATON_CLI_OPTIONS_H
 #define BATON_CLI_OPTIONS_H
 
-#include <getopt.h>
+#include <getopt.h> /* optind, for who calls cli_take_options() */
 #include <stdbool.h>
 
 #define CLI_MAX_OPTIONS 32 /* with --help and those of cli_tls.h */
@@ -17,12 +17,13 @@ struct cli_option {
     const char *help;     /* its sentence in --help, with a newline before each further
                            * line. NULL: it stands before the next option, which has
                            * the sentence of both. "": --help does not show it */
+    bool repeats;         /* --help says so */
 
     const char **text; /* takes a value, once, which is put here */
     bool *flag;        /* takes none; set to true, and may be given again */
-    bool (*take)(void *opaque, const char *value); /* takes a value, each time; false
-                                                    * after a sentence */
-    void *opaque;                                  /* for take */
+    /* takes a value, each time; false after a sentence */
+    bool (*take)(const struct cli_option *option, const char *value);
+    void *opaque; /* for take */
 };
 
 /* A command as its --help describes it. */
@@ -39,13 +40,6 @@ struct cli_usage {
  * sentence was printed. */
 bool cli_take_options(int argc, char **argv, const struct cli_usage *usage,
                       const struct cli_option *options, int *ret_status);
-
-/* For a command without a table. The next long option's val, -1 at the end of options,
- * or '?' after a sentence that lists the allowed ones. The value is in optarg. */
-int cli_next_option(int argc, char **argv, const struct option *options);
-
-/* *slot = optarg; false after a sentence when it was given before or is empty. */
-bool cli_take_once(const char *command, const char *option, const char **slot);
 
 /* A decimal number in [min, max]; false after a sentence. */
 bool cli_take_number(const char *command, const char *option, const char *text,

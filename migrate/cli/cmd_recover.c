@@ -201,11 +201,11 @@ run(const struct recover_request *rq)
     return CLI_DONE;
 }
 
-/* --ask; opaque is the list of URIs. */
+/* opaque is the list of URIs. */
 static bool
-take_ask(void *opaque, const char *text)
+take_ask(const struct cli_option *o, const char *text)
 {
-    json_t *ask = opaque;
+    json_t *ask = o->opaque;
     struct err e = {{0}};
     struct uri u;
 

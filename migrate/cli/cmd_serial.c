@@ -35,7 +35,7 @@ struct bridge {
 };
 
 static int
-take_name(struct names *list, const char *option, const char *text)
+add_name(struct names *list, const char *option, const char *text)
 {
     const char *equals = strchr(text, '=');
     size_t len = equals != NULL ? (size_t)(equals - text) : 0;
@@ -43,24 +43,24 @@ take_name(struct names *list, const char *option, const char *text)
     struct err e = {.msg = ""};
 
     if (len == 0 || len >= sizeof n.name) {
-        return cli_fail(CLI_USAGE, "serial", "%s %.100s: allowed: NAME=unix:PATH",
+        return cli_fail(CLI_USAGE, "serial", "--%s %.100s: allowed: NAME=unix:PATH",
                         option, text);
     }
     memcpy(n.name, text, len);
     if (!name_is_valid(n.name) ||
         uri_parse(equals + 1, URI_FOR_LISTEN, &e, &n.uri) < 0 ||
         n.uri.kind != URI_UNIX) {
-        return cli_fail(CLI_USAGE, "serial", "%s %.100s: allowed: NAME=unix:PATH%s%s",
+        return cli_fail(CLI_USAGE, "serial", "--%s %.100s: allowed: NAME=unix:PATH%s%s",
                         option, text, e.msg[0] != '\0' ? "; " : "", e.msg);
     }
     for (unsigned i = 0; i < list->nr; i++) {
         if (strcmp(list->names[i].name, n.name) == 0) {
-            return cli_fail(CLI_USAGE, "serial", "%s %s is given twice", option,
+            return cli_fail(CLI_USAGE, "serial", "--%s %s is given twice", option,
                             n.name);
         }
     }
     if (list->nr == SERIAL_MAX_NAMES) {
-        return cli_fail(CLI_USAGE, "serial", "%s: allowed: at most %d times", option,
+        return cli_fail(CLI_USAGE, "serial", "--%s: allowed: at most %d times", option,
                         SERIAL_MAX_NAMES);
     }
     list->names[list->nr++] = n;
@@ -85,16 +85,11 @@ take_mode(struct bridge *b)
     return CLI_DONE;
 }
 
+/* opaque is the list that the name is added to. */
 static bool
-take_offer(void *opaque, const char *text)
+take_name(const struct cli_option *o, const char *text)
 {
-    return take_name(opaque, "--offer", text) == CLI_DONE;
-}
-
-static bool
-take_reach(void *opaque, const char *text)
-{
-    return take_name(opaque, "--reach", text) == CLI_DONE;
+    return add_name(o->opaque, o->name, text) == CLI_DONE;
 }
 
 /* Returns the status to end with, or -1 to go on. */
@@ -111,10 +106,10 @@ parse_options(int argc, char **argv, struct bridge *b)
         NULL, 18};
     const struct cli_option options[] = {
         {"offer", "NAME=unix:PATH",
-         "a socket here that the other side reaches by its name", .take = take_offer,
+         "a socket here that the other side reaches by its name", .take = take_name,
          .opaque = &b->offers},
         {"reach", "NAME=unix:PATH",
-         "a socket to make here, for what the other side offers", .take = take_reach,
+         "a socket to make here, for what the other side offers", .take = take_name,
          .opaque = &b->reach},
         {"socket-mode", "MODE", "octal mode of the sockets made here (default: 0600)",
          .text = &b->mode_text},

@@ -27,26 +27,6 @@
     "usage: baton serve --name NAME --listen URI... --control URI [--state-dir DIR]\n" \
     "                   [--config FILE] --disk name=D,device=PATH-OR-URI[,...]...\n"
 
-/* What is no setting of the service, but of the process that it becomes. */
-static const struct process_option {
-    const char *name, *argument; /* NULL: takes none */
-    const char *help;
-    int val;
-} process_options[] = {
-    {"pidfile", "FILE", "holds its process id, from when it is ready until it ends",
-     'P'},
-    {"threads", "N", "nbdkit's threads for each connection", 't'},
-    {"filter", "NAME", "an nbdkit filter; may be repeated", 'f'},
-    {"filter-param", "K=V", "a parameter of a filter; may be repeated", 'k'},
-    {"nbdkit", "PATH", "nbdkit's program (default: nbdkit in PATH)", 'n'},
-    {"plugin", "PATH", "Baton's plugin for nbdkit", 'p'},
-    {"verbose", NULL, "print nbdkit's debug messages", 'v'},
-    {"help", NULL, NULL, 'h'},
-};
-#define NR_PROCESS_OPTIONS (sizeof process_options / sizeof process_options[0])
-
-#define SETTING_VAL 0x100 /* and the index of its row: an option that is a setting */
-
 struct serving {
     struct service_config config;
     struct serve_args settings; /* KEY=VALUE of the plugin, as given */
@@ -60,38 +40,46 @@ struct serving {
     bool is_verbose;
 };
 
-static int
-take_setting(struct serving *s, const char *key)
+/* Of every option that takes a value each time, opaque is the struct serving. */
+static bool
+take_setting(const struct cli_option *o, const char *value)
 {
+    struct serving *s = o->opaque;
     char where[32];
     struct err e = {{0}};
     int rc;
 
-    (void)snprintf(where, sizeof where, "--%s", key);
-    rc = config_set(&s->config, key, optarg, where, &e);
+    (void)snprintf(where, sizeof where, "--%s", o->name);
+    rc = config_set(&s->config, o->name, value, where, &e);
     if (rc == 0) {
-        rc = serve_args_add(&s->settings, key, optarg, &e);
+        rc = serve_args_add(&s->settings, o->name, value, &e);
     }
-    return rc == 0 ? CLI_DONE : cli_fail(CLI_USAGE, "serve", "%s", err_text(&e, rc));
+    if (rc < 0) {
+        (void)cli_fail(0, "serve", "%s", err_text(&e, rc));
+    }
+    return rc == 0;
 }
 
-static int
-take_filter(struct serving *s)
+static bool
+take_filter(const struct cli_option *o, const char *name)
 {
-    for (const char *p = optarg; *p != '\0'; p++) {
+    struct serving *s = o->opaque;
+
+    for (const char *p = name; *p != '\0'; p++) {
         if (!isalnum((unsigned char)*p) && strchr("-_./", *p) == NULL) {
-            return cli_fail(
-                CLI_USAGE, "serve",
-                "--filter %.100s: allowed: the name or path of an nbdkit filter",
-                optarg);
+            (void)cli_fail(
+                0, "serve",
+                "--filter %.100s: allowed: the name or path of an nbdkit filter", name);
+            return false;
         }
     }
-    if (optarg[0] == '\0' || s->nr_filters == MAX_FILTERS) {
-        return cli_fail(CLI_USAGE, "serve", "--filter: allowed: a name, at most %d",
-                        MAX_FILTERS);
+    if (name[0] == '\0' || s->nr_filters == MAX_FILTERS) {
+        (void)cli_fail(0, "serve", "--filter: allowed: a name, at most %d",
+                       MAX_FILTERS);
+        return false;
     }
-    s->filters[s->nr_filters++] = optarg;
-    return CLI_DONE;
+    s->filters[s->nr_filters++] = name;
+    return true;
 }
 
 /* nbdkit's rule for a key; anything else it would take for a value of ours. */
@@ -112,145 +100,96 @@ is_key(const char *text, size_t len, const char *key)
     return strlen(key) == len && strncmp(text, key, len) == 0;
 }
 
-static int
-take_filter_param(struct serving *s)
+static bool
+take_filter_param(const struct cli_option *o, const char *param)
 {
-    const char *equals = strchr(optarg, '=');
-    size_t len = equals != NULL ? (size_t)(equals - optarg) : 0;
-    bool is_ours = is_key(optarg, len, "control-fd") || is_key(optarg, len, "pidfile");
+    struct serving *s = o->opaque;
+    const char *equals = strchr(param, '=');
+    size_t len = equals != NULL ? (size_t)(equals - param) : 0;
+    bool is_ours = is_key(param, len, "control-fd") || is_key(param, len, "pidfile");
     struct err e = {{0}};
 
-    if (!is_filter_key(optarg, len)) {
-        return cli_fail(
-            CLI_USAGE, "serve",
-            "--filter-param %.100s: allowed: KEY=VALUE, the key of letters, "
-            "digits, \".\", \"_\" and \"-\", the first one a letter",
-            optarg);
+    if (!is_filter_key(param, len)) {
+        (void)cli_fail(0, "serve",
+                       "--filter-param %.100s: allowed: KEY=VALUE, the key of letters, "
+                       "digits, \".\", \"_\" and \"-\", the first one a letter",
+                       param);
+        return false;
     }
     for (const struct config_row *r = config_settings; r->word != NULL; r++) {
-        is_ours = is_ours || is_key(optarg, len, r->word);
+        is_ours = is_ours || is_key(param, len, r->word);
     }
     if (is_ours) {
-        return cli_fail(
-            CLI_USAGE, "serve",
-            "--filter-param %.100s: this key is the service's; allowed: keys of "
-            "filters",
-            optarg);
+        (void)cli_fail(0, "serve",
+                       "--filter-param %.100s: this key is the service's; allowed: "
+                       "keys of filters",
+                       param);
+        return false;
     }
-    if (serve_args_add(&s->filter_params, NULL, optarg, &e) < 0) {
-        return cli_fail(CLI_USAGE, "serve", "--filter-param: %s", e.msg);
+    if (serve_args_add(&s->filter_params, NULL, param, &e) < 0) {
+        (void)cli_fail(0, "serve", "--filter-param: %s", e.msg);
+        return false;
     }
-    return CLI_DONE;
+    return true;
 }
 
-static int
-take_option(struct serving *s, int val)
+/* The settings of the service, then what is no setting of the service, but of the
+ * process that it becomes. Returns the index of the first of these. */
+static size_t
+list_options(struct serving *s, struct cli_option options[CLI_MAX_OPTIONS])
 {
-    bool is_ok = true;
+    const struct cli_option of_process[] = {
+        {"pidfile", "FILE", "holds its process id, from when it is ready until it ends",
+         .text = &s->pidfile},
+        {"threads", "N", "nbdkit's threads for each connection", .text = &s->threads},
+        {"filter", "NAME", "an nbdkit filter", true, .take = take_filter, .opaque = s},
+        {"filter-param", "K=V", "a parameter of a filter", true,
+         .take = take_filter_param, .opaque = s},
+        {"nbdkit", "PATH", "nbdkit's program (default: nbdkit in PATH)",
+         .text = &s->nbdkit},
+        {"plugin", "PATH", "Baton's plugin for nbdkit", .text = &s->plugin},
+        {"verbose", NULL, "print nbdkit's debug messages", .flag = &s->is_verbose},
+        {0},
+    };
+    size_t n = 0;
 
-    if (val >= SETTING_VAL) {
-        return take_setting(s, config_settings[val - SETTING_VAL].word);
+    for (const struct config_row *r = config_settings; r->word != NULL; r++) {
+        assert(n + sizeof of_process / sizeof of_process[0] < CLI_MAX_OPTIONS);
+        options[n++] = (struct cli_option){
+            r->word,    r->argument,          r->is_in_synopsis ? "" : r->help,
+            r->repeats, .take = take_setting, .opaque = s};
     }
-    switch (val) {
-    case 'f':
-        return take_filter(s);
-    case 'k':
-        return take_filter_param(s);
-    case 'P':
-        is_ok = cli_take_once("serve", "--pidfile", &s->pidfile);
-        break;
-    case 't':
-        is_ok = cli_take_once("serve", "--threads", &s->threads);
-        break;
-    case 'n':
-        is_ok = cli_take_once("serve", "--nbdkit", &s->nbdkit);
-        break;
-    case 'p':
-        is_ok = cli_take_once("serve", "--plugin", &s->plugin);
-        break;
-    case 'v':
-        s->is_verbose = true;
-        break;
-    default:
-        return CLI_USAGE; /* it was said why */
-    }
-    return is_ok ? CLI_DONE : CLI_USAGE;
-}
-
-static void
-print_help(void)
-{
-    char words[64];
-
-    (void)fputs(SYNOPSIS, stdout);
-    config_rows_help_options(config_settings, stdout);
-    for (size_t i = 0; i < NR_PROCESS_OPTIONS; i++) {
-        const struct process_option *o = &process_options[i];
-
-        (void)snprintf(words, sizeof words, "%s%s%s", o->name,
-                       o->argument != NULL ? " " : "",
-                       o->argument != NULL ? o->argument : "");
-        if (o->help != NULL) {
-            config_rows_help_option(stdout, words, o->help);
-        }
-    }
+    memcpy(&options[n], of_process, sizeof of_process);
+    return n;
 }
 
 /* For bash completion and tests (no --help shows --list-options): a line "--WORD
  * ARGUMENT" for each option; settings of the service come first, and are followed by an
  * empty line. */
 static int
-print_options(void)
+print_options(const struct cli_option *options, size_t nr_settings)
 {
-    for (const struct config_row *r = config_settings; r->word != NULL; r++) {
-        (void)printf("--%s %s\n", r->word, r->argument);
-    }
-    (void)printf("\n");
-    for (size_t i = 0; i < NR_PROCESS_OPTIONS; i++) {
-        const struct process_option *o = &process_options[i];
-
-        (void)printf("--%s %s\n", o->name, o->argument != NULL ? o->argument : "");
+    for (size_t i = 0; options[i].name != NULL; i++) {
+        (void)printf("%s--%s %s\n", i == nr_settings ? "\n" : "", options[i].name,
+                     options[i].argument != NULL ? options[i].argument : "");
     }
     return CLI_DONE;
-}
-
-static void
-to_getopt(struct option options[CLI_MAX_OPTIONS])
-{
-    size_t n = 0;
-
-    for (; config_settings[n].word != NULL; n++) {
-        assert(n + NR_PROCESS_OPTIONS + 1 < CLI_MAX_OPTIONS);
-        options[n] = (struct option){config_settings[n].word, required_argument, NULL,
-                                     SETTING_VAL + (int)n};
-    }
-    for (size_t i = 0; i < NR_PROCESS_OPTIONS; i++) {
-        const struct process_option *o = &process_options[i];
-
-        options[n++] = (struct option){
-            o->name, o->argument != NULL ? required_argument : no_argument, NULL,
-            o->val};
-    }
-    options[n] = (struct option){0};
 }
 
 /* Returns the status to end with, or -1 to go on. */
 static int
 parse_options(int argc, char **argv, struct serving *s)
 {
-    struct option options[CLI_MAX_OPTIONS];
-    int val, status;
+    static const struct cli_usage usage = {"serve", SYNOPSIS, NULL, 18};
+    struct cli_option options[CLI_MAX_OPTIONS];
+    size_t nr_settings = list_options(s, options);
+    int status;
 
-    to_getopt(options);
-    while ((val = cli_next_option(argc, argv, options)) != -1) {
-        if (val == 'h') {
-            print_help();
-            return CLI_DONE;
-        }
-        status = take_option(s, val);
-        if (status != CLI_DONE) {
-            return status;
-        }
+    if (argc == 2 && strcmp(argv[1], "--list-options") == 0) {
+        return print_options(options, nr_settings);
+    }
+    if (!cli_take_options(argc, argv, &usage, options, &status)) {
+        return status;
     }
     if (optind < argc) {
         return cli_fail(CLI_USAGE, "serve",
@@ -397,7 +336,6 @@ start(const struct serving *s, struct serve_args *args)
 int
 cmd_serve(int argc, char **argv)
 {
-    const bool wants_list = argc == 2 && strcmp(argv[1], "--list-options") == 0;
     struct serving *s = calloc(1, sizeof *s);
     struct serve_args *args = calloc(1, sizeof *args);
     int status;
@@ -408,7 +346,7 @@ cmd_serve(int argc, char **argv)
         return cli_fail(CLI_REFUSED, "serve", "out of memory");
     }
     service_config_init(&s->config);
-    status = wants_list ? print_options() : parse_options(argc, argv, s);
+    status = parse_options(argc, argv, s);
     if (status == -1) {
         status = check_serving(s);
         if (status == CLI_DONE) {

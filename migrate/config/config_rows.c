@@ -4,8 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define OPTION_COLUMN 22
-#define PARAMETER_COLUMN 17
+#define COLUMN 17 /* of the help */
 
 static const char *
 word_of(const struct config_row *row, bool in_file)
@@ -44,82 +43,42 @@ config_rows_list(const struct config_row *rows, bool in_file, char *list, size_t
     }
 }
 
-/* Options of "baton serve", or parameters of nbdkit. */
-static const struct style {
-    const char *before, *more, *between, *again;
-    int column; /* of the help */
-    bool is_option;
-} option_style = {"  --", ", --", " ", "; may be repeated", 22, true},
-  parameter_style = {"", ", ", "=", " (may be repeated)", 17, false};
-
-/* The help begins at the column, below what several rows share it; behind a single one
- * that is too long for that it begins after two blanks. */
+/* The help begins at the column, below what several rows share it. */
 static void
-put_line(FILE *f, const struct style *style, const char *words, bool is_shared,
-         const char *help, const char *again)
+put_line(FILE *f, const char *words, bool is_shared, const char *help,
+         const char *again)
 {
-    int width = fprintf(f, "%s%s%s", style->before, words, is_shared ? "\n" : "");
-    int blanks = style->column - width;
+    int width = fprintf(f, "%s%s", words, is_shared ? "\n" : "");
+    int blanks = is_shared ? COLUMN : COLUMN - width;
 
-    if (is_shared) {
-        blanks = style->column;
-    } else if (blanks <= 0) {
-        blanks = 2;
-    }
-    (void)fprintf(f, "%*s%s%s\n", blanks, "", help, again);
+    (void)fprintf(f, "%*s%s%s\n", blanks > 0 ? blanks : 2, "", help, again);
 }
 
-static const char *
-help_of(const struct config_row *row, const struct style *style)
-{
-    return !style->is_option && row->parameter_help != NULL ? row->parameter_help
-                                                            : row->help;
-}
-
-static void
-put_rows(FILE *f, const struct style *style, const struct config_row *rows)
+void
+config_rows_help_parameters(const struct config_row *rows, FILE *f)
 {
     char words[256] = "";
     size_t n = 0;
     bool is_shared = false;
 
     for (; rows->word != NULL; rows++) {
-        if (style->is_option && rows->is_in_synopsis) {
-            continue;
-        }
+        const char *help =
+            rows->parameter_help != NULL ? rows->parameter_help : rows->help;
+
         is_shared = n > 0;
-        n += (size_t)snprintf(words + n, sizeof words - n, "%s%s%s%s",
-                              is_shared ? style->more : "", rows->word, style->between,
-                              rows->argument);
+        n += (size_t)snprintf(words + n, sizeof words - n, "%s%s=%s",
+                              is_shared ? ", " : "", rows->word, rows->argument);
         assert(n < sizeof words);
-        if (help_of(rows, style) != NULL) {
-            put_line(f, style, words, is_shared, help_of(rows, style),
-                     rows->repeats ? style->again : "");
+        if (help != NULL) {
+            put_line(f, words, is_shared, help,
+                     rows->repeats ? " (may be repeated)" : "");
             n = 0;
         }
     }
 }
 
 void
-config_rows_help_options(const struct config_row *rows, FILE *f)
-{
-    put_rows(f, &option_style, rows);
-}
-
-void
-config_rows_help_parameters(const struct config_row *rows, FILE *f)
-{
-    put_rows(f, &parameter_style, rows);
-}
-
-void
-config_rows_help_option(FILE *f, const char *words, const char *help)
-{
-    put_line(f, &option_style, words, false, help, "");
-}
-
-void
 config_rows_help_parameter(FILE *f, const char *words, const char *help)
 {
-    put_line(f, &parameter_style, words, false, help, "");
+    put_line(f, words, false, help, "");
 }

@@ -60,12 +60,10 @@ void config_rows_list(const struct config_row *rows, bool in_file, char *list,
                       size_t size);
 #define CONFIG_LIST_LEN 512
 
-/* Lines of help: as options of "baton serve", or as parameters of nbdkit. */
-void config_rows_help_options(const struct config_row *rows, FILE *f);
+/* Lines of help, as parameters of nbdkit. */
 void config_rows_help_parameters(const struct config_row *rows, FILE *f);
 
-/* The same of something that is no setting: "pidfile FILE", "pidfile=FILE". */
-void config_rows_help_option(FILE *f, const char *words, const char *help);
+/* The same of something that is no setting: "pidfile=FILE". */
 void config_rows_help_parameter(FILE *f, const char *words, const char *help);
 
 #endif
