@@ -25,6 +25,7 @@
 
 #include <blkid/blkid.h>
 
+#include "bytes.h"
 #include "cleanup.h"
 
 #define EDGE (1U << 20) /* copied at both ends */
@@ -79,13 +80,6 @@ copy_edges(struct image *img, struct err *e)
     return rc;
 }
 
-static uint32_t
-le32(const unsigned char *b)
-{
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
-           (uint32_t)b[3] << 24;
-}
-
 /* Read the boot record at off of the image; the first sector of its first extended
  * partition, or 0 when it has none. */
 static uint32_t
@@ -102,7 +96,7 @@ extended_in(const struct image *img, uint64_t off)
         const unsigned char *entry = sector + 446 + 16 * i;
 
         if (entry[4] == 0x05 || entry[4] == 0x0f || entry[4] == 0x85) {
-            return le32(entry + 8);
+            return bytes_get_le32(entry + 8);
         }
     }
     return 0;

@@ -5,7 +5,6 @@
  * sender gets the credit back. */
 #include "serial_mux.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,11 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "clock.h"
 #include "log.h"
 
 #define WINDOW (256U * 1024)
 #define CREDIT_STEP (WINDOW / 4)
+#define CREDIT_LEN 4               /* a number of bytes, as a frame carries it */
 #define REACH_NS (200 * NS_PER_MS) /* to connect; all streams wait meanwhile */
 
 struct stream {
@@ -209,9 +210,10 @@ pass(struct serial_mux *m, struct stream *s)
     s->rx_pos += (size_t)n;
     s->owed += (uint32_t)n;
     if (s->owed >= CREDIT_STEP) {
-        uint32_t credit = htole32(s->owed);
+        unsigned char credit[CREDIT_LEN];
 
-        wire_put(&m->wire, WIRE_CREDIT, s->id, &credit, sizeof credit);
+        bytes_put_le32(credit, s->owed);
+        wire_put(&m->wire, WIRE_CREDIT, s->id, credit, sizeof credit);
         s->owed = 0;
     }
     if (s->rx_pos == s->rx_end && s->is_ending && !s->is_shut) {
@@ -249,12 +251,8 @@ take_data(struct serial_mux *m, struct stream *s, const struct wire_frame *f)
 static void
 take_credit(struct serial_mux *m, struct stream *s, const struct wire_frame *f)
 {
-    uint32_t n = 0;
+    uint32_t n = f->len == CREDIT_LEN ? bytes_get_le32(f->data) : 0;
 
-    if (f->len == sizeof n) {
-        memcpy(&n, f->data, sizeof n);
-        n = le32toh(n);
-    }
     if (n == 0 || n > WINDOW - s->credit) {
         close_stream(m, s);
         return;

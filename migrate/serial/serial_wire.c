@@ -2,9 +2,10 @@
 #include "serial_wire.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "bytes.h"
 
 #define HEADER_LEN 16U
 #define TOKEN_LEN 8U
@@ -21,38 +22,6 @@
 static const char calling[] = "Baton-serial-1 C";   /* our number, 0 */
 static const char answering[] = "Baton-serial-1 A"; /* the caller's, ours */
 static const char asking[] = "Baton-serial-1 W";    /* to be called: 0, 0 */
-
-static void
-put32(unsigned char *p, uint32_t v)
-{
-    v = htole32(v);
-    memcpy(p, &v, sizeof v);
-}
-
-static uint32_t
-get32(const unsigned char *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, sizeof v);
-    return le32toh(v);
-}
-
-static void
-put64(unsigned char *p, uint64_t v)
-{
-    v = htole64(v);
-    memcpy(p, &v, sizeof v);
-}
-
-static uint64_t
-get64(const unsigned char *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, sizeof v);
-    return le64toh(v);
-}
 
 /* The last byte on the line is not zero. Otherwise the zeros before the next call could
  * complete a frame from which that byte was cut. */
@@ -94,9 +63,9 @@ put_call(struct wire *w, const char *signature, uint64_t a, uint64_t b)
     unsigned char *p = out_space(w, CALL_LEN);
 
     memcpy(p, signature, SIGNATURE_LEN);
-    put64(p + SIGNATURE_LEN, a);
-    put64(p + SIGNATURE_LEN + 8, b);
-    put64(p + SIGNATURE_LEN + 16, a ^ ~b ^ CHECK);
+    bytes_put_le64(p + SIGNATURE_LEN, a);
+    bytes_put_le64(p + SIGNATURE_LEN + 8, b);
+    bytes_put_le64(p + SIGNATURE_LEN + 16, a ^ ~b ^ CHECK);
     w->out_end += CALL_LEN;
 }
 
@@ -154,9 +123,10 @@ lose(struct wire *w)
 static enum wire_event
 hear_call(struct wire *w, const unsigned char *p)
 {
-    uint64_t a = get64(p + SIGNATURE_LEN), b = get64(p + SIGNATURE_LEN + 8);
+    uint64_t a = bytes_get_le64(p + SIGNATURE_LEN);
+    uint64_t b = bytes_get_le64(p + SIGNATURE_LEN + 8);
 
-    if (get64(p + SIGNATURE_LEN + 16) != (a ^ ~b ^ CHECK)) {
+    if (bytes_get_le64(p + SIGNATURE_LEN + 16) != (a ^ ~b ^ CHECK)) {
         return WIRE_NOTHING;
     }
     if (!w->is_caller && memcmp(p, calling, SIGNATURE_LEN) == 0 && a != 0) {
@@ -219,20 +189,20 @@ next_frame(struct wire *w, struct wire_frame *ret_frame)
     if (have < HEADER_LEN) {
         return WIRE_NOTHING;
     }
-    type = get32(p + 4);
-    len = get32(p + 12);
-    if (get32(p) != MAGIC || type < WIRE_OPEN || type > WIRE_CLOSE ||
+    type = bytes_get_le32(p + 4);
+    len = bytes_get_le32(p + 12);
+    if (bytes_get_le32(p) != MAGIC || type < WIRE_OPEN || type > WIRE_CLOSE ||
         len > WIRE_MAX_DATA) {
         return lose(w);
     }
     if (have < HEADER_LEN + len + TOKEN_LEN) {
         return WIRE_NOTHING;
     }
-    if (get64(p + HEADER_LEN + len) != w->own) {
+    if (bytes_get_le64(p + HEADER_LEN + len) != w->own) {
         return lose(w);
     }
     *ret_frame = (struct wire_frame){.type = (enum wire_type)type,
-                                     .stream = get32(p + 8),
+                                     .stream = bytes_get_le32(p + 8),
                                      .len = len,
                                      .data = p + HEADER_LEN};
     w->in_pos += HEADER_LEN + len + TOKEN_LEN;
@@ -262,11 +232,11 @@ put_frame(struct wire *w, enum wire_type type, uint32_t stream, size_t len)
 {
     unsigned char *p = w->out + w->out_end;
 
-    put32(p, MAGIC);
-    put32(p + 4, type);
-    put32(p + 8, stream);
-    put32(p + 12, (uint32_t)len);
-    put64(p + HEADER_LEN + len, w->theirs);
+    bytes_put_le32(p, MAGIC);
+    bytes_put_le32(p + 4, type);
+    bytes_put_le32(p + 8, stream);
+    bytes_put_le32(p + 12, (uint32_t)len);
+    bytes_put_le64(p + HEADER_LEN + len, w->theirs);
     w->out_end += HEADER_LEN + len + TOKEN_LEN;
 }
 

@@ -23,7 +23,6 @@
  * more; a read here takes what else has arrived, for the reads that follow.
  */
 #include <dlfcn.h>
-#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -36,6 +35,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "guard_recv.h"
 #include "guard_send.h"
 #include "guard_tls.h"
@@ -179,15 +179,6 @@ await_replies(struct guarded *g, uint64_t own)
     errno = saved;
 }
 
-static uint32_t
-be32_at(const unsigned char *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, sizeof v);
-    return be32toh(v);
-}
-
 /* A request more, and is its client one that has several under way? Either one is not
  * answered yet, or another is there already, behind the body_left bytes of this one. */
 static void
@@ -205,10 +196,10 @@ static void
 end_of_header(struct guarded *g, int fd)
 {
     unsigned cmd = (unsigned)g->header[6] << 8 | g->header[7];
-    uint32_t len = be32_at(g->header + 24);
+    uint32_t len = bytes_get_be32(g->header + 24);
 
     g->header_have = 0;
-    if (be32_at(g->header) != REQUEST_MAGIC) {
+    if (bytes_get_be32(g->header) != REQUEST_MAGIC) {
         await_replies(g, 0); /* nbdkit gives the connection up now */
         return;
     }
@@ -229,7 +220,7 @@ end_of_header(struct guarded *g, int fd)
 static void
 look_for_first_header(struct guarded *g, int fd, const void *buf, size_t len, ssize_t r)
 {
-    if (len == HEADER_LEN && r == HEADER_LEN && be32_at(buf) == REQUEST_MAGIC &&
+    if (len == HEADER_LEN && r == HEADER_LEN && bytes_get_be32(buf) == REQUEST_MAGIC &&
         turn_holds_a_lock()) {
         g->is_transmission = true;
         memcpy(g->header, buf, HEADER_LEN);
