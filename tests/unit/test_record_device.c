@@ -1,40 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <check.h>
 
-#include "record.h"
 #include "record_device.h"
+#include "record_rig.h"
 #include "suite.h"
 
-#define UUID "0123abcd-4567-89ef-0123-456789abcdef"
-
-static char folder[64], path[128];
+static char path[128];
 static struct record_dir *dir;
 
 static void
 set_up(void)
 {
-    (void)snprintf(folder, sizeof folder, "/tmp/baton-device-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/state", folder);
-    ck_assert_int_eq(record_dir_open(path, NULL, &dir), 0);
-    (void)snprintf(path, sizeof path, "%s/state/disk/vda.device", folder);
+    rig_set_up();
+    dir = open_dir();
+    (void)snprintf(path, sizeof path, "%s/disk/vda.device", dir_path);
 }
 
 static void
 tear_down(void)
 {
-    char cmd[96];
-
     record_dir_close(dir);
-    (void)snprintf(cmd, sizeof cmd, "rm -rf %s", folder);
-    ck_assert_int_eq(system(cmd), 0);
+    rig_tear_down();
 }
 
 static struct record_device

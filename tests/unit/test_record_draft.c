@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <check.h>
 
-#include "record_dir.h"
+#include "record_rig.h"
+#include "record_store.h"
 #include "suite.h"
 
-static char folder[64];
-static char dir_path[96];
 static struct record_dir *dir;
 
 /* Counts what the commit itself costs. */
@@ -50,42 +47,24 @@ set_up(void)
     counted = record_io_system;
     counted.write = counted_write;
     counted.fsync = counted_fsync;
-    (void)snprintf(folder, sizeof folder, "/tmp/baton-draft-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    (void)snprintf(dir_path, sizeof dir_path, "%s/state", folder);
+    rig_set_up();
     dir = NULL;
     reopen();
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
 }
 
 static void
 tear_down(void)
 {
     record_dir_close(dir);
-    ck_assert_int_eq(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    rig_tear_down();
 }
 
 static struct record
 parked(const char *name, uint64_t epoch)
 {
-    struct record r = {.uuid = "0123abcd-4567-89ef-0123-456789abcdef",
-                       .role = ROLE_PARKED,
-                       .epoch = epoch,
-                       .info = {.size = 1 << 20,
-                                .min_block = 1,
-                                .pref_block = 4096,
-                                .max_block = UINT32_MAX,
-                                .caps = PORT_CAN_WRITE | PORT_CAN_FLUSH}};
+    struct record r = make_record(name, epoch);
 
-    (void)snprintf(r.name, sizeof r.name, "%s", name);
+    r.role = ROLE_PARKED;
     return r;
 }
 
@@ -109,23 +88,10 @@ commit_draft(struct record_draft *dr)
     ck_assert(is_committed);
 }
 
-static void
-commit(const struct record *r)
-{
-    struct err e = {.msg = ""};
-    bool is_committed = false;
-
-    ck_assert_msg(record_commit(dir, r, 1, &e, &is_committed) == 0, "%s", e.msg);
-}
-
 static uint64_t
 epoch_of(const char *name)
 {
-    struct err e = {.msg = ""};
-    struct record r;
-
-    ck_assert_msg(record_load(dir, name, &e, &r) == 0, "%s", e.msg);
-    return r.epoch;
+    return load(dir, name).epoch;
 }
 
 static unsigned
@@ -165,7 +131,7 @@ START_TEST(a_draft_means_nothing_until_it_is_committed)
     struct record old = parked("vda", 1), next = parked("vda", 2);
     struct record_draft *dr;
 
-    commit(&old);
+    commit(dir, &old, 1);
     dr = draft(&next, 1);
     ck_assert_uint_eq(epoch_of("vda"), 1);
     commit_draft(dr);
@@ -180,7 +146,7 @@ START_TEST(a_crash_before_the_commit_leaves_the_old_record_and_no_file)
     struct record old = parked("vda", 1), next = parked("vda", 2);
     struct record_draft *dr;
 
-    commit(&old);
+    commit(dir, &old, 1);
     dr = draft(&next, 1);
     ck_assert_uint_eq(nr_temporary(), 1);
     /* What a killed process leaves is what a second view of the folder finds. */
@@ -232,7 +198,7 @@ START_TEST(a_commit_does_not_wait_until_the_old_file_is_freed)
     struct record old = parked("vda", 1), next = parked("vda", 2);
     struct record_draft *dr;
 
-    commit(&old);
+    commit(dir, &old, 1);
     dr = draft(&next, 1);
     ck_assert_uint_eq(nr_nameless(), 0);
     commit_draft(dr);
@@ -241,7 +207,7 @@ START_TEST(a_commit_does_not_wait_until_the_old_file_is_freed)
     ck_assert_uint_eq(nr_nameless(), 0);
     commit_draft(draft(&old, 1));
     ck_assert_uint_eq(nr_nameless(), 1);
-    commit(&next); /* who is not in a hurry cleans up */
+    commit(dir, &next, 1); /* who is not in a hurry cleans up */
     ck_assert_uint_eq(nr_nameless(), 0);
 }
 END_TEST
@@ -264,7 +230,7 @@ START_TEST(a_group_draft_that_is_older_than_another_commit_still_wins_when_commi
                   between = parked("vda", 2);
     struct record_draft *dr = draft(r, 2);
 
-    commit(&between);
+    commit(dir, &between, 1);
     commit_draft(dr);
     ck_assert_uint_eq(epoch_of("vda"), 3);
     ck_assert_int_eq(record_settle(dir, NULL), 0);

@@ -1,52 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <check.h>
 
-#include "err.h"
-#include "record.h"
+#include "record_rig.h"
 #include "record_vm.h"
 #include "suite.h"
 
-#define UUID "0123abcd-4567-89ef-0123-456789abcdef"
-
-static char folder[64], state[96], file[128];
 static struct record_dir *dir;
 
 static void
 set_up(void)
 {
-    struct err e = {{0}};
-
-    (void)snprintf(folder, sizeof folder, "/tmp/baton-vm-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    (void)snprintf(state, sizeof state, "%s/state", folder);
-    (void)snprintf(file, sizeof file, "%s/disk/vda.vm", state);
-    ck_assert_int_eq(record_dir_open(state, &e, &dir), 0);
+    rig_set_up();
+    dir = open_dir();
 }
 
 static void
 tear_down(void)
 {
-    char command[128];
-
     record_dir_close(dir);
-    (void)snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0); /* NOLINT(cert-env33-c): our own folder */
-}
-
-static void
-write_file(const char *text, size_t len)
-{
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, text, len), (ssize_t)len);
-    (void)close(fd);
+    rig_tear_down();
 }
 
 START_TEST(a_vm_that_is_written_down_is_read_until_it_is_nobody)
@@ -76,7 +48,7 @@ START_TEST(a_vm_that_is_written_down_is_read_until_it_is_nobody)
     vm.uuid[0] = '\0';
     ck_assert_int_eq(record_vm_write(dir, "vda", &vm, &e), 0);
     ck_assert_int_eq(record_vm_write(dir, "vda", &vm, &e), 0);
-    ck_assert_int_ne(access(file, F_OK), 0);
+    ck_assert(!has_file("disk/vda.vm"));
 }
 END_TEST
 
@@ -100,7 +72,7 @@ START_TEST(what_is_no_such_line_is_not_believed)
     };
     struct record_vm read;
 
-    write_file(texts[_i].text, texts[_i].len);
+    write_file("disk/vda.vm", texts[_i].text, texts[_i].len);
     record_vm_read(dir, "vda", &read);
     ck_assert_str_eq(read.uuid, "");
     ck_assert_str_eq(read.name, "");
