@@ -15,7 +15,9 @@
 #include "service.h"
 #include "uri.h"
 
-#define HOP_TIMEOUT_NS (2 * NS_PER_S) /* to connect, and again to answer */
+/* To connect, and again to answer. ssh "connects" at once, and only then gets there. */
+#define HOP_TIMEOUT_NS (2 * NS_PER_S)
+#define HOP_SSH_TIMEOUT_NS (10 * NS_PER_S)
 
 json_t *
 owner_find_channels(const struct service_config *c)
@@ -230,11 +232,13 @@ owner_find_ask(const char *control, const char *uuid, const char *disk,
     if (rc < 0) {
         return rc;
     }
-    rc = peer_ask(&u, "peer.where",
-                  uuid != NULL ? json_pack("{s:s}", "uuid", uuid)
-                               : json_pack("{s:s}", "disk", disk),
-                  (struct peer_patience){HOP_TIMEOUT_NS, deadline_ns}, e, &code,
-                  &result);
+    rc = peer_ask(
+        &u, "peer.where",
+        uuid != NULL ? json_pack("{s:s}", "uuid", uuid)
+                     : json_pack("{s:s}", "disk", disk),
+        (struct peer_patience){u.kind == URI_SSH ? HOP_SSH_TIMEOUT_NS : HOP_TIMEOUT_NS,
+                               deadline_ns},
+        e, &code, &result);
     if (ret_is_unknown != NULL) {
         *ret_is_unknown = rc == -ENOENT && code != 0;
     }
