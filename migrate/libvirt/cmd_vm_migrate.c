@@ -16,7 +16,8 @@
 #include "virt.h"
 #include "vm_status.h"
 
-#define ATTACH_NS (20 * NS_PER_S)
+#define ATTACH_NS (60 * NS_PER_S) /* it asks several times, each time by a new ssh */
+#define MARGIN_NS (5 * NS_PER_S)
 #define FOLLOW_NS (60 * NS_PER_S)
 #define LOOK_AGAIN_MS 50
 #define COMMAND "vm migrate"
@@ -71,8 +72,9 @@ look_first(const struct vm_order *o, const struct uri *at, const struct uri *to,
         }
         rc = rpc_call(
             client, "attach",
-            json_pack("{s:s,s:s}", "disk", json_string_value(name), "owner", at->text),
-            NULL, NULL, clock_deadline_ns(ATTACH_NS), e, NULL, &result);
+            json_pack("{s:s,s:s,s:I}", "disk", json_string_value(name), "owner",
+                      at->text, "deadline_ms", (json_int_t)(ATTACH_NS / NS_PER_MS)),
+            NULL, NULL, clock_deadline_ns(ATTACH_NS + MARGIN_NS), e, NULL, &result);
         rpc_client_close(client);
         json_decref(result);
         if (rc < 0 && rc != -EEXIST) { /* -EEXIST: it owns the disk already */
