@@ -13,6 +13,7 @@ sshd=$(command -v sshd || echo /usr/sbin/sshd)
 ssh-keygen -q -t ed25519 -N '' -f "$T/host_key"
 ssh-keygen -q -t ed25519 -N '' -f "$T/user_key"
 mkdir "$T/bin"
+# HOME: root's own .bashrc, which bash reads for ssh, may take seconds.
 cat >"$T/sshd_config" <<END
 ListenAddress 127.0.0.1:2222
 HostKey $T/host_key
@@ -21,7 +22,7 @@ PermitRootLogin yes
 StrictModes no
 UsePAM no
 PidFile none
-SetEnv PATH=$T/remote:$PATH
+SetEnv PATH=$T/remote:$PATH HOME=$T
 END
 cat >"$T/ssh_config" <<END
 Host other

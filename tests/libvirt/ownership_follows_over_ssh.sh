@@ -17,6 +17,7 @@ sshd=$(command -v sshd || echo /usr/sbin/sshd)
 mkdir "$T/bin" "$T/remote"
 ssh-keygen -q -t ed25519 -N '' -f "$T/host_key"
 ssh-keygen -q -t ed25519 -N '' -f "$T/user_key"
+# HOME: root's own .bashrc, which bash reads for ssh, may take seconds.
 cat >"$T/sshd_config" <<END
 HostKey $T/host_key
 AuthorizedKeysFile $T/user_key.pub
@@ -24,7 +25,7 @@ PermitRootLogin yes
 StrictModes no
 UsePAM no
 PidFile none
-SetEnv PATH=$T/remote:$PATH
+SetEnv PATH=$T/remote:$PATH HOME=$T
 END
 cat >"$T/bin/sshd-once" <<END
 #!/bin/sh
