@@ -123,6 +123,30 @@ START_TEST(older_write_is_not_sent_again_under_a_newer_one)
 }
 END_TEST
 
+/* Unlike what was trimmed, what was zeroed is defined, hole or not; the device of the
+ * next owner holds what was there long before. */
+START_TEST(zeroes_over_a_kept_write_are_zeroes_at_the_next_owner)
+{
+    int fd;
+
+    kept_begin();
+    start_m(M1);
+    new_channel(2, server.address, NULL);
+    ck_assert_int_eq(put('a', 0, 512), 0);
+    ck_assert_int_eq(change(REQ_ZERO, _i == 0 ? 0 : REQ_F_MAY_TRIM, 0, 0, 256), 0);
+    lose_machine();
+    fd = open(server.file, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(pwrite(fd, (char[512]){'x', 'x'}, 512, 0), 512);
+    close(fd);
+    start_owner(M3, _i == 0 ? "--filter=nofilter" : "--filter=nozero", NULL);
+    ck_assert_int_eq(do_io(REQ_READ, (char[512]){0}, 0, 512), 0);
+    ck_assert_int_eq(in_file(0), 0);
+    ck_assert_int_eq(in_file(1), 0);
+    ck_assert_int_eq(in_file(256), 'a');
+    kept_end();
+}
+END_TEST
+
 /* What it keeps is only left from an owner that is gone: it is got rid of. */
 START_TEST(owner_here_is_made_to_flush_what_is_still_kept)
 {
@@ -142,5 +166,6 @@ SUITE("channel_kept_newer") = {
     TEST(newer_durable_write_here_is_not_undone_when_a_third_takes_the_disk),
     TEST(what_newer_zeroes_and_trims_here_overlap_in_part_is_not_undone),
     TEST(older_write_is_not_sent_again_under_a_newer_one),
+    LOOP(zeroes_over_a_kept_write_are_zeroes_at_the_next_owner, 2),
     TEST(owner_here_is_made_to_flush_what_is_still_kept),
 };

@@ -28,6 +28,7 @@ start_script(const char *statement, const char *pwrite)
                                 "get_size=echo 4194304",
                                 "can_write=exit 0",
                                 "can_flush=exit 0",
+                                "can_multi_conn=exit 0",
                                 "flush=exit 0",
                                 "pread=head -c $3 /dev/zero",
                                 text,
@@ -173,9 +174,98 @@ START_TEST(a_change_is_not_sent_before_an_older_one_of_the_same_bytes_is_answere
 }
 END_TEST
 
+/* Changes that newer ones are, and what '1' is where they have replaced it. */
+static const struct {
+    enum req_op op;
+    uint32_t flags;
+    char leaves;
+} newer[] = {
+    {REQ_WRITE, 0, '2'},      {REQ_WRITE, REQ_F_FUA, '2'},
+    {REQ_ZERO, 0, 0},         {REQ_ZERO, REQ_F_MAY_TRIM | REQ_F_FUA, 0},
+    {REQ_TRIM, REQ_F_FUA, 0},
+};
+
+static _Atomic bool is_newer_answered;
+
+static void *
+make_newer(void *opaque)
+{
+    uintptr_t i = (uintptr_t)opaque;
+    int rc = change(newer[i].op, newer[i].flags, '2', 0, 512);
+
+    atomic_store(&is_newer_answered, true);
+    return rc == 0 ? NULL : (void *)1;
+}
+
+/* Wait until it is in the channel. */
+static void
+await_newer(void)
+{
+    struct port_channel_status status;
+
+    do {
+        port_channel_status(port, &status);
+    } while (status.unacknowledged < 2 && !atomic_load(&is_newer_answered));
+}
+
+/* An owner that does not answer '1' before it is told to. */
+static void
+start_slow_owner(const struct mute_server *m)
+{
+    char script[400];
+
+    (void)snprintf(script, sizeof script,
+                   "c=$(head -c 1 | tr '\\0' 0); cat >/dev/null; case $c in "
+                   "1) printf r >%s; head -c 1 %s >/dev/null;; 9) printf r >%s;; esac",
+                   m->started, m->hang, m->started);
+    start_script(M1, script);
+}
+
+/* What is kept is in the order of the answers, and a durable change is kept only if an
+ * older one is by then. That is the order of the device, because the newer change is
+ * not sent before the older is answered, whichever lanes they go over; else '1' would
+ * be sent again over it. */
+START_TEST(what_is_kept_is_in_the_order_in_which_the_owner_performed_it)
+{
+    struct mute_server m;
+    pthread_t first, second, elsewhere;
+    void *failed;
+
+    kept_begin();
+    atomic_store(&is_newer_answered, false);
+    mute_server_pipes(&m, &server);
+    start_slow_owner(&m);
+    new_channel(4, server.address, NULL);
+    ck_assert_int_eq(pthread_create(&first, NULL, write_letter, (void *)'1'), 0);
+    mute_server_wait(&m, 1);
+    ck_assert_int_eq(pthread_create(&second, NULL, make_newer, (void *)(uintptr_t)_i),
+                     0);
+    await_newer();
+    ck_assert_int_eq(pthread_create(&elsewhere, NULL, write_elsewhere, NULL), 0);
+    mute_server_wait(&m, 1);
+    pthread_join(elsewhere, &failed);
+    ck_assert_ptr_null(failed);
+    ck_assert(!atomic_load(&is_newer_answered));
+    ck_assert_int_eq(write(m.hang_fd, "x", 1), 1);
+    pthread_join(first, &failed);
+    ck_assert_ptr_null(failed);
+    pthread_join(second, &failed);
+    ck_assert_ptr_null(failed);
+    ck_assert_uint_eq(nr_kept(), 3);
+    nbdkit_server_kill(&server);
+    start_m(M2);
+    ck_assert_int_eq(do_io(REQ_READ, (char[512]){0}, 0, 512), 0);
+    ck_assert_int_eq(in_file(0), newer[_i].leaves);
+    mute_server_done(&m);
+    kept_end();
+}
+END_TEST
+
 SUITE("channel_order") = {
     CASE("channel_order"),
     TEST(resending_that_was_interrupted_begins_again_at_another_instance),
     TEST(recall_ends_the_resending_and_waits_for_it),
     TEST(a_change_is_not_sent_before_an_older_one_of_the_same_bytes_is_answered),
+    CASE("order of what is kept"),
+    EACH(what_is_kept_is_in_the_order_in_which_the_owner_performed_it, newer),
 };
