@@ -116,6 +116,7 @@ flush_after(struct port *p, const struct req *rq)
     const struct req flush = {.op = REQ_FLUSH,
                               .origin = rq->origin,
                               .requester = rq->requester,
+                              .vm = rq->vm,
                               .deadline_ns = rq->deadline_ns};
     struct req plain = *rq;
     int rc;
@@ -134,6 +135,7 @@ write_zeroes(struct port *p, const struct req *rq, uint32_t flags)
                        .off = rq->off,
                        .origin = rq->origin,
                        .requester = rq->requester,
+                       .vm = rq->vm,
                        .deadline_ns = rq->deadline_ns};
     uint64_t end = rq->off + rq->len;
     int rc;

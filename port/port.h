@@ -55,8 +55,9 @@ struct req {
     struct extent_sink *extents; /* extents only */
     const void *origin;          /* NULL: a VM; else a channel session, only compared */
     uint64_t requester;          /* whose it is: req_new_requester(), or REQ_OF_OURS */
-    uint64_t deadline_ns;        /* 0: none; from then on no server is waited for */
-    uint64_t *ret_arrival;       /* NULL, or takes its place among those given back */
+    uint64_t vm;           /* whose connection that is; 0: no VM's of this service */
+    uint64_t deadline_ns;  /* 0: none; from then on no server is waited for */
+    uint64_t *ret_arrival; /* NULL, or takes its place among those given back */
 };
 
 /* What a port can do natively; port_submit() makes up for all but REQ_WRITE. */

@@ -30,6 +30,8 @@ static struct {
     enum channel_durability durability;
     const char *here;
     uint64_t keep_bytes;
+    bool (*has_vm)(void *opaque, uint64_t vm);
+    void *has_vm_opaque;
 } policy;
 static struct channel_unflushed_count kept;
 static const _Atomic unsigned *clients; /* of the next channel */
@@ -50,6 +52,8 @@ new_channel(unsigned lanes, const char *first, const char *second)
                                            .here = policy.here,
                                            .keep_bytes = policy.keep_bytes,
                                            .unflushed = &kept,
+                                           .has_vm = policy.has_vm,
+                                           .has_vm_opaque = policy.has_vm_opaque,
                                            .clients = clients,
                                            .info = {.size = 4 * MIB,
                                                     .min_block = 1,

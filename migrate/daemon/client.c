@@ -26,6 +26,7 @@ struct client {
     struct session *session; /* a channel's */
     char statement[CHANNEL_OWNER_MAX]; /* to a channel */
     struct guest guest;                /* a VM's */
+    struct vm_conn conn;               /* a VM's */
     uint64_t requester;                /* of a VM's requests */
     char name[WRITER_NAME_LEN];        /* a VM's: what tells it from others */
     _Atomic bool may_write; /* relaxed: set once; only with writers=one it is not */
@@ -79,6 +80,7 @@ open_vm(struct client *c, struct err *e)
     atomic_init(&c->may_write, d->cfg->writers != WRITERS_ONE);
     (void)atomic_fetch_add_explicit(&d->nr_vms, 1, memory_order_relaxed);
     guest_enter(&d->presence, &c->guest);
+    vm_conns_enter(&d->conns, &c->conn, c->name);
     c->requester = req_new_requester();
     return 0;
 }
@@ -235,9 +237,9 @@ client_close(struct client *c)
             atomic_load_explicit(&c->may_write, memory_order_relaxed)) {
             writers_leave(&c->disk->writers);
         }
-        if (atomic_fetch_sub_explicit(&c->disk->nr_vms, 1, memory_order_relaxed) == 1) {
-            disk_rest_after_last_vm(c->disk);
-        }
+        disk_rest_after_vm(
+            c->disk, &c->conn,
+            atomic_fetch_sub_explicit(&c->disk->nr_vms, 1, memory_order_relaxed) == 1);
     }
     free(c);
 }
@@ -283,5 +285,6 @@ client_submit(struct client *c, struct req *rq)
     }
     guest_submits(&c->guest, rq->op);
     rq->requester = c->requester;
+    rq->vm = c->conn.vm;
     return port_submit(c->top, rq);
 }

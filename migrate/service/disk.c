@@ -27,6 +27,7 @@ disk_init(struct disk *d, struct service *s, const struct disk_config *cfg)
     flusher_init(&d->flusher);
     vm_presence_init(&d->presence);
     writers_init(&d->writers);
+    vm_conns_init(&d->conns);
     leases_open(d);
     lk_init(&d->build_lock);
     lk_init(&d->lock);
@@ -51,6 +52,7 @@ disk_done(struct disk *d)
     await_search(d);
     flusher_done(&d->flusher);
     vm_presence_done(&d->presence);
+    vm_conns_done(&d->conns);
     writers_done(&d->writers);
     leases_close(d);
     stack_close(d->stack);
@@ -243,6 +245,12 @@ disk_set_record(struct disk *d, const struct record *rec)
     disk_locked(d)->rec = *rec;
 }
 
+static bool
+has_vm(void *opaque, uint64_t vm)
+{
+    return vm_conns_has(opaque, vm);
+}
+
 int
 disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
                  struct port **ret_port)
@@ -263,6 +271,8 @@ disk_new_channel(struct disk *d, const struct record *rec, struct err *e,
         .unflushed = &d->kept,
         .moved = d->service->moved,
         .moved_opaque = d,
+        .has_vm = has_vm,
+        .has_vm_opaque = &d->conns,
     };
 
     identity_boot_id(here);

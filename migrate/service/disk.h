@@ -21,6 +21,7 @@
 #include "redirector.h"
 #include "session.h"
 #include "stack.h"
+#include "vm_conns.h"
 #include "vm_presence.h"
 #include "writers.h"
 
@@ -53,6 +54,7 @@ struct disk {
     struct vm_presence presence;         /* VMs that are connected */
     struct leases leases;                /* at the owner: VMs that may write */
     struct writers writers;              /* writers=one: the client that writes */
+    struct vm_conns conns;               /* which connections are one VM's */
     struct channel_unflushed_count kept; /* by port B; for status */
     _Atomic unsigned nr_vms;      /* connections of VMs; relaxed: a plain count */
     _Atomic unsigned nr_told;     /* clients that asked where it is now; the same */

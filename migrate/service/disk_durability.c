@@ -66,16 +66,13 @@ disk_repeat_kept(struct disk *d, struct port *channel, struct port *to)
     }
 }
 
-void
-disk_rest_after_last_vm(struct disk *d)
+/* The channel lets its lanes go, if it is port B and stays that meanwhile. */
+static void
+rest_channel(struct disk *d)
 {
-    const struct req rq = {.op = REQ_FLUSH, .requester = REQ_OF_OURS};
     struct redir_status st;
     struct err ignored = {0};
 
-    if (atomic_load_explicit(&d->kept.nr, memory_order_relaxed) > 0) {
-        (void)port_submit(redir_port(disk_redir(d)), &rq); /* nobody is left to tell */
-    }
     if (disk_claim_record(d, &ignored) < 0) {
         return; /* it changes hands: the channel is new then, or gone */
     }
@@ -84,4 +81,29 @@ disk_rest_after_last_vm(struct disk *d)
         port_channel_rest(redir_active(disk_redir(d)));
     }
     disk_unclaim_record(d);
+}
+
+static uint64_t
+nr_kept(struct disk *d)
+{
+    return atomic_load_explicit(&d->kept.nr, memory_order_relaxed);
+}
+
+void
+disk_rest_after_vm(struct disk *d, struct vm_conn *conn, bool is_last)
+{
+    const struct req rq = {.op = REQ_FLUSH, .requester = REQ_OF_OURS};
+
+    if (vm_conns_leave(&d->conns, conn) && nr_kept(d) > 0) {
+        int rc = port_submit(redir_port(disk_redir(d)), &rq);
+
+        if (rc < 0) { /* nobody is left to tell it to */
+            log_warn("%s: the flush after a VM that is gone failed: %s: what it had "
+                     "not flushed is lost if the owner loses it",
+                     d->cfg->name, err_text(NULL, rc));
+        }
+    }
+    if (is_last) {
+        rest_channel(d);
+    }
 }

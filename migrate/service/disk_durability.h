@@ -29,9 +29,9 @@ void disk_statement(struct disk *d, uint64_t asked_epoch, char *buf);
  * it has kept, unless it is known to be flushed. */
 void disk_repeat_kept(struct disk *d, struct port *channel, struct port *to);
 
-/* The last VM's connection to d here is gone: whoever writes next may be elsewhere, and
- * nothing kept for this one may be sent again after that. Flushes, and lets the
- * channel's lanes go; may block. */
-void disk_rest_after_last_vm(struct disk *d);
+/* A VM's connection to d here is gone. If that was the VM's last, whoever writes next
+ * may be elsewhere, and nothing kept for it is sent again: flushes. After the last VM
+ * (is_last) the channel's lanes go. May block. */
+void disk_rest_after_vm(struct disk *d, struct vm_conn *conn, bool is_last);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "channel_lanes.h"
 #include "lock.h"
+#include "loss.h"
 #include "port_channel.h"
 #include "unacked.h"
 #include "unflushed.h"
@@ -38,6 +39,10 @@ struct channel {
     enum channel_durability durability;
     char here[CHANNEL_INSTANCE_MAX];       /* an owner of this instance dies with us */
     struct channel_unflushed_count *count; /* NULL: nobody wants to know */
+    bool (*has_vm)(void *opaque, uint64_t vm); /* NULL: all are there */
+    void *has_vm_opaque;
+    struct loss loss;  /* an owner tells it to the flush that it gets first, perhaps
+                        * one of our own; its lock is within ours */
     struct lk lock;    /* before the locks of the lanes; not held while connecting */
     struct cv changed; /* the state, or users has become 0, or next_try_ns, or a
                         * doubtful request has its answer, or is_flushing */
@@ -50,6 +55,7 @@ struct channel {
         bool is_growing;      /* a thread opens one more lane for this link */
         bool is_grown;        /* no more lanes join this link */
         bool is_flushing;     /* a thread has taken it on itself to empty `unflushed` */
+        bool has_inherited;   /* until a flush; see port_channel_inherit() */
         int unflushed_rc;     /* of sending again what was acknowledged; for good */
         bool has_answered;    /* this link */
         uint64_t since_ns;    /* this link */
@@ -88,6 +94,10 @@ int channel_connect(struct channel *c, uint64_t deadline_ns, struct err *e)
 /* The same on behalf of u, which does not care why there is no owner yet; not before
  * the back-off is over, and not beyond u's time. */
 void channel_reconnect(struct channel *c, const struct unacked *u) LK_REQUIRES(c->lock);
+
+/* Is the VM there whose piece this is? Else it is not sent again. */
+bool channel_is_owed(const struct channel *c, const struct unflushed_piece *piece)
+    LK_REQUIRES(c->lock);
 
 /* Perform a piece at `to` once more, RESENDING or RECALLED; the lock is released
  * meanwhile. A device may recover, so an error is believed the eighth time, after 1.3

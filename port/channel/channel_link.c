@@ -135,6 +135,17 @@ drop_lanes(struct channel *c) LK_REQUIRES(c->lock)
     lk_acquire(&c->lock);
 }
 
+bool
+channel_is_owed(const struct channel *c, const struct unflushed_piece *piece)
+{
+    if (piece->rq.vm == 0 || c->has_vm == NULL ||
+        c->has_vm(c->has_vm_opaque, piece->rq.vm)) {
+        return true;
+    }
+    req_trace("kept-not-again", "", &piece->rq);
+    return false;
+}
+
 int
 channel_send_again(struct channel *c, struct port *to,
                    const struct unflushed_piece *piece, uint64_t deadline_ns)
@@ -152,7 +163,7 @@ channel_send_again(struct channel *c, struct port *to,
         uint64_t next_ns;
 
         lk_release(&c->lock);
-        rc = port_submit(to, &rq); /* nobody else touches the table */
+        rc = port_submit(to, &rq); /* nobody takes anything out of the table */
         lk_acquire(&c->lock);
         if (rc == 0 || rc == -ENOTCONN || rc == -ESHUTDOWN || l->unflushed_rc != 0 ||
             pause_ns > REPEAT_MAX_NS) {
@@ -191,7 +202,9 @@ resend_pieces(struct channel *c, const struct unflushed_piece *pieces, size_t nr
     int worst = 0; /* of the pieces of one change */
 
     for (size_t i = 0; i < nr && l->state == CHANNEL_RESENDING; i++) {
-        int rc = channel_send_again(c, &l->lanes->port, &pieces[i], deadline_ns);
+        int rc = channel_is_owed(c, &pieces[i])
+                     ? channel_send_again(c, &l->lanes->port, &pieces[i], deadline_ns)
+                     : 0;
 
         if (rc == -ENOTCONN || rc == -ESHUTDOWN) {
             return rc;

@@ -136,22 +136,30 @@ perform(struct channel *c, const struct req *rq, bool *ret_is_flush_recommended)
     return rc;
 }
 
-/* Of our own, on behalf of a request that is waited for until deadline_ns (0: without
- * end); a client's does the same. */
+/* What an owner says to one flush all requesters hear (loss.h). Flushes of our own fail
+ * until somebody has: one that succeeded would have the copies of what is lost
+ * forgotten. */
 static int
-flush(struct channel *c, uint64_t deadline_ns)
+flush(struct channel *c, const struct req *rq)
 {
-    const struct req rq = {.op = REQ_FLUSH, .deadline_ns = deadline_ns};
+    int rc = loss_tell(&c->loss, rq->requester);
     bool ignored; /* a flush adds nothing */
 
-    return perform(c, &rq, &ignored);
+    if (rc == 0) {
+        rc = perform(c, rq, &ignored);
+    }
+    return rc == 0 ? loss_tell(&c->loss, rq->requester)
+                   : rc; /* of what came meanwhile */
 }
 
-/* is_flushing was set by this thread. */
+/* Of our own, on behalf of a request that is waited for until deadline_ns (0: without
+ * end). is_flushing was set by this thread. */
 static int
 flush_and_tell(struct channel *c, uint64_t deadline_ns)
 {
-    int rc = flush(c, deadline_ns);
+    const struct req rq = {
+        .op = REQ_FLUSH, .requester = REQ_OF_OURS, .deadline_ns = deadline_ns};
+    int rc = flush(c, &rq);
     LK_GUARD(&c->lock);
 
     channel_locked(c)->is_flushing = false;
@@ -160,7 +168,7 @@ flush_and_tell(struct channel *c, uint64_t deadline_ns)
 }
 
 /* rq, a change, is about to be sent and could not be kept: wait for a flush. An error:
- * it cannot be had, or not in time. */
+ * it cannot be had, or not in time; so its requester has heard of a loss. */
 static int
 make_room(struct channel *c, const struct req *rq)
 {
@@ -177,6 +185,9 @@ make_room(struct channel *c, const struct req *rq)
             channel_locked(c)->is_flushing = true;
             lk_release(&c->lock);
             rc = flush_and_tell(c, rq->deadline_ns);
+            if (rc < 0 && rq->requester != REQ_OF_OURS) {
+                (void)loss_tell(&c->loss, rq->requester);
+            }
             lk_acquire(&c->lock);
         }
     }
@@ -196,12 +207,15 @@ channel_submit(struct port *p, const struct req *rq)
         durable.flags |= REQ_F_FUA;
         return perform(c, &durable, &is_flush_recommended);
     }
+    if (rq->op == REQ_FLUSH) {
+        return flush(c, rq);
+    }
     rc = c->durability == CHANNEL_KEEP && req_is_change(rq) ? make_room(c, rq) : 0;
     if (rc == 0) {
         rc = perform(c, rq, &is_flush_recommended);
     }
     if (is_flush_recommended) {
-        /* If it fails the next one says so, or make_room(). */
+        /* If it fails the next one of a VM says so, or make_room(). */
         (void)flush_and_tell(c, rq->deadline_ns);
     }
     return rc;
@@ -220,6 +234,7 @@ channel_close(struct port *p)
     channel_count_unflushed(c);
     lk_release(&c->lock);
     channel_lanes_close(lanes);
+    loss_done(&c->loss);
     cv_done(&c->changed);
     lk_done(&c->lock);
     channel_route_done(&c->route);
@@ -246,9 +261,12 @@ port_channel_new(const struct port_channel_opts *opts, struct port **ret_port)
     c->port.info = opts->info;
     c->durability = opts->durability;
     c->count = opts->unflushed;
+    c->has_vm = opts->has_vm;
+    c->has_vm_opaque = opts->has_vm_opaque;
     (void)snprintf(c->here, sizeof c->here, "%s", opts->here != NULL ? opts->here : "");
     lk_init(&c->lock);
     cv_init(&c->changed);
+    loss_init(&c->loss);
     unacked_init(&c->locked_.unacked);
     unflushed_init(&c->locked_.unflushed,
                    opts->keep_bytes != 0 ? opts->keep_bytes : KEEP_BYTES);
@@ -259,6 +277,15 @@ port_channel_new(const struct port_channel_opts *opts, struct port **ret_port)
     }
     *ret_port = &c->port;
     return 0;
+}
+
+void
+port_channel_inherit(struct port *p)
+{
+    struct channel *c = channel(p);
+    LK_GUARD(&c->lock);
+
+    channel_locked(c)->has_inherited = true;
 }
 
 int
@@ -330,6 +357,9 @@ port_channel_hand_over(struct port *p, const struct channel_owner *next,
     rc = unflushed_plan(&l->unflushed, &pieces, &nr);
     if (rc == 0) {
         for (size_t i = 0; i < nr; i++) {
+            if (!channel_is_owed(c, &pieces[i])) {
+                continue;
+            }
             *ret_nr += i == 0 || pieces[i].change != pieces[i - 1].change;
             rc = channel_send_again(c, to, &pieces[i], 0);
             l->unflushed_rc = l->unflushed_rc < 0 ? l->unflushed_rc : rc;

@@ -41,8 +41,8 @@ enum channel_durability {
     /* Keep copies of them, as long as the owner's instance is not `here` or older ones
      * of the same place are kept, until a flush succeeds; at half of keep_bytes the
      * channel flushes by itself. When an owner of another instance is met they are
-     * sent again in their order, before doubtful requests and new ones. What cannot be
-     * written again fails every later flush. */
+     * sent again, each byte as the newest has it, before doubtful requests and new
+     * ones. What cannot be written again fails every later flush. */
     CHANNEL_KEEP,
     CHANNEL_WRITETHROUGH, /* every one is sent with FUA */
     CHANNEL_OWNER,        /* nothing: what the owner does is enough */
@@ -97,10 +97,19 @@ struct port_channel_opts {
     bool (*moved)(void *opaque, uint64_t epoch, const char *right,
                   struct port_channel_place *ret_place);
     void *moved_opaque;
+    /* May be NULL. Asked with the channel's lock held before a change is sent again
+     * that was acknowledged: is this VM there still? One that is gone will not flush,
+     * and may write the same place elsewhere, and flush that. Must not wait. */
+    bool (*has_vm)(void *opaque, uint64_t vm);
+    void *has_vm_opaque;
 };
 
 /* Make the port; connects nothing. -ENOMEM only. */
 int port_channel_new(const struct port_channel_opts *opts, struct port **ret_port);
+
+/* An earlier life of this process had a channel for clients that live on, and may have
+ * kept changes of theirs: the owner is made to flush after the first change. */
+void port_channel_inherit(struct port *p);
 
 /* Have the lanes connected, now, by deadline_ns. 0; -ETIMEDOUT; -EINVAL when the
  * owner's export cannot replace opts.info; other -errno of the last try. On failure

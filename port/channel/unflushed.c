@@ -14,10 +14,20 @@ unflushed_init(struct unflushed_table *t, uint64_t max_bytes)
     TAILQ_INIT(&t->list);
 }
 
+static void
+forget_before(struct unflushed_table *t, uint64_t mark)
+{
+    struct unflushed_change *k;
+
+    while ((k = TAILQ_FIRST(&t->list)) != NULL && k->number < mark) {
+        unflushed_drop(t, k);
+    }
+}
+
 void
 unflushed_done(struct unflushed_table *t)
 {
-    unflushed_flushed(t, unflushed_mark(t));
+    forget_before(t, unflushed_mark(t));
 }
 
 struct unflushed_change *
@@ -72,11 +82,14 @@ unflushed_mark(const struct unflushed_table *t)
 void
 unflushed_flushed(struct unflushed_table *t, uint64_t mark)
 {
-    struct unflushed_change *k;
+    t->is_flush_failed = false;
+    forget_before(t, mark);
+}
 
-    while ((k = TAILQ_FIRST(&t->list)) != NULL && k->number < mark) {
-        unflushed_drop(t, k);
-    }
+void
+unflushed_flush_failed(struct unflushed_table *t)
+{
+    t->is_flush_failed = true;
 }
 
 bool
@@ -118,7 +131,7 @@ unflushed_meet(struct unflushed_table *t, const struct channel_owner *owner)
 {
     bool is_same =
         owner->instance[0] != '\0' && strcmp(t->owner.instance, owner->instance) == 0;
-    bool is_durable = is_flushed(&t->owner, owner);
+    bool is_durable = !t->is_flush_failed && is_flushed(&t->owner, owner);
     struct unflushed_change *k, *next;
 
     for (k = TAILQ_FIRST(&t->list); k != NULL; k = next) {
@@ -132,6 +145,7 @@ unflushed_meet(struct unflushed_table *t, const struct channel_owner *owner)
             k->is_lost = !is_same;
         }
     }
+    t->is_flush_failed = t->is_flush_failed && is_same;
     t->owner = *owner;
 }
 

@@ -3,6 +3,10 @@
  * acknowledged and not flushed, in the order of their acknowledgement. No lock of its
  * own: every call but unflushed_copy() is made under the channel's.
  *
+ * Of changes of the same bytes that is the order in which the owner performed them,
+ * since they are never in flight together (unacked.h): a newer one is sent when the
+ * older is in the table. So it finds it there, too, if it need not be kept otherwise.
+ *
  * What an owner of another instance has acknowledged is lost, as far as can be known,
  * and has to be sent again before anything else is. */
 #ifndef BATON_UNFLUSHED_H
@@ -27,6 +31,7 @@ struct unflushed_table {
     uint64_t next_number;
     uint64_t nr, bytes; /* in it; bytes of copies */
     uint64_t max_nr, max_bytes;
+    bool is_flush_failed;       /* the last: an owner may say once what it has lost */
     struct channel_owner owner; /* that has acknowledged what is not lost */
 };
 
@@ -41,9 +46,11 @@ void unflushed_add(struct unflushed_table *t, struct unflushed_change *k);
 void unflushed_drop(struct unflushed_table *t, struct unflushed_change *k);
 
 /* A flush that begins now covers what is in the table now, which is
- * forgotten by unflushed_flushed() with this mark if it succeeds. */
+ * forgotten by unflushed_flushed() with this mark if it succeeds. If it fails no flush
+ * of the owner's is believed that the channel did not ask for. */
 uint64_t unflushed_mark(const struct unflushed_table *t);
 void unflushed_flushed(struct unflushed_table *t, uint64_t mark);
+void unflushed_flush_failed(struct unflushed_table *t);
 
 bool unflushed_overlaps(const struct unflushed_table *t, const struct req *rq);
 

@@ -38,7 +38,10 @@ unflushed_step_copy(struct unflushed_step *s, const struct req *rq)
 static bool
 is_flush_due(struct channel *c) LK_REQUIRES(c->lock)
 {
-    return unflushed_is_half_full(&channel_locked(c)->unflushed) || !is_elsewhere(c);
+    const struct channel_locked *l = channel_locked(c);
+
+    return unflushed_is_half_full(&l->unflushed) || l->has_inherited ||
+           !is_elsewhere(c);
 }
 
 int
@@ -47,11 +50,19 @@ unflushed_step_end(struct channel *c, struct unflushed_step *s, const struct req
 {
     struct channel_locked *l = channel_locked(c);
 
+    if (rc != 0 && rq->op == REQ_FLUSH) {
+        unflushed_flush_failed(&l->unflushed);
+        loss_note(&c->loss, rc);
+        if (rq->requester != REQ_OF_OURS) {
+            (void)loss_tell(&c->loss, rq->requester); /* by this answer */
+        }
+    }
     if (rc != 0) {
         return rc;
     }
     if (rq->op == REQ_FLUSH) {
         unflushed_flushed(&l->unflushed, s->mark);
+        l->has_inherited = false;
         rc = l->unflushed_rc;
     } else if (s->is_to_keep) {
         unflushed_add(&l->unflushed, s->copy);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is kept of acknowledged and unflushed writes, and when it is sent again. */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include <check.h>
 
@@ -174,6 +175,114 @@ START_TEST(bound_holds_when_no_flush_succeeds)
     ck_assert_uint_eq(atomic_load_explicit(&kept.bytes, memory_order_relaxed),
                       64 * 1024);
     ck_assert_int_eq(put('a', 0, 4096), -EIO);
+    kept_end();
+}
+END_TEST
+
+/* Half of the room is taken by the last of these. */
+static void
+fill_half(void)
+{
+    for (uint64_t i = 0; i < 8; i++) {
+        ck_assert_int_eq(put('a', i * 4096, 4096), 0);
+    }
+}
+
+static int
+flush_of(uint64_t requester)
+{
+    const struct req rq = {.op = REQ_FLUSH, .requester = requester};
+
+    return port_submit(port, &rq);
+}
+
+/* An owner with an NBD device: it says once to a session that acknowledged data is
+ * lost. path is made by the flush that is told. */
+static void
+start_owner_that_tells_once(const char *path)
+{
+    char script[200];
+    const char *const args[] = {"--filter=exportname",
+                                "eval",
+                                ("exportdesc=fixed:" M1),
+                                "get_size=echo 4194304",
+                                "can_write=exit 0",
+                                "can_flush=exit 0",
+                                "pread=exit 1",
+                                "pwrite=cat >/dev/null",
+                                script,
+                                NULL};
+
+    (void)snprintf(script, sizeof script,
+                   "flush=mkdir %s 2>/dev/null || exit 0; echo ENOSPC >&2; exit 1",
+                   path);
+    nbdkit_server_start(&server, args);
+}
+
+/* It was the channel's own flush that was told, on behalf of nobody. */
+START_TEST(every_vm_hears_of_a_loss_that_the_channel_was_told)
+{
+    const uint64_t vm = req_new_requester(), other = req_new_requester();
+    char path[80];
+
+    kept_begin();
+    policy.keep_bytes = 64 * 1024;
+    (void)snprintf(path, sizeof path, "%s/told", server.dir);
+    start_owner_that_tells_once(path);
+    new_channel(1, server.address, NULL);
+    fill_half();
+    ck_assert_int_eq(rmdir(path), 0); /* it was told */
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_assert_int_eq(flush_of(vm), -ENOSPC);
+    ck_assert_int_eq(flush_of(vm), 0);
+    ck_assert_int_eq(flush_of(other), -ENOSPC);
+    ck_assert_int_eq(flush_of(other), 0);
+    ck_assert_int_eq(rmdir(path), 0);
+    kept_end();
+}
+END_TEST
+
+START_TEST(vm_that_never_flushes_hears_of_a_loss_by_one_write)
+{
+    const uint64_t vm = req_new_requester();
+    char path[80], buf[4096] = "";
+    const struct req rq = {
+        .op = REQ_WRITE, .len = sizeof buf, .buf = buf, .requester = vm};
+
+    kept_begin();
+    policy.keep_bytes = 64 * 1024;
+    (void)snprintf(path, sizeof path, "%s/told", server.dir);
+    start_owner_that_tells_once(path);
+    new_channel(1, server.address, NULL);
+    for (unsigned i = 0; i < 16; i++) {
+        ck_assert_int_eq(port_submit(port, &rq), 0);
+    }
+    ck_assert_int_eq(port_submit(port, &rq), -ENOSPC); /* there is no room */
+    ck_assert_int_eq(port_submit(port, &rq), 0);
+    ck_assert_uint_eq(nr_kept(), 1);
+    ck_assert_int_eq(rmdir(path), 0);
+    kept_end();
+}
+END_TEST
+
+/* And then the device is given on, flushed of all but what is lost. */
+START_TEST(what_a_flush_failed_for_is_sent_again_to_the_next_owner)
+{
+    char path[80];
+
+    kept_begin();
+    policy.keep_bytes = 64 * 1024;
+    (void)snprintf(path, sizeof path, "%s/told", server.dir);
+    start_owner_that_tells_once(path);
+    new_channel(1, server.address, NULL);
+    fill_half();
+    ck_assert_int_eq(put('b', 0, 4096), 0); /* again half, and again a flush */
+    ck_assert_int_eq(rmdir(path), 0);
+    nbdkit_server_kill(&server);
+    start_m(M2_FROM_M1);
+    ck_assert_int_eq(do_io(REQ_READ, (char[512]){0}, 0, 512), 0);
+    ck_assert_int_eq(in_file(0), 'b');
+    ck_assert_int_eq(in_file(4096), 'a');
     kept_end();
 }
 END_TEST
@@ -416,4 +525,8 @@ SUITE("channel_kept") = {
     LOOP(what_cannot_be_written_again_fails_the_flushes_of_our_own_device, 2),
     TEST(next_owner_that_is_us_gets_what_nobody_has_flushed),
     TEST(next_owner_that_is_us_gets_nothing_that_was_flushed),
+    CASE("flushes that fail"),
+    TEST(every_vm_hears_of_a_loss_that_the_channel_was_told),
+    TEST(vm_that_never_flushes_hears_of_a_loss_by_one_write),
+    TEST(what_a_flush_failed_for_is_sent_again_to_the_next_owner),
 };

@@ -167,6 +167,24 @@ START_TEST(what_is_lost_stays_so_until_it_is_sent_again)
 }
 END_TEST
 
+/* It may be told once of what it has lost, and the giver was told before. */
+START_TEST(no_flush_of_the_giver_is_believed_after_one_that_failed)
+{
+    set_up();
+    unflushed_flush_failed(&t);
+    meet("m1", 2, "");
+    meet("m2", 3, "m1");
+    ck_assert_uint_eq(nr_lost(), 2);
+    unflushed_done(&t);
+    set_up();
+    unflushed_flush_failed(&t);
+    unflushed_flushed(&t, 0); /* before both */
+    meet("m2", 3, "m1");
+    ck_assert_uint_eq(t.nr, 0);
+    unflushed_done(&t);
+}
+END_TEST
+
 START_TEST(table_says_when_it_is_half_full_and_full)
 {
     set_up();
@@ -190,5 +208,6 @@ SUITE("unflushed") = {
     TEST(what_the_giver_has_flushed_is_forgotten),
     TEST(flush_of_somebody_else_covers_nothing),
     TEST(what_is_lost_stays_so_until_it_is_sent_again),
+    TEST(no_flush_of_the_giver_is_believed_after_one_that_failed),
     TEST(table_says_when_it_is_half_full_and_full),
 };
