@@ -13,6 +13,7 @@
 #include "disk.h"
 #include "disk_ownership.h"
 #include "log.h"
+#include "port_channel.h"
 #include "service.h"
 #include "superseded.h"
 
@@ -136,6 +137,7 @@ start_given(struct disk *d, const struct record *rec, struct err *e)
         rc = disk_new_channel(d, rec, e, &channel);
     }
     if (rc == 0) {
+        port_channel_inherit(channel);
         disk_follow(d, channel);
     }
     return rc;

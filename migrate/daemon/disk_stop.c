@@ -2,13 +2,16 @@
 #include "disk_stop.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "clock.h"
 #include "device_check.h"
 #include "disk.h"
+#include "log.h"
 
 /* Shared by the thread and the caller that waits for it. */
 struct closing {
@@ -60,25 +63,74 @@ close_for_good(struct disk *d, struct port *port, uint64_t deadline_ns)
     lk_release(&c->lock);
 }
 
+static uint64_t
+nr_kept(struct disk *d)
+{
+    return atomic_load_explicit(&d->kept.nr, memory_order_relaxed);
+}
+
+static void
+tell_kept(struct disk *d)
+{
+    uint64_t nr = nr_kept(d);
+
+    if (nr > 0) {
+        log_warn("%s: %" PRIu64 " acknowledged writes were not flushed by %s and are "
+                 "kept here no more: if it loses them, they are lost",
+                 d->cfg->name, nr, disk_record(d).peer_name);
+    }
+}
+
+/* Requests wait at the gate. The copies of what was acknowledged go with us, its VMs
+ * may not. */
+static void
+flush_kept(struct disk *d, uint64_t deadline_ns)
+{
+    if (redir_drain(disk_redir(d), deadline_ns) == 0 && nr_kept(d) > 0 &&
+        flusher_start(&d->flusher, redir_active(disk_redir(d)), URGENCY_CONTROL,
+                      deadline_ns) == 0) {
+        (void)flusher_wait(&d->flusher, deadline_ns); /* what is left says it */
+    }
+}
+
 void
 disk_stop(struct disk *d, uint64_t deadline_ns)
 {
     struct redir *r = disk_redir(d);
+    struct redir_status st;
     struct port *old;
+    int rc;
 
     /* For good. Not under a handoff that is going on: it is left as by a crash. */
     if (disk_claim(d, "the end of the service", NULL) < 0) {
         return;
     }
-    if (r == NULL || redir_hold(r) < 0 || disk_record(d).role != ROLE_OWNER) {
-        return; /* nothing of ours is in the device */
+    if (r == NULL || redir_hold(r) < 0) {
+        tell_kept(d); /* it is parked */
+        return;
+    }
+    if (disk_record(d).role != ROLE_OWNER) { /* nothing of ours is in the device */
+        redir_status(r, &st);
+        if (st.side == REDIR_REMOTE && d->cfg->durability == CHANNEL_KEEP) {
+            flush_kept(d, deadline_ns);
+            tell_kept(d);
+        }
+        return;
     }
     if (redir_drain(r, deadline_ns) < 0) {
         return; /* the kernel lets the lock go when the process ends */
     }
-    if (flusher_start(&d->flusher, redir_active(r), URGENCY_CONTROL, deadline_ns) < 0 ||
-        flusher_wait(&d->flusher, deadline_ns) == -ETIMEDOUT) {
+    if (flusher_start(&d->flusher, redir_active(r), URGENCY_CONTROL, deadline_ns) < 0) {
+        return;
+    }
+    rc = flusher_wait(&d->flusher, deadline_ns);
+    if (rc == -ETIMEDOUT) {
         return; /* unflushed writes were not promised; the flush has the port still */
+    }
+    if (rc < 0) { /* of which the next life hears nothing */
+        log_error("%s: the flush of %s at the end failed: %s: acknowledged writes may "
+                  "be lost",
+                  d->cfg->name, d->cfg->device, err_text(NULL, rc));
     }
     if (redir_swap(r, NULL, REDIR_LOCAL, NULL, &old) == 0) {
         close_for_good(d, old, deadline_ns);

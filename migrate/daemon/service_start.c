@@ -120,7 +120,13 @@ service_control_net(struct service *s, unsigned i, int listen_fd, struct err *e)
 void
 service_stop(struct service *s, uint64_t deadline_ns)
 {
+    /* Of the others the owner may be away, and take all the time there is. */
     for (unsigned i = 0; i < s->nr_disks; i++) {
-        disk_stop(&s->disks[i], deadline_ns);
+        if (disk_record(&s->disks[i]).role == ROLE_OWNER) {
+            disk_stop(&s->disks[i], deadline_ns);
+        }
+    }
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        disk_stop(&s->disks[i], deadline_ns); /* once only */
     }
 }

@@ -34,3 +34,5 @@ refuses "the first time"
 note "the kernel has told it, and will not again"
 refuses "the second time"
 ! io "$(uri_of a vda)" "flush" || fail "the VM's flush succeeds"
+stop_service a
+grep -q "the flush of .* at the end failed" "$(log_of a)" || fail "the end is silent"
