@@ -31,11 +31,11 @@ chmod +x "$T/bin/cmake" "$T/tree/scripts/setup" "$T/tree/build/release/baton"
 export PATH="$T/bin:$PATH" T BATON
 
 sed -n '/^## The first handoff by hand/,/^[^ ].*nbdkit-baton-plugin(1)/s/^    //p' "$readme" |
-    sed "s,/run/baton,$T/run,g; s,/var/tmp,$T/var,g; s/--runtime=[0-9]*/--runtime=10/" >"$T/example"
-grep -q 'runtime=10 ' "$T/example" || fail "README.md has no example"
+    sed "s,/run/baton,$T/run,g; s,/var/tmp,$T/var,g; s/--runtime=[0-9]*/--runtime=30/" >"$T/example"
+grep -q 'runtime=30 ' "$T/example" || fail "README.md has no example"
 cd "$T/tree"
 # A session of its own: its services end with it, whatever happens.
-setsid timeout 60 bash -s <"$T/example" >"$T/example.log" 2>&1 &
+setsid timeout 180 bash -s <"$T/example" >"$T/example.log" 2>&1 &
 SERVICE_PID[example]=$!
 wait "${SERVICE_PID[example]}" || fail "the example ends with status $?"
 
