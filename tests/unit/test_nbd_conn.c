@@ -81,10 +81,13 @@ START_TEST(uri_that_wants_ssh_starts_nothing)
     const struct nbd_conn_opts o = {.address = "nbd+ssh://127.0.0.1/",
                                     .cancel_fd = -1,
                                     .deadline_ns = clock_deadline_ns(5 * NS_PER_S)};
-    char *path = strdup(getenv("PATH")), ssh[80];
+    const char *old = getenv("PATH");
+    char *path, ssh[80];
     bool was_started;
     FILE *f;
 
+    ck_assert_ptr_nonnull(old);
+    path = strdup(old); /* setenv() takes the place of it */
     nbdkit_server_init(&server);
     snprintf(ssh, sizeof ssh, "%s/ssh", server.dir);
     f = fopen(ssh, "w");
