@@ -4,8 +4,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "trace.h"
@@ -21,27 +19,15 @@ log_set_name(const char *name)
 static void __attribute__((format(printf, 2, 0)))
 log_line(const char *level, const char *fmt, va_list ap)
 {
-    char line[2048];
-    int n = 0, m;
+    char stamp[32] = "", before[160];
 
     if (trace_on) { /* so that it can be put between the lines of the trace */
-        n = snprintf(line, sizeof line - 1, "t_us=%" PRIu64 " ",
-                     clock_now_ns() / NS_PER_US);
+        (void)snprintf(stamp, sizeof stamp, "t_us=%" PRIu64 " ",
+                       clock_now_ns() / NS_PER_US);
     }
-    n += snprintf(line + n, sizeof line - 1 - (size_t)n, "baton: %s%s%s", log_name,
-                  log_name[0] != '\0' ? ": " : "", level);
-    m = vsnprintf(line + n, sizeof line - 1 - (size_t)n, fmt, ap);
-    if (m < 0) {
-        return;
-    }
-    n += m;
-    if ((size_t)n > sizeof line - 2) {
-        n = (int)sizeof line - 2;
-    }
-    line[n++] = '\n';
-    if (write(STDERR_FILENO, line, (size_t)n) < 0) {
-        return; /* nobody to tell */
-    }
+    (void)snprintf(before, sizeof before, "%sbaton: %s%s%s", stamp, log_name,
+                   log_name[0] != '\0' ? ": " : "", level);
+    trace_line(before, fmt, ap);
 }
 
 void

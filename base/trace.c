@@ -22,17 +22,12 @@ trace_init(void)
 }
 
 void
-trace_write(const char *fmt, ...)
+trace_line(const char *before, const char *fmt, va_list ap)
 {
-    char line[1024];
-    va_list ap;
-    int n, m;
+    char line[2048];
+    int n = snprintf(line, sizeof line - 1, "%.256s", before);
+    int m = vsnprintf(line + n, sizeof line - 1 - (size_t)n, fmt, ap);
 
-    n = snprintf(line, sizeof line, "trace: t_us=%" PRIu64 " ",
-                 clock_now_ns() / NS_PER_US);
-    va_start(ap, fmt);
-    m = vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
-    va_end(ap);
     if (m < 0) {
         return;
     }
@@ -44,4 +39,17 @@ trace_write(const char *fmt, ...)
     if (write(STDERR_FILENO, line, (size_t)n) < 0) {
         return; /* nobody to tell */
     }
+}
+
+void
+trace_write(const char *fmt, ...)
+{
+    char before[64];
+    va_list ap;
+
+    (void)snprintf(before, sizeof before, "trace: t_us=%" PRIu64 " ",
+                   clock_now_ns() / NS_PER_US);
+    va_start(ap, fmt);
+    trace_line(before, fmt, ap);
+    va_end(ap);
 }
