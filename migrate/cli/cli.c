@@ -155,3 +155,23 @@ cli_reach(const struct uri *u, struct err *e, struct rpc_client **ret_client)
     }
     return explain_reach(u, rc, e);
 }
+
+int
+cli_ask(const struct uri *u, const char *method, json_t *params, uint64_t len_ns,
+        struct err *e, int *ret_code, json_t **ret_result)
+{
+    struct rpc_client *client = NULL;
+    int rc = cli_reach(u, e, &client);
+
+    if (rc < 0) {
+        json_decref(params);
+        if (ret_code != NULL) {
+            *ret_code = RPC_REFUSED;
+        }
+        return rc;
+    }
+    rc = rpc_call(client, method, params, NULL, NULL, clock_deadline_ns(len_ns), e,
+                  ret_code, ret_result);
+    rpc_client_close(client);
+    return rc;
+}

@@ -43,4 +43,10 @@ int cli_find_service(const char *command, const char *at, struct uri *ret_uri);
  * e: then the service was asked for nothing. */
 int cli_reach(const struct uri *u, struct err *e, struct rpc_client **ret_client);
 
+/* The same, one call of its own that may take len_ns, and the end of the connection.
+ * Everything as of rpc_call(); when the service was not reached *ret_code is
+ * RPC_REFUSED. */
+int cli_ask(const struct uri *u, const char *method, json_t *params, uint64_t len_ns,
+            struct err *e, int *ret_code, json_t **ret_result);
+
 #endif

@@ -25,23 +25,13 @@ run(const struct attach_order *o)
 {
     json_t *params = json_pack("{s:s,s:s*,s:I}", "disk", o->disk, "owner", o->owner,
                                "deadline_ms", (json_int_t)(o->deadline_ns / NS_PER_MS));
-    struct rpc_client *client;
     json_t *result = NULL;
     struct err e = {{0}};
-    int code = 0, rc = cli_reach(&o->service, &e, &client);
+    int rc = cli_ask(&o->service, "attach", params, o->deadline_ns + MARGIN_NS, &e,
+                     NULL, &result);
 
     if (rc < 0) {
-        json_decref(params);
-        return cli_refuse(rc, "attach", "%s", e.msg);
-    }
-    rc = rpc_call(client, "attach", params, NULL, NULL,
-                  clock_deadline_ns(o->deadline_ns + MARGIN_NS), &e, &code, &result);
-    rpc_client_close(client);
-    if (rc < 0) {
-        if (o->is_json) {
-            cli_print_error(RPC_REFUSED, rc, err_text(&e, rc));
-        }
-        return cli_fail(CLI_REFUSED, "attach", "%s", err_text(&e, rc));
+        return cli_refuse(rc, "attach", "%s", err_text(&e, rc));
     }
     cli_note_change();
     if (o->is_json) {

@@ -54,11 +54,10 @@ cmd_lease(int argc, char **argv)
         {"json", NULL, "the result as JSON on one line", .flag = &is_json},
         {0},
     };
-    struct rpc_client *client;
     json_t *result = NULL;
     struct err e = {{0}};
     struct uri u;
-    int status, rc, code = 0;
+    int status, rc;
 
     if (!cli_take_options(argc, argv, &usage, options, &status)) {
         return status;
@@ -70,14 +69,9 @@ cmd_lease(int argc, char **argv)
     if (status != CLI_DONE) {
         return status;
     }
-    rc = cli_reach(&u, &e, &client);
-    if (rc < 0) {
-        return cli_refuse(rc, "lease", "%s", err_text(&e, rc));
-    }
-    rc = rpc_call(client, "lease",
-                  json_pack("{s:s,s:b}", "target", argv[optind], "release", is_release),
-                  NULL, NULL, clock_deadline_ns(ANSWER_NS), &e, &code, &result);
-    rpc_client_close(client);
+    rc = cli_ask(&u, "lease",
+                 json_pack("{s:s,s:b}", "target", argv[optind], "release", is_release),
+                 ANSWER_NS, &e, NULL, &result);
     if (rc < 0) {
         return cli_refuse(rc, "lease", "%s", err_text(&e, rc));
     }

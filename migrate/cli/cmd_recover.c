@@ -170,22 +170,16 @@ report_failure(const struct recover_request *rq, int rc, int code, const char *s
 static int
 run(const struct recover_request *rq)
 {
-    struct rpc_client *client;
     struct err e = {{0}};
-    json_t *result = NULL, *params;
-    int code = 0, rc = cli_reach(&rq->at, &e, &client);
+    json_t *result = NULL;
+    json_t *params = json_pack("{s:s,s:b,s:O}", "target", rq->target.text, "take",
+                               rq->is_take, "ask", rq->ask);
+    int code = 0, rc;
 
-    if (rc < 0) {
-        return report_failure(rq, rc, CLI_REFUSED, err_text(&e, rc));
-    }
-    params = json_pack("{s:s,s:b,s:O}", "target", rq->target.text, "take", rq->is_take,
-                       "ask", rq->ask);
     if (rq->is_accept) { /* only then: an older service does not know the parameter */
         (void)json_object_set_new(params, "accept_device", json_true());
     }
-    rc = rpc_call(client, "recover", params, NULL, NULL, clock_deadline_ns(ANSWER_NS),
-                  &e, &code, &result);
-    rpc_client_close(client);
+    rc = cli_ask(&rq->at, "recover", params, ANSWER_NS, &e, &code, &result);
     if (rc < 0) {
         return report_failure(rq, rc, code, err_text(&e, rc));
     }

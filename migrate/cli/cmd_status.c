@@ -193,32 +193,13 @@ print_table(const json_t *result)
 
 /* Makes a connection each time, so that --watch goes on when the service restarts. */
 static int
-ask(const struct status_request *rq, struct err *e, json_t **ret_result)
-{
-    json_t *params = json_object();
-    struct rpc_client *client;
-    int rc = cli_reach(&rq->at, e, &client);
-
-    if (rc < 0) {
-        json_decref(params);
-        return rc;
-    }
-    if (rq->disk != NULL) {
-        (void)json_object_set_new(params, "disk", json_string(rq->disk));
-    }
-    rc = rpc_call(client, "status", params, NULL, NULL, clock_deadline_ns(ANSWER_NS), e,
-                  NULL, ret_result);
-    rpc_client_close(client);
-    return rc;
-}
-
-static int
 show(const struct status_request *rq)
 {
     struct err e = {{0}};
     json_t *result = NULL;
     int status = CLI_DONE;
-    int rc = ask(rq, &e, &result);
+    int rc = cli_ask(&rq->at, "status", json_pack("{s:s*}", "disk", rq->disk),
+                     ANSWER_NS, &e, NULL, &result);
 
     if (rq->is_watch && !rq->is_json && isatty(STDOUT_FILENO)) {
         (void)printf("\033[H\033[J"); /* clear the screen */

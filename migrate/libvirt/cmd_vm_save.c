@@ -26,16 +26,10 @@ struct save_order {
 static int
 park_one(const struct uri *at, const char *disk, struct err *e)
 {
-    struct rpc_client *client;
     json_t *result = NULL;
-    int rc = cli_reach(at, e, &client);
+    int rc = cli_ask(at, "park", json_pack("{s:s}", "target", disk), PARK_NS, e, NULL,
+                     &result);
 
-    if (rc < 0) {
-        return rc;
-    }
-    rc = rpc_call(client, "park", json_pack("{s:s}", "target", disk), NULL, NULL,
-                  clock_deadline_ns(PARK_NS), e, NULL, &result);
-    rpc_client_close(client);
     json_decref(result);
     return rc;
 }

@@ -19,17 +19,8 @@ static int
 ask(const struct uri *at, const char *method, json_t *params, uint64_t len_ns,
     struct err *e, bool *ret_is_refused, json_t **ret_result)
 {
-    struct rpc_client *client;
-    int code = 0, rc = cli_reach(at, e, &client);
+    int code = 0, rc = cli_ask(at, method, params, len_ns, e, &code, ret_result);
 
-    *ret_is_refused = rc < 0; /* the request did not arrive */
-    if (rc < 0) {
-        json_decref(params);
-        return rc;
-    }
-    rc = rpc_call(client, method, params, NULL, NULL, clock_deadline_ns(len_ns), e,
-                  &code, ret_result);
-    rpc_client_close(client);
     *ret_is_refused = rc < 0 && code != 0 && code != RPC_COMMITTED;
     return rc;
 }

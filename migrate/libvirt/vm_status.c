@@ -12,16 +12,8 @@
 int
 vm_status_ask(const struct uri *u, const char *disk, struct err *e, json_t **ret_report)
 {
-    struct rpc_client *client;
-    int rc = cli_reach(u, e, &client);
-
-    if (rc < 0) {
-        return rc;
-    }
-    rc = rpc_call(client, "status", json_pack("{s:s*}", "disk", disk), NULL, NULL,
-                  clock_deadline_ns(ANSWER_NS), e, NULL, ret_report);
-    rpc_client_close(client);
-    return rc;
+    return cli_ask(u, "status", json_pack("{s:s*}", "disk", disk), ANSWER_NS, e, NULL,
+                   ret_report);
 }
 
 json_t *
