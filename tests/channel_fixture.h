@@ -5,25 +5,19 @@
 #define BATON_CHANNEL_FIXTURE_H
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <unistd.h>
 
 #include <check.h>
 
-#include "nbdkit_server.h"
+#include "nbd_rig.h"
 #include "port_channel.h"
 
-#define MIB (UINT64_C(1) << 20)
-#define NR_THREADS 8
-#define BLOCK 4096U
 #define ALL_CAPS                                                                       \
     (PORT_CAN_WRITE | PORT_CAN_FLUSH | PORT_CAN_FUA | PORT_CAN_TRIM | PORT_CAN_ZERO |  \
      PORT_CAN_FAST_ZERO | PORT_CAN_EXTENTS | PORT_CAN_CACHE)
 
-static struct nbdkit_server server;
-static struct port *port;
 static _Atomic uint64_t links;
 /* Of the next channel; none of it means to keep all there is to keep. */
 static struct {
@@ -62,45 +56,6 @@ new_channel(unsigned lanes, const char *first, const char *second)
                                                     .caps = ALL_CAPS}};
 
     ck_assert_int_eq(port_channel_new(&opts, &port), 0);
-}
-
-static inline void
-close_all(void)
-{
-    port_close(port);
-    port = NULL;
-    nbdkit_server_done(&server);
-}
-
-static inline int
-do_io(enum req_op op, void *buf, uint64_t off, uint32_t len)
-{
-    const struct req rq = {.op = op, .buf = buf, .off = off, .len = len};
-
-    return port_submit(port, &rq);
-}
-
-static inline void
-start_threads(pthread_t *threads, void *(*work)(void *))
-{
-    for (uintptr_t i = 0; i < NR_THREADS; i++) {
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, work, (void *)i), 0);
-    }
-}
-
-/* How many threads returned something else than NULL. */
-static inline int
-join_threads(const pthread_t *threads)
-{
-    int nr_failed = 0;
-
-    for (unsigned i = 0; i < NR_THREADS; i++) {
-        void *result;
-
-        pthread_join(threads[i], &result);
-        nr_failed += result != NULL;
-    }
-    return nr_failed;
 }
 
 /* A server over server.file, which has a file's memory: it can be killed and started.

@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
-#include "../nbdkit_server.h"
+#include "../nbd_rig.h"
 #include "err.h"
 #include "port_nbd.h"
 #include "suite.h"
 
-#define MIB (UINT32_C(1) << 20)
-#define NR_THREADS 8
 #define NR_ROUNDS 200
-#define BLOCK 4096U
 
-static struct nbdkit_server server;
-static struct port *port;
 static void
 open_port(unsigned connections)
 {
@@ -35,22 +29,6 @@ open_port_at(const char *const *nbdkit_args)
     nbdkit_server_init(&server);
     nbdkit_server_start(&server, nbdkit_args);
     open_port(1);
-}
-
-static int
-do_io(enum req_op op, void *buf, uint64_t off, uint32_t len)
-{
-    const struct req rq = {.op = op, .buf = buf, .off = off, .len = len};
-
-    return port_submit(port, &rq);
-}
-
-static void
-close_all(void)
-{
-    port_close(port);
-    port = NULL;
-    nbdkit_server_done(&server);
 }
 
 /* Every thread writes its own blocks with its own stamp and reads them back. */
@@ -72,29 +50,6 @@ stamp_blocks(void *opaque)
         }
     }
     return NULL;
-}
-
-/* How many threads returned something else than NULL. */
-static int
-join_threads(const pthread_t *threads)
-{
-    int nr_failed = 0;
-
-    for (unsigned i = 0; i < NR_THREADS; i++) {
-        void *result;
-
-        pthread_join(threads[i], &result);
-        nr_failed += result != NULL;
-    }
-    return nr_failed;
-}
-
-static void
-start_threads(pthread_t *threads, void *(*work)(void *))
-{
-    for (uintptr_t i = 0; i < NR_THREADS; i++) {
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, work, (void *)i), 0);
-    }
 }
 
 START_TEST(threads_on_shared_connections_read_what_they_wrote)

@@ -8,18 +8,13 @@
 
 #include <check.h>
 
-#include "../nbdkit_server.h"
+#include "../nbd_rig.h"
 #include "clock.h"
 #include "err.h"
 #include "lock.h"
 #include "port_nbd.h"
 #include "suite.h"
 
-#define MIB (UINT32_C(1) << 20)
-#define BLOCK 4096U
-
-static struct nbdkit_server server;
-static struct port *port;
 static _Atomic unsigned nr_told_lost, nr_told_back;
 static char told_last[1200];
 static struct lk told_lock; /* guards it */
@@ -50,20 +45,10 @@ await_told(const char *fragment)
     }
 }
 
-static int
-do_io(enum req_op op, void *buf, uint64_t off, uint32_t len)
-{
-    const struct req rq = {.op = op, .buf = buf, .off = off, .len = len};
-
-    return port_submit(port, &rq);
-}
-
 static void
-close_all(void)
+close_lasting(void)
 {
-    port_close(port);
-    port = NULL;
-    nbdkit_server_done(&server);
+    close_all();
     cv_done(&told_more);
     lk_done(&told_lock);
 }
@@ -131,7 +116,7 @@ START_TEST(port_that_reconnects_goes_on_when_its_server_is_back)
     ck_assert_int_eq(do_io(REQ_READ, buf, 0, BLOCK), 0);
     ck_assert_int_eq(buf[17], 'a');
     ck_assert_uint_eq(nr_told_back, 1);
-    close_all();
+    close_lasting();
 }
 END_TEST
 
@@ -153,7 +138,7 @@ START_TEST(port_does_not_reconnect_while_the_process_it_lost_lives)
     ck_assert_int_eq(pthread_join(thread, &result), 0);
     ck_assert_ptr_null(result);
     ck_assert_uint_eq(nr_told_back, 1);
-    close_all();
+    close_lasting();
 }
 END_TEST
 
@@ -173,7 +158,7 @@ START_TEST(port_does_not_go_on_with_a_device_that_has_shrunk)
     start_file_server();
     ck_assert_int_eq(pthread_join(thread, &result), 0);
     ck_assert_ptr_null(result);
-    close_all();
+    close_lasting();
 }
 END_TEST
 
@@ -203,7 +188,7 @@ START_TEST(port_does_not_go_on_with_a_server_that_can_do_less)
     start_file_server();
     ck_assert_int_eq(pthread_join(thread, &result), 0);
     ck_assert_ptr_null(result);
-    close_all();
+    close_lasting();
 }
 END_TEST
 
@@ -219,7 +204,7 @@ START_TEST(request_that_waits_for_the_server_ends_at_its_time)
     ck_assert(clock_now_ns() >= rq.deadline_ns);
     start_file_server();
     ck_assert_int_eq(do_io(REQ_READ, buf, 0, 512), 0);
-    close_all();
+    close_lasting();
 }
 END_TEST
 
@@ -237,7 +222,7 @@ START_TEST(flush_that_ends_at_its_time_fails_no_later_one)
     start_file_server();
     ck_assert_int_eq(do_io(REQ_WRITE, buf, 0, BLOCK), 0);
     ck_assert_int_eq(do_io(REQ_FLUSH, NULL, 0, 0), 0);
-    close_all();
+    close_lasting();
 }
 END_TEST
 
@@ -250,7 +235,7 @@ START_TEST(idle_port_notices_that_its_server_is_gone)
     port_nbd_look(port);
     port_nbd_look(port);
     ck_assert_uint_eq(nr_told_lost, 1);
-    close_all();
+    close_lasting();
 }
 END_TEST
 
