@@ -7,17 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 need qemu-io jq losetup
 need_breakpoints
-[ "$(id -u)" -eq 0 ] || skip "a loop device needs root"
-
-mkdir "$T/small"
-mount -t tmpfs -o size=4m tmpfs "$T/small" || skip "no tmpfs can be mounted here"
-release() { # both go for good when the services have ended
-    [ -z "${loop-}" ] || losetup --detach "$loop"
-    umount --lazy "$T/small"
-}
-at_exit release
-truncate -s 32M "$T/small/medium"
-loop=$(losetup --find --show "$T/small/medium") || skip "no loop device here"
+loop_without_room
 
 # The first owner's blocks are those that cache=none needs.
 start_service a --disk "name=vda,device=$loop,cache=none"

@@ -10,9 +10,7 @@ begin_handoff_back owner-pausing
 kill_service a
 start_service a --disk "name=vda,device=$(new_device other 16M),role=standby"
 break_go b owner-pausing
-status=0
-wait "$job" || status=$?
-eq "$status" 1 "exit status of the handoff"
+await_refusal
 contains "$(cat "$T/why")" "a answered before and is gone now"
 contains "$(cat "$T/why")" "nothing changed: vda is still served by b"
 eq "$(status_of b vda '| .role, .epoch, .state' | xargs)" "owner 2 open" "b"

@@ -25,10 +25,7 @@ ends_at_a() {
 commits_and_loses_b() {
     start_service b --disk "name=vda,device=$device,role=standby"
     break_clear a
-    break_at a owner-committed wait
-    handoff vda a b >"$T/report" 2>"$T/why" &
-    job=$!
-    await_hit a owner-committed
+    handoff_until a owner-committed
     kill_service b
 }
 
@@ -37,9 +34,7 @@ note "the next owner comes back elsewhere"
 commits_and_loses_b
 BATON_TEST_BOOT_ID=$elsewhere start_service b --disk "name=vda,device=$device,role=standby"
 break_go a owner-committed
-status=0
-wait "$job" || status=$?
-eq "$status" 1 "exit status of the handoff"
+await_refusal
 ends_at_a 3
 io "$(uri_of a vda)" "read -P 1 0 4k" "write -P 2 4k 4k"
 handoff vda a b >"$T/report"

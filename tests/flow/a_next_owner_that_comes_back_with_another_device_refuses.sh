@@ -13,18 +13,14 @@ io "$(uri_of a vda)" "write -P 1 0 4k"
 
 # refuses WHERE: the handoff to a b that changes its device, and the disk stays with a
 refuses() {
-    local job status=0
+    local job
     start_service b --disk "name=vda,device=$device,role=standby"
     break_clear a
-    break_at a owner-committed wait
-    handoff vda a b >"$T/report" 2>"$T/why" &
-    job=$!
-    await_hit a owner-committed
+    handoff_until a owner-committed
     kill_service b
     start_service b --disk "name=vda,device=$other,role=standby"
     break_go a owner-committed
-    wait "$job" || status=$?
-    eq "$status" 1 "exit status of the handoff"
+    await_refusal
     contains "$(cat "$T/why")" "vda is still $1 a"
     contains "$(cat "$T/why")" "another device"
     kill_service b
@@ -41,14 +37,11 @@ cmp -n 8M "$other" /dev/zero || fail "something was written to the other device"
 note "with the device that was compared it is the owner, started again or not"
 start_service b --disk "name=vda,device=$device,role=standby"
 break_clear a
-break_at a owner-committed wait
-handoff vda a b >"$T/report" &
-job=$!
-await_hit a owner-committed
+handoff_until a owner-committed
 kill_service b
 start_service b --disk "name=vda,device=$device,role=standby"
 break_go a owner-committed
-wait "$job" || fail "the handoff fails"
+wait "$job" || fail "the handoff fails: $(cat "$T/why")"
 eq "$(roles_of vda)" "given owner" "roles"
 io "$(uri_of a vda)" "read -P 1 0 4k"
 stop_service a

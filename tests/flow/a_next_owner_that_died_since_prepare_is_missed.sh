@@ -9,17 +9,12 @@ need_breakpoints
 device=$(new_device vda 16M)
 start_service a --disk "name=vda,device=$device"
 start_service b --disk "name=vda,device=$device,role=standby"
-break_at a owner-flushed wait
-handoff vda a b >"$T/report" 2>"$T/why" &
-job=$!
-await_hit a owner-flushed
+handoff_until a owner-flushed
 io "$(uri_of a vda)" "write -P 5 0 4k" &
 held=$!
 kill_service b
 break_go a owner-flushed
-status=0
-wait "$job" || status=$?
-eq "$status" 1 "exit status of the handoff"
+await_refusal
 contains "$(cat "$T/why")" "b answered before and is gone now"
 contains "$(cat "$T/why")" "nothing changed: vda is still served by a"
 wait "$held" || fail "the write that was held failed"
@@ -30,16 +25,11 @@ ledger_balances a vda
 note "it died and is back, with another device"
 start_service b --disk "name=vda,device=$device,role=standby"
 break_clear a
-break_at a owner-prepared wait
-handoff vda a b >"$T/report" 2>"$T/why" &
-job=$!
-await_hit a owner-prepared
+handoff_until a owner-prepared
 kill_service b
 start_service b --disk "name=vda,device=$(new_device other 16M),role=standby"
 break_go a owner-prepared
-status=0
-wait "$job" || status=$?
-eq "$status" 1 "exit status of the handoff to who was restarted"
+await_refusal
 contains "$(cat "$T/why")" "b answered before and is gone now"
 eq "$(status_of a vda '| .role, .epoch' | xargs)" "owner 1" "a"
 io "$(uri_of a vda)" "read -P 5 0 4k"

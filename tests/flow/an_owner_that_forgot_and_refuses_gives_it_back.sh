@@ -9,10 +9,7 @@ need_breakpoints
 device=$(new_device vda 16M)
 start_service a --disk "name=vda,device=$device"
 start_service b --disk "name=vda,device=$device,role=standby"
-break_at b next-serving wait
-handoff vda a b >"$T/report" 2>"$T/why" &
-job=$!
-await_hit b next-serving
+handoff_until b next-serving
 io "$(uri_of a vda)" "write -P 5 0 4k" # at b, before its record says so
 eq "$(baton status vda --at "$(control_of a)" --json | jq -r '.disks[0].handoff')" replay "phase"
 # Nobody else is told yet: who believed it would go on looking for the disk at b.
@@ -21,9 +18,7 @@ contains "$(printf '{"jsonrpc":"2.0","id":1,"method":"peer.where","params":{"uui
     socat -t 5 - "UNIX-CONNECT:${T}/b.ctl")" "not durably owned yet"
 kill_service b
 start_service b --disk "name=vda,device=$T/missing,role=standby"
-status=0
-wait "$job" || status=$?
-eq "$status" 1 "exit status of the handoff"
+await_refusal
 contains "$(cat "$T/why")" "vda is still served by a"
 eq "$(status_of a vda '| .role, .epoch' | xargs)" "owner 3" "a"
 io "$(uri_of a vda)" "read -P 5 0 4k" "write -P 6 4k 4k"

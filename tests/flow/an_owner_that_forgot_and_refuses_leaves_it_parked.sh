@@ -13,10 +13,7 @@ start_service a --disk "name=vda,device=$(device_uri disk),durability=keep"
 start_service b --disk "name=vda,device=$(device_uri disk),role=standby"
 io "$(uri_of a vda)" "write -P 4 0 12k" "flush"
 baton park vda --at "$(control_of a)" --quiet
-break_at b next-serving wait
-handoff vda a b >"$T/report" 2>"$T/why" &
-job=$!
-await_hit b next-serving
+handoff_until b next-serving
 
 # A client that stays: the last one to go would flush.
 mkfifo "$T/commands"
@@ -37,9 +34,7 @@ eq "$(status_of a vda .kept)" 1 "what a keeps of what b has acknowledged"
 power_cut b disk
 start_volatile_device disk 16M
 start_service b --disk "name=vda,device=$T/missing,role=standby"
-status=0
-wait "$job" || status=$?
-eq "$status" 1 "exit status of the handoff"
+await_refusal
 contains "$(cat "$T/why")" "still parked at a, nothing was lost"
 eq "$(status_of a vda '|"\(.role) \(.epoch) \(.kept)"')" "parked 4 1" "a"
 eq "$(baton recover vda --at "$(control_of a)" --json | jq -r '.disks[0].state')" parked \

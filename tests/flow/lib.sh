@@ -219,6 +219,22 @@ handoff() {
         --json "$@"
 }
 
+# handoff_until NAME POINT: vda from a to b, in the background, until the service waits at
+# the point. Sets job; what the command says is in report and why.
+handoff_until() {
+    break_at "$1" "$2" wait
+    handoff vda a b >"$T/report" 2>"$T/why" &
+    job=$!
+    await_hit "$1" "$2"
+}
+
+# await_refusal: the handoff that was begun ends with 1
+await_refusal() {
+    local status=0
+    wait "$job" || status=$?
+    eq "$status" 1 "exit status of the handoff"
+}
+
 # start_command ARGUMENT...: baton in the background, to be killed as COMMAND_PID, with the
 # breakpoints of "command"
 start_command() {
@@ -251,6 +267,17 @@ loop_over() {
     at_exit "losetup --detach $loop" # for good when the services have ended
     # shellcheck disable=SC2034 # only kept open: the last one to close it would drop the cache
     exec {LOOP_OPEN_}<"$loop"
+}
+
+# loop_without_room: sets loop, a block device of 32M over a file that has room for 4M
+loop_without_room() {
+    [ "$(id -u)" -eq 0 ] || skip "a loop device needs root"
+    mkdir "$T/small"
+    mount -t tmpfs -o size=4m tmpfs "$T/small" || skip "no tmpfs can be mounted here"
+    at_exit "umount --lazy $T/small" # for good when the services have ended
+    truncate -s 32M "$T/small/medium"
+    loop=$(losetup --find --show "$T/small/medium") || skip "no loop device here"
+    at_exit "losetup --detach $loop"
 }
 
 # start_gated_device NAME SIZE [write|flush|read] [FILE]: an NBD server whose writes, or what

@@ -18,19 +18,15 @@ start_b() {
 
 # serves_and_forgets: b, and writes a 7 meanwhile; the handoff of a fails
 serves_and_forgets() {
-    local job status=0
-    break_at b next-serving wait
-    handoff vda a b >"$T/report" 2>"$T/why" &
-    job=$!
-    await_hit b next-serving
+    local job
+    handoff_until b next-serving
     kill_service b
     # b has dropped what was cached, which another machine could not.
     head -c 4096 "$loop" >/dev/null
     head -c 4096 /dev/zero | tr '\0' '\7' | dd of="$medium" conv=notrunc status=none
     break_clear b
     start_b "$T/missing"
-    wait "$job" || status=$?
-    eq "$status" 1 "exit status of the handoff"
+    await_refusal
 }
 
 start_service a --disk "name=vda,device=$loop"

@@ -32,11 +32,8 @@ delayed_write() {
 
 # serves_and_forgets EPOCH ROLE: b does, and refuses; a has the disk again
 serves_and_forgets() {
-    local job status=0
-    break_at b next-serving wait
-    handoff vda a b >"$T/report" 2>"$T/why" &
-    job=$!
-    await_hit b next-serving
+    local job
+    handoff_until b next-serving
     wait "$w1" || fail "b does not perform what was delayed: $(cat "$T/w1")"
     io "$(uri_of b vda)" "write -P 2 0 4k" "flush"
     eq "$(byte 0)" 2 "what b has written"
@@ -45,8 +42,7 @@ serves_and_forgets() {
     wait "$WRITER_PID" || true
     break_clear b
     start_service b --disk "name=vda,device=$T/missing,role=standby"
-    wait "$job" || status=$?
-    eq "$status" 1 "exit status of the handoff"
+    await_refusal
     eq "$(status_of a vda '| .role, .epoch' | xargs)" "$2 $1" "a"
 }
 
