@@ -26,7 +26,6 @@
 #include <blkid/blkid.h>
 
 #include "bytes.h"
-#include "cleanup.h"
 
 #define EDGE (1U << 20) /* copied at both ends */
 #define CHUNK 65536U    /* the largest min_block, so an aligned unit of every port */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "breakpoint.h"
-#include "cli.h"
+#include "say.h"
 
 #define LINE 79 /* the most that is printed */
 

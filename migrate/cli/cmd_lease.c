@@ -7,7 +7,7 @@
 #include "cli.h"
 #include "cli_options.h"
 #include "clock.h"
-#include "record.h"
+#include "name.h"
 #include "uri.h"
 
 #define ANSWER_NS (10 * NS_PER_S)

@@ -16,7 +16,7 @@
 #include "cli_options.h"
 #include "clock.h"
 #include "log.h"
-#include "record.h"
+#include "name.h"
 #include "serial_line.h"
 #include "serial_mux.h"
 

@@ -10,7 +10,7 @@
 #include "config.h"
 #include "config_parts.h"
 #include "config_text.h"
-#include "record.h"
+#include "name.h"
 #include "uri.h"
 
 static int

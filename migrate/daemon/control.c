@@ -12,7 +12,6 @@
 #include "handoff_all.h"
 #include "lease_take.h"
 #include "owner_find.h"
-#include "record.h"
 #include "recover.h"
 #include "rpc_params.h"
 #include "service.h"

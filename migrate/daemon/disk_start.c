@@ -7,7 +7,6 @@
 
 #include <uuid/uuid.h>
 
-#include "clock.h"
 #include "device_check.h"
 #include "device_wait.h"
 #include "disk.h"

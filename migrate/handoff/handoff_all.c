@@ -14,7 +14,6 @@
 #include "disk.h"
 #include "handoff.h"
 #include "lock.h"
-#include "log.h"
 #include "urgency.h"
 
 struct part {

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "breakpoint.h"
 #include "clock.h"
 #include "engine.h"
 #include "handoff_table.h"

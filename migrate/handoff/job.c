@@ -13,7 +13,6 @@
 
 #include "clock.h"
 #include "handoff_table.h"
-#include "log.h"
 #include "trace.h"
 #include "urgency.h"
 

@@ -14,7 +14,6 @@
 #include "job_turn.h"
 #include "log.h"
 #include "owner_follow.h"
-#include "port_channel.h"
 #include "step.h"
 #include "urgency.h"
 

@@ -14,8 +14,6 @@
 #include "job_call.h"
 #include "job_flush.h"
 #include "log.h"
-#include "owner_follow.h"
-#include "port_channel.h"
 #include "step.h"
 #include "step_parked.h"
 

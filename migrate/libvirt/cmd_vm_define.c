@@ -9,8 +9,8 @@
 #include "cli_options.h"
 #include "cli_vm.h"
 #include "disk_xml.h"
+#include "name.h"
 #include "qemu_user.h"
-#include "record.h"
 #include "virt.h"
 #include "vm_status.h"
 

@@ -14,8 +14,8 @@
 #include "clock.h"
 #include "config.h"
 #include "move.h"
+#include "name.h"
 #include "plug_open.h"
-#include "record.h"
 
 #define COMMAND "vm move-device"
 #define DEFAULT_DEADLINE_NS (5 * NS_PER_S)

@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <string.h>
 
-#include "cli.h"
 #include "clock.h"
 #include "move_call.h"
+#include "say.h"
 
 #define LOOK_AGAIN_MS 50
 

@@ -10,7 +10,7 @@
 #include "disk.h"
 #include "owner_find.h"
 #include "peer_ask.h"
-#include "record_json.h"
+#include "record.h"
 #include "service.h"
 
 #define AGAIN_NS (20 * NS_PER_MS)

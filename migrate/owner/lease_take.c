@@ -12,7 +12,7 @@
 #include "log.h"
 #include "owner_find.h"
 #include "peer_ask.h"
-#include "record_json.h"
+#include "record.h"
 #include "service.h"
 #include "writers.h"
 

@@ -11,7 +11,7 @@
 #include "clock.h"
 #include "disk.h"
 #include "peer_ask.h"
-#include "record_json.h"
+#include "record.h"
 #include "service.h"
 #include "uri.h"
 

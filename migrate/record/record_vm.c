@@ -8,7 +8,6 @@
 
 #include "cleanup.h"
 #include "record_dir.h"
-#include "record_json.h"
 
 #define VM_FILE_SIZE (NAME_MAX_LEN + sizeof RECORD_STORE_TMP ".vm")
 #define UUID_LEN 36

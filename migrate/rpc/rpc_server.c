@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "clock.h"
 #include "lock.h"
 #include "rpc.h"
 #include "rpc_conn.h"

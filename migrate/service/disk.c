@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "clock.h"
-#include "device_wait.h"
 #include "disk_durability.h"
 #include "identity.h"
 #include "log.h"

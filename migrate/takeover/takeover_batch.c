@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "record_json.h"
 #include "service.h"
 
 static int

@@ -5,14 +5,12 @@
 #include <string.h>
 
 #include "breakpoint.h"
-#include "cleanup.h"
 #include "clock.h"
 #include "device_wait.h"
 #include "disk.h"
 #include "disk_durability.h"
 #include "identity.h"
 #include "load.h"
-#include "log.h"
 #include "owner_find.h"
 #include "service.h"
 #include "takeover.h"

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "disk.h"
-#include "record_json.h"
 #include "service.h"
 #include "socket_path.h"
 

@@ -11,7 +11,6 @@
 #include "handoff.h"
 #include "lease_take.h"
 #include "log.h"
-#include "record_json.h"
 #include "rpc_params.h"
 #include "service.h"
 #include "vm_domain.h"

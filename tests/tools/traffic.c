@@ -16,7 +16,6 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "link.h"
-#include "stamp.h"
 #include "traffic_conn.h"
 
 #define TEXT_SIZE sizeof(((struct traffic_report *)0)->violation)

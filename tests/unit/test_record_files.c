@@ -13,7 +13,6 @@
 #include "cleanup.h"
 #include "record_json.h"
 #include "record_rig.h"
-#include "record_store.h"
 #include "suite.h"
 
 /* Bodies that have a right checksum, and still are not a disk's record. */
