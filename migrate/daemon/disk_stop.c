@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "clock.h"
 #include "device_check.h"
 #include "disk.h"
 #include "log.h"

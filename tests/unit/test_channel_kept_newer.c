@@ -8,8 +8,6 @@
 
 #include "../channel_fixture.h"
 #include "../kept_owner.h"
-#include "clock.h"
-#include "err.h"
 #include "port_channel.h"
 #include "port_file.h"
 #include "suite.h"
