@@ -154,9 +154,10 @@ start_rig() { # SERVICE...
 
 declare -A LOADS=()
 
+# It gives way to what does the faults, which would be rare else on a slow machine.
 start_load() { # NAME DISK SERVICE OFFSET [OPTION]...
     local name=$1
-    TORTURE_PID=$$ "$BATON_TOOLS_DIR/stampcheck" --uri "$(uri_of "$3" "$2")" --offset "$4" --area 4m \
+    TORTURE_PID=$$ nice -n 10 "$BATON_TOOLS_DIR/stampcheck" --uri "$(uri_of "$3" "$2")" --offset "$4" --area 4m \
         --reconnect=60 --timeout 60 --connections 2 --depth 4 --seconds 1000000 --json \
         --trail "$T/$name.trail" --at-fault "$top/tests/torture/at_fault.sh" \
         --seed "$seed" --stop-file "$T/stop" --journal "$T/$name.journal" "${@:5}" \
