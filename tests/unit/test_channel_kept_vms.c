@@ -156,7 +156,7 @@ start_slow_owner(const struct mute_server *m, const char *log)
     char script[400];
     const char *const args[] = {"--filter=exportname",
                                 "eval",
-                                "exportdesc=fixed:" M2,
+                                ("exportdesc=fixed:" M2),
                                 "get_size=echo 4194304",
                                 "can_write=exit 0",
                                 "can_flush=exit 0",
