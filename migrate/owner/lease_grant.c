@@ -97,7 +97,7 @@ lease_grant(struct disk *d, const struct lease *l, enum lease_how how,
             uint64_t deadline_ns, struct err *e, bool *ret_is_new)
 {
     for (;;) {
-        struct lease has;
+        struct lease has = {.id = ""};
         bool is_silent;
         int rc = add_owned(d, l, how, e, &has, ret_is_new);
 

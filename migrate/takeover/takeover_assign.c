@@ -24,13 +24,14 @@
 static int
 refuse_for_good(struct service *s, const struct batch *b, struct err *e)
 {
-    AUTO_FREE struct record *recs = calloc(b->nr, sizeof *recs);
+    AUTO_FREE struct record *recs = NULL;
     struct disk *disks[GROUP_MAX_DISKS];
     bool is_committed = false;
     unsigned nr = 0;
     int rc = 0;
 
     assert(b->nr > 0); /* a call that names no disk is refused */
+    recs = calloc(b->nr, sizeof *recs);
     if (recs == NULL) {
         return err_set(e, -ENOMEM, "out of memory");
     }
