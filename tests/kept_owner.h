@@ -9,6 +9,7 @@
 
 #include "channel_fixture.h"
 #include "mute_server.h"
+#include "port_file.h"
 
 static char kept_log[80];
 
@@ -110,6 +111,23 @@ in_log(const char *text)
     }
     (void)fclose(f);
     return n;
+}
+
+/* The last owner dies and the disk comes to us: its device, to be closed. */
+static inline struct port *
+take_device(uint64_t epoch)
+{
+    const struct port_file_opts opts = {.cache = FILE_CACHE_WRITEBACK};
+    const struct channel_owner us = {.epoch = epoch};
+    struct port *a;
+    uint64_t nr;
+
+    nbdkit_server_kill(&server);
+    port_channel_recall(port);
+    ck_assert_int_eq(port_file_open(server.file, &opts, NULL, &a), 0);
+    ck_assert_int_eq(port_own(a, NULL), 0);
+    ck_assert_int_eq(port_channel_hand_over(port, &us, a, &nr), 0);
+    return a;
 }
 
 static inline uint64_t

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "device_check.h"
 #include "disk.h"
+#include "disk_durability.h"
 #include "log.h"
 
 /* Shared by the thread and the caller that waits for it. */
@@ -62,16 +62,10 @@ close_for_good(struct disk *d, struct port *port, uint64_t deadline_ns)
     lk_release(&c->lock);
 }
 
-static uint64_t
-nr_kept(struct disk *d)
-{
-    return atomic_load_explicit(&d->kept.nr, memory_order_relaxed);
-}
-
 static void
 tell_kept(struct disk *d)
 {
-    uint64_t nr = nr_kept(d);
+    uint64_t nr = disk_nr_kept(d);
 
     if (nr > 0) {
         log_warn("%s: %" PRIu64 " acknowledged writes were not flushed by %s and are "
@@ -85,7 +79,7 @@ tell_kept(struct disk *d)
 static void
 flush_kept(struct disk *d, uint64_t deadline_ns)
 {
-    if (redir_drain(disk_redir(d), deadline_ns) == 0 && nr_kept(d) > 0 &&
+    if (redir_drain(disk_redir(d), deadline_ns) == 0 && disk_nr_kept(d) > 0 &&
         flusher_start(&d->flusher, redir_active(disk_redir(d)), URGENCY_CONTROL,
                       deadline_ns) == 0) {
         (void)flusher_wait(&d->flusher, deadline_ns); /* what is left says it */

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,7 +98,7 @@ step_parked_recall(struct job *j, struct err *e)
     for (unsigned i = 0; i < j->nr; i++) {
         struct disk *d = j->disks[i];
         struct record rec = disk_record(d), *r = &j->next[i];
-        uint64_t kept = atomic_load_explicit(&d->kept.nr, memory_order_relaxed);
+        uint64_t kept = disk_nr_kept(d);
         int rc = 0;
 
         if (kept > 0) { /* see step_parked_again() */

@@ -83,8 +83,8 @@ rest_channel(struct disk *d)
     disk_unclaim_record(d);
 }
 
-static uint64_t
-nr_kept(struct disk *d)
+uint64_t
+disk_nr_kept(struct disk *d)
 {
     return atomic_load_explicit(&d->kept.nr, memory_order_relaxed);
 }
@@ -94,7 +94,7 @@ disk_rest_after_vm(struct disk *d, struct vm_conn *conn, bool is_last)
 {
     const struct req rq = {.op = REQ_FLUSH, .requester = REQ_OF_OURS};
 
-    if (vm_conns_leave(&d->conns, conn) && nr_kept(d) > 0) {
+    if (vm_conns_leave(&d->conns, conn) && disk_nr_kept(d) > 0) {
         int rc = port_submit(redir_port(disk_redir(d)), &rq);
 
         if (rc < 0) { /* nobody is left to tell it to */

@@ -29,6 +29,9 @@ void disk_statement(struct disk *d, uint64_t asked_epoch, char *buf);
  * it has kept, unless it is known to be flushed. */
 void disk_repeat_kept(struct disk *d, struct port *channel, struct port *to);
 
+/* How many acknowledged changes port B keeps; a moment ago. */
+uint64_t disk_nr_kept(struct disk *d);
+
 /* A VM's connection to d here is gone. If that was the VM's last, whoever writes next
  * may be elsewhere, and nothing kept for it is sent again: flushes. After the last VM
  * (is_last) the channel's lanes go. May block. */

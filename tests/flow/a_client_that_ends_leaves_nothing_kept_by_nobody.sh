@@ -19,19 +19,6 @@ start() {
 # first_byte OFFSET: on the medium
 first_byte() { od -An -tu1 -j "$1" -N 1 "$T/medium" | tr -d ' '; }
 
-# start_vm WRITE: it stays. To be killed as a service is.
-start_vm() {
-    local line=''
-    coproc VM {
-        exec setsid stdbuf -oL qemu-io -t writeback -f raw "$(uri_of a vda)" 2>&1
-    }
-    SERVICE_PID[vm]=$VM_PID
-    echo "$1" >&"${VM[1]}"
-    until [[ $line == *ops/sec* ]]; do
-        read -r -t 20 line <&"${VM[0]}" || fail "the VM does not write"
-    done
-}
-
 # owe_nothing: a service that is back has the owner flush once
 owe_nothing() {
     io "$(uri_of a vda)" "write 4M 4k"
@@ -40,7 +27,7 @@ owe_nothing() {
 start a ""
 start b ",role=standby"
 handoff vda a b >/dev/null
-start_vm "write -P 1 0 4k"
+start_vm_to_kill a "write -P 1 0 4k"
 eq "$(status_of a vda .kept) $(first_byte 0)" "1 0" "what is kept, and the medium"
 stop_service a
 eq "$(first_byte 0)" 1 "the medium when the client has stopped"
@@ -48,17 +35,17 @@ kill_service vm
 
 start a ""
 owe_nothing
-start_vm "write -P 2 0 4k"
+start_vm_to_kill a "write -P 2 0 4k"
 kill_service a
 kill_service vm
 eq "$(first_byte 0)" 1 "the medium when the client was killed"
 start a ""
-start_vm "write -P 3 1M 4k"
+start_vm_to_kill a "write -P 3 1M 4k"
 eq "$(first_byte 0)" 2 "the medium when the client is back and has written"
 kill_service vm
 
 # An owner that is away is waited for as long as a stop may last, and no longer.
-start_vm "write -P 4 0 4k"
+start_vm_to_kill a "write -P 4 0 4k"
 eq "$(status_of a vda .kept)" 1 "what is kept"
 kill_service b
 stop_service a

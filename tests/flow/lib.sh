@@ -353,6 +353,20 @@ start_writing_vm() {
     done
 }
 
+# start_vm_to_kill SERVICE WRITE: the same, to be killed as the service "vm" is, with all that
+# is in it: start_writing_vm's would leave QEMU's client, which flushes when it ends
+start_vm_to_kill() {
+    local line=''
+    coproc VM {
+        exec setsid stdbuf -oL qemu-io -t writeback -f raw "$(uri_of "$1" vda)" 2>&1
+    }
+    SERVICE_PID[vm]=$VM_PID
+    echo "$2" >&"${VM[1]}"
+    until [[ $line == *ops/sec* ]]; do
+        read -r -t 20 line <&"${VM[0]}" || fail "the VM of $1 does not write"
+    done
+}
+
 # start_qemu_client SERVICE: QEMU's NBD client of its disk vda, which reconnects, behind
 # $QEMU_URI
 start_qemu_client() {

@@ -22,26 +22,11 @@ await_first() {
         jq .disks[0]$1)\" = $2 ]; do :; done" || fail "$1 of first does not become $2"
 }
 
-# start_vm BYTE: a VM of first writes it. It is
-# to be killed as a service is: killing what start_writing_vm starts would
-# leave QEMU's client, which flushes when its commands end.
-start_vm() {
-    local line=''
-    coproc VM {
-        exec setsid stdbuf -oL qemu-io -t writeback -f raw "$(uri_of first vda)" 2>&1
-    }
-    SERVICE_PID[vm]=$VM_PID
-    echo "write -P $1 0 4k" >&"${VM[1]}"
-    until [[ $line == *ops/sec* ]]; do
-        read -r -t 20 line <&"${VM[0]}" || fail "the VM of first does not write"
-    done
-    eq "$(status_of first vda .kept)" 1 "what is kept"
-}
-
 # vm_is_killed BYTE: that it has written
 vm_is_killed() {
     io "$(uri_of first vda)" "write 1M 4k" # a restarted service has a flush owed, see there
-    start_vm "$1"
+    start_vm_to_kill first "write -P $1 0 4k"
+    eq "$(status_of first vda .kept)" 1 "what is kept"
     kill_service owner
     kill_service vm
 }

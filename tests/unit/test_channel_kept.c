@@ -148,8 +148,11 @@ START_TEST(channel_flushes_by_itself_when_half_of_the_room_is_taken)
 }
 END_TEST
 
-START_TEST(bound_holds_when_no_flush_succeeds)
+/* An owner that keeps nothing, and does this for a flush. */
+static void
+start_owner_whose_flush(const char *script)
 {
+    char flush[200];
     const char *const args[] = {"--filter=exportname",
                                 "eval",
                                 ("exportdesc=fixed:" M1),
@@ -158,13 +161,20 @@ START_TEST(bound_holds_when_no_flush_succeeds)
                                 "can_flush=exit 0",
                                 "pread=exit 1",
                                 "pwrite=cat >/dev/null",
-                                "flush=echo EIO >&2; exit 1",
+                                flush,
                                 NULL};
+
+    (void)snprintf(flush, sizeof flush, "flush=%s", script);
+    nbdkit_server_start(&server, args);
+}
+
+START_TEST(bound_holds_when_no_flush_succeeds)
+{
     int nr = 0;
 
     kept_begin();
     policy.keep_bytes = 64 * 1024;
-    nbdkit_server_start(&server, args);
+    start_owner_whose_flush("echo EIO >&2; exit 1");
     new_channel(1, server.address, NULL);
     ck_assert_int_eq(port_channel_connect(port, clock_deadline_ns(10 * NS_PER_S), NULL),
                      0);
@@ -201,22 +211,11 @@ flush_of(uint64_t requester)
 static void
 start_owner_that_tells_once(const char *path)
 {
-    char script[200];
-    const char *const args[] = {"--filter=exportname",
-                                "eval",
-                                ("exportdesc=fixed:" M1),
-                                "get_size=echo 4194304",
-                                "can_write=exit 0",
-                                "can_flush=exit 0",
-                                "pread=exit 1",
-                                "pwrite=cat >/dev/null",
-                                script,
-                                NULL};
+    char script[160];
 
     (void)snprintf(script, sizeof script,
-                   "flush=mkdir %s 2>/dev/null || exit 0; echo ENOSPC >&2; exit 1",
-                   path);
-    nbdkit_server_start(&server, args);
+                   "mkdir %s 2>/dev/null || exit 0; echo ENOSPC >&2; exit 1", path);
+    start_owner_whose_flush(script);
 }
 
 /* It was the channel's own flush that was told, on behalf of nobody. */

@@ -14,7 +14,6 @@
 #include "../channel_fixture.h"
 #include "../kept_owner.h"
 #include "port_channel.h"
-#include "port_file.h"
 #include "suite.h"
 
 #define SECTOR 512U
@@ -232,22 +231,13 @@ kill_owners(void)
     atomic_store(&s.is_over, true);
 }
 
-/* The last owner dies and the disk comes to us. */
 static void
 take(void)
 {
-    const struct port_file_opts opts = {.cache = FILE_CACHE_WRITEBACK};
-    const struct channel_owner us = {.epoch = 3};
     char buf[NR_SECTORS * SECTOR];
     const struct req rq = {.op = REQ_READ, .len = sizeof buf, .buf = buf};
-    struct port *a;
-    uint64_t nr;
+    struct port *a = take_device(3);
 
-    nbdkit_server_kill(&server);
-    port_channel_recall(port);
-    ck_assert_int_eq(port_file_open(server.file, &opts, NULL, &a), 0);
-    ck_assert_int_eq(port_own(a, NULL), 0);
-    ck_assert_int_eq(port_channel_hand_over(port, &us, a, &nr), 0);
     ck_assert_int_eq(port_submit(a, &rq), 0);
     judge_all(buf, 0, NR_SECTORS, now(), "our device");
     port_close(a);
